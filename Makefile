@@ -1,0 +1,38 @@
+# Two commands set everything up on a machine with Python >= 3.11: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO_OUT ?= demo_output
+
+.PHONY: demo test test-slow lint bench docs clean
+
+$(VENV)/.installed: setup.cfg constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python >= 3.11 is needed: make PYTHON=python3.11 ...')"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+# torch comes first and pinned: an open range would pull the CUDA build with several gigabytes of libraries
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/beatssl demo --out $(DEMO_OUT) $(if $(DATA),--data "$(DATA)")
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed
+	$(BIN)/python -m pytest --run-slow
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed
+	for name in read rpeaks encoder transform pretrain_step; do OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bench_$$name || exit 1; done
+
+docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/sphinx-build -W -b html docs docs/_build
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info docs/_build $(DEMO_OUT)

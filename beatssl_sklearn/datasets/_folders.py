@@ -1,0 +1,245 @@
+"""Where the sets lie, what is missing there, and how that is downloaded."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import os
+import posixpath
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+logger = logging.getLogger(__name__)
+
+CHECKSUMS = "SHA256SUMS.txt"
+_BITS = {"16": 16, "212": 12}
+_CONNECTIONS = 2
+"""As many as wfdb itself opens: PhysioNet is a public service."""
+
+
+class Header(NamedTuple):
+    """What the loaders need of a WFDB header: lead names as published, length, bytes of the signal file."""
+
+    leads: tuple[str, ...]
+    n_times: int
+    n_bytes: int
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of a plain single-segment record.
+
+    Raises
+    ------
+    ValueError
+        If the header is not one of the plain kind that the three sets consist of; the message names it.
+    """
+    lines = [line.split() for line in path.read_text("latin-1").splitlines() if line.strip() and line[0] != "#"]
+    try:
+        n_leads, n_times = int(lines[0][1]), int(lines[0][3])
+        leads = tuple(line[-1] for line in lines[1 : n_leads + 1])
+        return Header(leads, n_times, -(-n_leads * n_times * _BITS[lines[1][1]] // 8))
+    except (IndexError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is not a header of a format 16 or 212 record") from error
+
+
+def set_folder(data_home: str | os.PathLike[str] | None, name: str, is_set: Callable[[Path], bool]) -> Path:
+    """Return the folder of a set: `data_home` itself where it holds the set, otherwise its sub-folder `name`.
+
+    Raises
+    ------
+    NotADirectoryError
+        If `data_home` exists and is not a folder.
+    """
+    default = os.environ.get("BEATSSL_DATA_HOME") or Path.home() / ".cache" / "beatssl_sklearn"
+    home = Path(default if data_home is None else data_home).expanduser()
+    if home.exists() and not home.is_dir():
+        raise NotADirectoryError(f"data_home must be a folder, got the file {home}")
+    return home if is_set(home) else home / name
+
+
+def provide(folder: Path, project: str, files: Sequence[str], *, download_if_missing: bool) -> None:
+    """Make sure that all `files` of a set are in its folder and whole.
+
+    Parameters
+    ----------
+    folder : Path
+        The set's folder.
+    project : str
+        Name and version at PhysioNet, for example ``"ludb/1.0.1"``.
+    files : sequence of str
+        Paths relative to the set's folder, with forward slashes.
+    download_if_missing : bool
+        Whether to download what is absent or cut short.
+
+    Raises
+    ------
+    FileNotFoundError
+        If files are absent or cut short and must not be downloaded.
+    OSError
+        If a download fails.
+    """
+    absent = incomplete_files(folder, files)
+    if not absent:
+        return
+    if not download_if_missing:
+        where = f"in {folder}" if folder.is_dir() else f"in {folder}, which does not exist"
+        raise FileNotFoundError(
+            f"{len(absent)} of {len(files)} files of {project} are missing or cut short {where}, the first being"
+            f" {absent[0]}; expected the layout of https://physionet.org/content/{project}/ (download_if_missing=False)"
+        )
+    download(folder, project, absent)
+
+
+def incomplete_files(folder: Path, files: Iterable[str]) -> list[str]:
+    """Return the files that are absent, empty, or signal files shorter than their header says."""
+    sizes: dict[str, int] = {}
+    files = list(files)
+    for parent in {posixpath.dirname(name) for name in files}:
+        if (folder / parent).is_dir():
+            with os.scandir(folder / parent) as entries:
+                sizes.update({posixpath.join(parent, e.name): e.stat().st_size for e in entries if e.is_file()})
+    bad = {name for name in files if not sizes.get(name)}
+    # The records of a set are equally long: only a size unlike that of a record known to be whole needs a look at
+    # the header, so that twenty thousand records are checked in a moment.
+    whole = -1
+    for name in files:
+        if name in bad or not name.endswith(".dat") or sizes[name] == whole:
+            continue
+        header = name.removesuffix(".dat") + ".hea"
+        if not sizes.get(header):
+            continue
+        if sizes[name] < read_header(folder / header).n_bytes:
+            bad.add(name)
+        else:
+            whole = sizes[name]
+    return [name for name in files if name in bad]
+
+
+def download(folder: Path, project: str, files: Sequence[str]) -> None:
+    """Download files of a PhysioNet project, each under its final name only when its checksum is right.
+
+    Raises
+    ------
+    OSError
+        If the server is out of reach, a file is not there, or its checksum is wrong. Files that had arrived stay.
+    """
+    logger.info("downloading %d files of %s to %s", len(files), project, folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _download_one(folder, project, {}, CHECKSUMS)
+        sums = _read_checksums(folder / CHECKSUMS)
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            try:
+                for _ in pool.map(partial(_download_one, folder, project, sums), files):
+                    pass
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    except OSError as error:
+        left = len(incomplete_files(folder, files))
+        raise OSError(
+            f"download of {project} failed, {left} of {len(files)} files are still missing in {folder}: {error}."
+            " Call again to go on, or put a copy in the publisher's layout there"
+        ) from error
+
+
+def _download_one(folder: Path, project: str, sums: dict[str, str], name: str) -> None:
+    from wfdb.io import download as wfdb_download
+
+    if name != CHECKSUMS and name not in sums:
+        raise FileNotFoundError(f"{CHECKSUMS} of {project} does not list {name}")
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial_file = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        wfdb_download.dl_full_file(posixpath.join(wfdb_download.config.db_index_url, project, name), str(partial_file))
+        if name in sums and hashlib.sha256(partial_file.read_bytes()).hexdigest() != sums[name]:
+            raise OSError(f"{name} has arrived with a wrong SHA-256 checksum")
+        os.replace(partial_file, target)
+    finally:
+        partial_file.unlink(missing_ok=True)
+
+
+def _read_checksums(path: Path) -> dict[str, str]:
+    pairs = (line.split(maxsplit=1) for line in path.read_text("utf-8", errors="replace").splitlines())
+    return {pair[1].strip().removeprefix("*"): pair[0].lower() for pair in pairs if len(pair) == 2}
+
+
+def read_records(path: Path) -> list[str]:
+    """Read the names in a RECORDS file.
+
+    Raises
+    ------
+    ValueError
+        If a name would lead out of the set's folder.
+    """
+    return [inside(line.strip(), path) for line in path.read_text("utf-8").splitlines() if line.strip()]
+
+
+def inside(name: str, source: Path) -> str:
+    """Return a record's name, refusing one that leads out of the folder in which `source` lies."""
+    parts = PurePosixPath(name).parts
+    if not parts or parts[0] == "/" or ".." in parts or "\\" in name or ":" in name:
+        raise ValueError(f"{source} names the record {name[:80]!r}, which is not a path inside its folder")
+    return name
+
+
+def read_table(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
+    """Read a CSV file with the standard library, line breaks inside quoted fields included.
+
+    Raises
+    ------
+    ValueError
+        If the file is not CSV in UTF-8 or lacks one of `columns`.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, restval="")
+            lacking = set(columns) - set(reader.fieldnames or ())
+            if lacking:
+                raise ValueError(f"{path} lacks the columns {sorted(lacking)}")
+            return list(reader)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a CSV file in UTF-8: {error}") from error
+
+
+def as_number(text: str, what: str, default: float = float("nan")) -> float:
+    """Convert a field to a number, an empty one to `default`."""
+    if not text.strip():
+        return default
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValueError(f"{what} must be a number, got {text[:40]!r}") from error
+
+
+def choose_records(records: Iterable[int | str], available: Sequence[int], what: str) -> list[int]:
+    """Resolve record numbers given by a user.
+
+    Raises
+    ------
+    ValueError
+        If a record is unknown, given twice, or none is given; the message tells the allowed ones.
+    """
+    if isinstance(records, (str, bytes)):
+        records = [records if isinstance(records, str) else records.decode()]
+    chosen: list[int] = []
+    known = set(available)
+    for record in records:
+        try:
+            number = int(record)
+        except (TypeError, ValueError):
+            number = -1
+        if number not in known:
+            allowed = ", ".join(map(str, available)) if len(available) < 60 else f"{min(available)} to {max(available)}"
+            raise ValueError(f"{what} has the unknown record {record!r:.60}: allowed are {allowed}")
+        chosen.append(number)
+    if not chosen:
+        raise ValueError(f"{what} is empty: no record is left")
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"{what} names a record more than once")
+    return chosen

@@ -1,0 +1,269 @@
+"""The multi-lead R-peak detector: coarse activity of all leads, levels of the record itself, beats, R peaks.
+
+It looks for activity that many leads share and that stands out against the rest of *this* record, so that neither
+amplitude nor polarity matters and a dead or noisy lead is outvoted. `rpeaks` says what users need to know.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+Signal = NDArray[np.float32]
+Index = NDArray[np.int64]
+
+# Coarse activity.
+_COARSE_FS = 60.0  # [Hz] at least, after summing blocks of samples
+_LAG = 0.032  # [s] of the second difference
+_BOX = 0.1  # [s] about the width of a QRS complex
+_LEAD_CAP = 1.5  # most that one lead adds, relative to the mean of all: pacing spikes, electrode noise
+_CHUNK, _BEATS = 1 << 15, 1 << 10  # coarse samples, and beats, worked on at once: the memory of long records
+# Levels.
+_WINDOW = 10.0  # [s] over which levels are taken, every half window
+_LOW, _HIGH = 0.30, 0.97  # quantiles of the activity: between the waves, and within the QRS complexes
+_NOISE = 2.1  # noise alone has high / low < 1 + _NOISE (1 + .8 s / duration) / sqrt(n_leads)
+# Beats.
+_THRESHOLD, _MISSED_THRESHOLD = 0.45, 0.2  # between the two levels
+_REFRACTORY = 0.22  # [s]
+_T_WAVE, _T_HEIGHT = 0.36, 0.5  # up to so late after a beat [s], below this part of its height: its T wave
+_MISSED_RR = 1.5  # an RR interval of so many usual ones may hide a beat
+_REFINE, _REFINE_LAG = 0.05, 0.048  # [s] to each side, and of the second difference there
+
+
+class Grid(NamedTuple):
+    """The coarse time axis."""
+
+    block: int
+    """Samples of the record in a coarse one."""
+    rate: float
+    """Coarse samples per second."""
+    lag: int
+    box: int
+    refractory: int
+
+    @classmethod
+    def at(cls, fs: float) -> Grid:
+        block = max(1, int(fs / _COARSE_FS))
+        rate = fs / block
+        return cls(block, rate, round(_LAG * rate), round(_BOX * rate), round(_REFRACTORY * rate))
+
+    def samples(self, coarse: Index) -> Index:
+        """Centre of the box at each coarse position, in samples of the record."""
+        return ((2 * (coarse - self.box // 2) + self.box) * self.block) // 2
+
+
+@dataclass(frozen=True)
+class _Maxima:
+    """Maxima of the activity of all records, ordered by record and time."""
+
+    record: Index
+    position: Index
+    height: Signal
+    low: Signal
+    high: Signal
+
+    def __getitem__(self, key: Any) -> _Maxima:
+        return _Maxima(*(getattr(self, field.name)[key] for field in fields(self)))
+
+    def above(self, share: float) -> NDArray[np.bool_]:
+        return self.height > self.low + np.float32(share) * (self.high - self.low)
+
+
+def multilead(x: NDArray, fs: float) -> list[Index]:
+    grid = Grid.at(fs)
+    n_leads = np.zeros(len(x), np.int64)
+    activity = np.zeros((len(x), x.shape[2] // grid.block), np.float32)
+    # Gaps and overflows show in the sums, and are dealt with there.
+    with np.errstate(invalid="ignore", over="ignore"):
+        for i in range(len(x)):
+            n_leads[i] = coarse_activity(x[i], grid, i, activity[i])
+        found = _maxima(boxed(activity, grid.box), n_leads, grid)
+        beats = _search_back(found, _without_t_waves(found[found.above(_THRESHOLD)], grid), grid)
+        bounds = np.searchsorted(beats.record, np.arange(len(x) + 1))
+        centres = grid.samples(beats.position)
+        return [_refined(x[i], i, centres[bounds[i] : bounds[i + 1]], fs) for i in range(len(x))]
+
+
+def coarse_activity(x: NDArray, grid: Grid, record: int, out: Signal) -> int:
+    """Write the second difference of one record, summed over leads; return the number of leads that are not flat."""
+    m, lag, n_leads = len(out), grid.lag, 0
+    for start in range(0, m, _CHUNK):
+        a, b = max(0, start - lag), min(m, start + _CHUNK + lag)
+        if b - a <= 2 * lag:
+            continue
+        # A copy in one memory order makes a record's sums the same, bit by bit, whatever array it is a part of.
+        part = np.ascontiguousarray(x[:, a * grid.block : b * grid.block], dtype=np.float32)
+        summed, active = _summed(part, grid)
+        if not np.isfinite(summed).all():
+            summed, active = _summed(bridged(part, record), grid)
+        out[a + lag : b - lag] = summed
+        n_leads = max(n_leads, active)
+    return n_leads
+
+
+def _summed(x: Signal, grid: Grid) -> tuple[Signal, int]:
+    # A product with ones is three times faster than a sum over so short an axis.
+    z = x.reshape(len(x), -1, grid.block) @ np.ones(grid.block, np.float32)
+    d = _second_difference(z, grid.lag)
+    active = int(np.count_nonzero(d.max(axis=1)))
+    return _shared(d, active), active
+
+
+def _second_difference(x: Signal, lag: int) -> Signal:
+    """|2 x[t] - x[t - lag] - x[t + lag]| along the last axis, `lag` shorter at each end."""
+    rise = x[..., lag:] - x[..., :-lag]
+    d = rise[..., :-lag] - rise[..., lag:]
+    return np.abs(d, out=d)
+
+
+def _shared(d: Signal, n_leads: int) -> Signal:
+    """Sum over leads (first axis), in which no lead counts for much more than the mean of all."""
+    cap = d.sum(axis=0)
+    cap *= np.float32(_LEAD_CAP / max(n_leads, 1))
+    total: Signal = np.minimum(d, cap, out=d).sum(axis=0)
+    return total
+
+
+def boxed(activity: Signal, width: int) -> Signal:
+    """Sums over `width` samples around each one, zeros outside."""
+    n, m = activity.shape
+    padded = np.zeros((n, m + width - 1), np.float32)
+    padded[:, width // 2 : width // 2 + m] = activity
+    out = padded[:, :m].copy()
+    for j in range(1, width):
+        out += padded[:, j : j + m]
+    return out
+
+
+def _maxima(activity: Signal, n_leads: Index, grid: Grid) -> _Maxima:
+    """Return the largest values within the refractory period to each side, where the record is more than noise."""
+    reach = grid.refractory
+    record, position = np.nonzero((activity >= _highest_around(activity, reach)) & (activity > 0))
+    height = activity[record, position]
+    # Of a plateau (a clipped signal) the first sample stands for all.
+    first = np.ones(len(record), bool)
+    first[1:] = (np.diff(record) > 0) | (np.diff(position) > reach)
+    record, position, height = record[first], position[first], height[first]
+    low, high = _levels(activity, record, position, grid)
+    duration = activity.shape[1] / grid.rate
+    noise = (1 + _NOISE * (1 + 0.8 / duration) / np.sqrt(np.maximum(n_leads, 1))).astype(np.float32)
+    found = _Maxima(record, position, height, low, high)
+    return found[high > noise[record] * low]
+
+
+def _highest_around(activity: Signal, reach: int) -> Signal:
+    """Largest value within `reach` samples to each side, by doubling the window."""
+    n, m = activity.shape
+    out = np.zeros((n, m + 2 * reach), np.float32)
+    out[:, reach : reach + m] = activity
+    width, full = 1, 2 * reach + 1
+    while width < full:
+        step = min(width, full - width)
+        out = np.maximum(out[:, :-step], out[:, step:])
+        width += step
+    return out
+
+
+def _levels(activity: Signal, record: Index, position: Index, grid: Grid) -> tuple[Signal, Signal]:
+    """Return the low and the high level of the activity at the given places."""
+    m, window = activity.shape[1], round(_WINDOW * grid.rate)
+    if m <= 1.5 * window:
+        # Near both ends the sums are incomplete, which matters in records of a second.
+        edge = grid.lag + grid.box // 2
+        low, high = levels(activity[:, edge : m - edge])
+        return low[record], high[record]
+    starts = np.append(np.arange(0, m - window, window // 2), m - window)
+    out = np.empty((2, len(record)), np.float32)
+    for i, row in enumerate(activity):
+        mine = slice(*np.searchsorted(record, [i, i + 1]))
+        for level, values in zip(out, levels(sliding_window_view(row, window)[starts]), strict=True):
+            level[mine] = np.interp(position[mine], starts + window / 2, values)
+    return out[0], out[1]
+
+
+def levels(rows: Signal) -> tuple[Signal, Signal]:
+    k = [int(q * (rows.shape[1] - 1)) for q in (_LOW, _HIGH)]
+    ordered = np.partition(rows, k, axis=1)
+    return ordered[:, k[0]], ordered[:, k[1]]
+
+
+def _without_t_waves(beats: _Maxima, grid: Grid) -> _Maxima:
+    """Drop what comes soon after a higher maximum of the same record."""
+    soon = np.zeros(len(beats.record), bool)
+    soon[1:] = (np.diff(beats.record) == 0) & (np.diff(beats.position) <= _T_WAVE * grid.rate)
+    soon[1:] &= beats.height[1:] < np.float32(_T_HEIGHT) * beats.height[:-1]
+    return beats[~soon]
+
+
+def _search_back(found: _Maxima, beats: _Maxima, grid: Grid) -> _Maxima:
+    """Add the highest maximum of each RR interval that is too long for its neighbourhood."""
+    gaps = _long_intervals(beats.record, beats.position)
+    if not gaps:
+        return beats
+    weak = found[found.above(_MISSED_THRESHOLD) & ~found.above(_THRESHOLD)]
+    # One number for record and time, so that one search finds the maxima of an interval.
+    time, time_of_weak = ((m.record << 40) + m.position for m in (beats, weak))
+    missed = []
+    for i in gaps:
+        within = (time[i] + round(_T_WAVE * grid.rate), time[i + 1] - grid.refractory)
+        start, stop = np.searchsorted(time_of_weak, within)
+        if stop > start:
+            missed.append(start + int(weak.height[start:stop].argmax()))
+    both = _Maxima(*(np.concatenate([getattr(m, f.name) for m in (beats, weak[missed])]) for f in fields(beats)))
+    return both[np.lexsort((both.position, both.record))]
+
+
+def _long_intervals(record: Index, position: Index) -> list[int]:
+    """Return the beats after which the RR interval is long for the record's nine intervals around it."""
+    rr = np.diff(position)
+    last = np.flatnonzero(np.diff(record, append=-1))
+    out = []
+    for a, b in zip(np.append(0, last[:-1] + 1), last, strict=False):
+        own = rr[a:b]
+        if len(own) < 3:
+            continue
+        for i in np.flatnonzero(own > _MISSED_RR * own.min()):
+            around = np.sort(own[max(0, i - 4) : i + 5])
+            if own[i] > _MISSED_RR * around[len(around) // 2]:
+                out.append(int(a + i))
+    return out
+
+
+def _refined(x: NDArray, record: int, centres: Index, fs: float) -> Index:
+    """Move each beat of one record to the sharpest deflection nearby."""
+    if len(centres) > _BEATS:
+        parts = range(0, len(centres), _BEATS)
+        return np.concatenate([_refined(x, record, centres[a : a + _BEATS], fs) for a in parts])
+    n_leads, n_times = x.shape
+    reach, lag = math.ceil(_REFINE * fs), round(_REFINE_LAG * fs)
+    width = 2 * (reach + lag) + 1
+    windows = np.empty((n_leads, len(centres), width), np.float32)
+    for i, start in enumerate((centres - reach - lag).tolist()):
+        if 0 <= start <= n_times - width:
+            windows[:, i] = x[:, start : start + width]
+        else:
+            windows[:, i] = x.take(np.arange(start, start + width), axis=1, mode="clip")
+    sharpness = _shared(_second_difference(windows, lag), n_leads)
+    if not np.isfinite(sharpness).all():
+        windows = bridged(windows.reshape(-1, width), record).reshape(windows.shape)
+        sharpness = _shared(_second_difference(windows, lag), n_leads)
+    return np.minimum(np.maximum(centres + sharpness.argmax(axis=1) - reach, 0), n_times - 1)
+
+
+def bridged(signal: Signal, record: int) -> Signal:
+    """Bridge missing samples of a record by straight lines; a lead without any value becomes 0."""
+    if np.isinf(signal).any():
+        lead = int(np.flatnonzero(np.isinf(signal).any(axis=1))[0])
+        raise ValueError(f"X must not be infinite: record {record}, lead {lead}")
+    out = signal.copy()
+    for row, missing in zip(out, np.isnan(signal), strict=True):
+        if missing.all():
+            row[:] = 0
+        elif missing.any():
+            row[missing] = np.interp(np.flatnonzero(missing), np.flatnonzero(~missing), row[~missing])
+    return out

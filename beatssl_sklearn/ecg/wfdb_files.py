@@ -1,0 +1,145 @@
+"""Local files of a WFDB record: names are checked before the file system is touched, and only regular files are opened.
+
+Messages name the record and the file, never the folder: folder names can identify patients.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LONGEST_NAME = 250
+# Without blocking, in case a pipe takes a file's place after it was checked.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def local_path(path: str | os.PathLike[str], parameter: str = "path") -> str:
+    """Return a path as text, after refusing everything that is not a plain local path.
+
+    Raises
+    ------
+    TypeError
+        If it is neither str nor path-like (bytes are refused).
+    ValueError
+        If it is empty, holds a NUL, or has the form of a network or chained file system address.
+    """
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(text, str):
+        raise TypeError(f"{parameter} must be a str or a path-like object, got {type(path).__name__}: {path!r:.60}")
+    if not text.strip():
+        raise ValueError(f"{parameter} is empty: expected the path of a local file")
+    shown = os.path.basename(text)[:60]
+    if "\0" in text:
+        raise ValueError(f"{parameter} {shown!r} holds a NUL character")
+    # A back slash separates folders on Windows only; two at the start are a network share there too.
+    if "://" in text or "::" in text or ("\\" in text and (os.sep != "\\" or text.startswith("\\\\"))):
+        raise ValueError(f"{parameter} {shown!r} is not a local path: network and chained addresses are not opened")
+    return text
+
+
+def split_record(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """Split a record's path into its directory and its name without the extension .hea."""
+    text = local_path(path).removesuffix(".hea")
+    directory, name = os.path.split(text)
+    if name in ("", ".", ".."):
+        raise ValueError(f"path must name a record, got {text[-60:]!r}")
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"record {name[:40] + '...'!r}: its name has {len(name)} characters, at most {_LONGEST_NAME}")
+    return directory, name
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name found in a header stays in the record's directory and means an ordinary file."""
+    return (
+        0 < len(name) <= _LONGEST_NAME
+        and name not in (".", "..", "-")
+        and not any(part in name for part in ("/", "\\", "\0", "::"))
+        and not os.path.splitdrive(name)[0]
+    )
+
+
+def refuse(record: str, reason: str) -> NoReturn:
+    """Raise the ValueError that names the record."""
+    raise ValueError(f"record {record!r}: {reason}") from None
+
+
+def regular_size(directory: str, file: str, record: str, root: str | None = None) -> int:
+    """Size of a file [bytes], after checking without opening it that it is a regular file.
+
+    Parameters
+    ----------
+    directory, file : str
+        Where the file is, and its name.
+    record : str
+        Name of the record, for messages.
+    root : str or None
+        Directory that a symbolic link may not leave; by default the file's own.
+
+    Raises
+    ------
+    ValueError
+        If it is a device, a pipe or a directory, or a link that leads out of `root`.
+    OSError
+        If it is missing or cannot be examined.
+    """
+    path = os.path.join(directory, file)
+    try:
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            status = os.stat(path)
+            if not is_inside(path, root if root is not None else directory):
+                refuse(record, f"file {file!r} is a link out of its directory: to allow it, set confine_to_root to a "
+                       "directory that holds both")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"record {record!r}: there is no file {file!r}") from None
+    except OSError as error:
+        raise _unreadable(record, file, error) from None
+    if not stat.S_ISREG(status.st_mode):
+        refuse(record, f"{file!r} is not a regular file")
+    return status.st_size
+
+
+def is_inside(path: str, root: str) -> bool:
+    """Whether a path lies in a directory once all links are resolved."""
+    inner, outer = os.path.realpath(path), os.path.realpath(root or os.curdir)
+    return os.path.commonpath((inner, outer)) == outer
+
+
+def read_bytes(directory: str, file: str, record: str, *, at_most: int, root: str | None = None) -> bytes:
+    """Read a small regular file whole; ValueError if it is larger than `at_most` bytes."""
+    size = regular_size(directory, file, record, root)
+    if size > at_most:
+        refuse(record, f"file {file!r} has {size} bytes, more than the {at_most} that are read")
+    return _read(directory, file, record, 0, size)
+
+
+def read_array(directory: str, file: str, record: str, offset: int, n_bytes: int) -> NDArray[np.uint8]:
+    """Read `n_bytes` from a file whose size was checked, as a read-only array of bytes."""
+    return np.frombuffer(_read(directory, file, record, offset, n_bytes), dtype=np.uint8)
+
+
+def _read(directory: str, file: str, record: str, offset: int, n_bytes: int) -> bytes:
+    try:
+        handle = os.open(os.path.join(directory, file), _FLAGS)
+        try:
+            if offset:
+                os.lseek(handle, offset, os.SEEK_SET)
+            raw = os.read(handle, n_bytes)
+            # One read returns at most 2 GiB on Linux.
+            while len(raw) < n_bytes and (more := os.read(handle, n_bytes - len(raw))):
+                raw += more
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise _unreadable(record, file, error) from None
+    if len(raw) < n_bytes:
+        refuse(record, f"file {file!r} ended early: {len(raw)} of {n_bytes} bytes")
+    return raw
+
+
+def _unreadable(record: str, file: str, error: OSError) -> OSError:
+    return type(error)(f"record {record!r}: file {file[:60]!r} cannot be read: {error.strerror}")

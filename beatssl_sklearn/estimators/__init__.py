@@ -1,0 +1,1 @@
+"""What users hold: the pretrainer, the embedders and the heads on top of them."""

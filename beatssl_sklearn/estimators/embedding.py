@@ -1,0 +1,253 @@
+"""From signals to embeddings: the streaming path that every embedder shares.
+
+A record is embedded in windows of about 10 s, the length that models are trained on; a longer one becomes
+several, each preprocessed by itself with two seconds of context on either side. So memory does not grow with the
+length of a record, and a day's recording is embedded like the ten seconds that it consists of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..ecg.beats import keep_inside
+from ..ecg.preprocess import preprocess
+from ..ecg.rpeaks import detect_rpeaks
+from ..nn.roi import roi_align_1d, sample_to_token
+from .inputs import Block, Source, warn_about_scale
+
+Detector = str | Callable[[NDArray, float], NDArray]
+
+CORE_S, LONGEST_S, MARGIN_S = 10.0, 15.0, 2.0
+LEVELS = ("rhythm", "beat", "sample")
+
+
+class Window(NamedTuple):
+    """A stretch of a record in samples; only its core counts, the rest is context."""
+
+    start: int
+    stop: int
+    core_start: int
+    core_stop: int
+
+
+def windows(n_times: int, fs: float) -> list[Window]:
+    """Cut a record into windows whose cores tile it.
+
+    Records up to 15 s are one window. Starts are whole multiples of 2 s, so that the tokens of neighbouring windows
+    lie on one grid.
+    """
+    if n_times <= LONGEST_S * fs:
+        return [Window(0, n_times, 0, n_times)]
+    n_cores = max(1, int((n_times / fs - (LONGEST_S - CORE_S)) // CORE_S) + 1)
+    edges = [round(k * CORE_S * fs) for k in range(n_cores)] + [n_times]
+    margin = round(MARGIN_S * fs)
+    return [Window(max(0, a - margin), min(n_times, b + margin), a, b) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+@dataclass(frozen=True)
+class InferenceModel:
+    """A fitted encoder, ready to run, with all that preprocessing must know."""
+
+    encoder: nn.Module
+    fs_model: float
+    device: torch.device
+    precision: str
+    beat_window: tuple[float, float]
+    detector: Detector
+
+    def encode(self, signal: NDArray[np.float32]) -> Tensor:
+        """Return the feature map (n_records, n_tokens, n_dims) of preprocessed signals."""
+        return self.encoder(torch.from_numpy(signal).to(self.device, non_blocking=True))
+
+    @property
+    def n_dims(self) -> int:
+        return int(self.encoder.n_dims)  # type: ignore[arg-type]
+
+    @property
+    def n_dims_record(self) -> int:
+        return int(self.encoder.n_dims_record)  # type: ignore[arg-type]
+
+    @property
+    def stride(self) -> float:
+        return float(self.encoder.stride)  # type: ignore[arg-type]
+
+
+class BlockEmbedding(NamedTuple):
+    """What a block of records became; levels that were not asked for are None."""
+
+    index: NDArray[np.int64]
+    rhythm: NDArray[np.float32] | None
+    rpeaks: list[NDArray[np.int64]] | None
+    beats: list[NDArray[np.float32]] | None
+    samples: list[NDArray[np.float32]] | None
+    times: NDArray[np.float64] | None
+
+
+def embed(
+    source: Source,
+    model: InferenceModel,
+    *,
+    batch_size: int,
+    levels: Sequence[str] = ("rhythm",),
+    rpeaks: Sequence[NDArray] | None = None,
+    index: NDArray[np.int64] | None = None,
+    stacklevel: int = 3,
+) -> Iterator[BlockEmbedding]:
+    """Embed records block by block.
+
+    Parameters
+    ----------
+    source : Source
+        The records.
+    model : InferenceModel
+        The fitted encoder.
+    batch_size : int
+        Records, or windows of long records, that the network sees at once.
+    levels : sequence of {"rhythm", "beat", "sample"}
+        What is wanted.
+    rpeaks : sequence of arrays, optional
+        R peaks of every record of the source [samples]; detected where not given.
+    index : ndarray of int64, optional
+        Records wanted; all by default.
+    stacklevel : int
+        Frames between this function and the caller whom warnings should point at.
+
+    Yields
+    ------
+    BlockEmbedding
+    """
+    index = np.arange(source.n_records) if index is None else index
+    flat: list[NDArray] = []
+    scales: list[NDArray] = []
+    for block in source.read(index, batch_size):
+        peaks = None
+        if "beat" in levels:
+            peaks = find_rpeaks(block, model.detector, model.beat_window, rpeaks)
+        embedded, scale = _embed_block(block, model, batch_size, levels, peaks)
+        flat.append(block.index[~block.blank])
+        scales.append(scale[~block.blank])
+        yield embedded
+    if flat:
+        warn_about_scale(np.concatenate(flat), np.concatenate(scales), stacklevel=stacklevel + 1)
+
+
+def find_rpeaks(
+    block: Block, detector: Detector, beat_window: tuple[float, float], given: Sequence[NDArray] | None = None
+) -> list[NDArray[np.int64]]:
+    """Return the R peaks of a block's records whose beat window lies inside the record [samples]."""
+    n_times = block.signal.shape[2]
+    if given is None:
+        found = detect_rpeaks(block.signal, block.fs, detector)
+    else:
+        found = [checked_rpeaks(given[int(i)], n_times, int(i)) for i in block.index]
+    return [keep_inside(r, n_times, block.fs, beat_window) for r in found]
+
+
+def checked_rpeaks(rpeaks: NDArray, n_times: int, record: int) -> NDArray[np.int64]:
+    """Check R peaks that a user passes.
+
+    Raises
+    ------
+    ValueError
+        If they are not increasing sample numbers of the record.
+    """
+    peaks = np.asarray(rpeaks)
+    if peaks.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if peaks.ndim != 1 or peaks.dtype.kind not in "iu":
+        raise ValueError(f"rpeaks of record {record} must be a 1-D array of integers, got {peaks.dtype} {peaks.shape}")
+    if peaks.min() < 0 or peaks.max() >= n_times or (np.diff(peaks.astype(np.int64)) <= 0).any():
+        raise ValueError(f"rpeaks of record {record} must increase and lie in 0..{n_times - 1}")
+    return peaks.astype(np.int64)
+
+
+@torch.inference_mode()
+def _embed_block(
+    block: Block, model: InferenceModel, batch_size: int, levels: Sequence[str], rpeaks: list[NDArray[np.int64]] | None
+) -> tuple[BlockEmbedding, NDArray]:
+    n, n_times = len(block.index), block.signal.shape[2]
+    cuts = windows(n_times, block.fs)
+    pooled = np.zeros((n, model.n_dims_record), dtype=np.float64)
+    beats: list[list[NDArray]] = [[] for _ in range(n)]
+    tokens: list[list[NDArray]] = [[] for _ in range(n)]
+    times: list[NDArray] = []
+    scale = np.zeros(n, dtype=np.float32)
+    for group in _batches_of_windows(cuts, max(1, batch_size // n)):
+        parts = [block.signal[:, :, w.start : w.stop] for w in group]
+        signal = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        ready = preprocess(signal, block.fs, model.fs_model, block.leads)
+        feature_map = model.encode(ready.signal)
+        np.maximum(scale, ready.scale.reshape(len(group), n).max(axis=0), out=scale)
+        for k, window in enumerate(group):
+            part = feature_map[k * n : (k + 1) * n]
+            core, token_times = _core_tokens(part, window, block.fs, model)
+            if "rhythm" in levels:
+                share = (window.core_stop - window.core_start) / n_times
+                pooled += share * model.encoder.pool(core).cpu().numpy()  # type: ignore[operator]
+            if "sample" in levels:
+                times.append(token_times)
+                for row, own in zip(tokens, core.float().cpu().numpy(), strict=True):
+                    row.append(own)
+            if rpeaks is not None:
+                for row, own in zip(beats, _embed_beats(part, rpeaks, window, block.fs, model), strict=True):
+                    row.append(own)
+    pooled[block.blank] = np.nan
+    result = BlockEmbedding(
+        block.index,
+        pooled.astype(np.float32) if "rhythm" in levels else None,
+        rpeaks,
+        [_join(b) for b in beats] if rpeaks is not None else None,
+        [_join(t) for t in tokens] if "sample" in levels else None,
+        np.concatenate(times) if times else None,
+    )
+    return result, scale
+
+
+def _join(parts: list[NDArray]) -> NDArray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _batches_of_windows(cuts: list[Window], at_once: int) -> Iterator[list[Window]]:
+    """Group neighbouring windows of one length, so that they share a pass through the network."""
+    group: list[Window] = []
+    for window in cuts:
+        if group and (len(group) == at_once or group[0].stop - group[0].start != window.stop - window.start):
+            yield group
+            group = []
+        group.append(window)
+    yield group
+
+
+def _core_tokens(part: Tensor, window: Window, fs: float, model: InferenceModel) -> tuple[Tensor, NDArray]:
+    """Return the tokens whose centre lies in the core of a window, and their times in the record [s]."""
+    n_tokens = part.shape[1]
+    times = window.start / fs + ((np.arange(n_tokens) + 0.5) * model.stride - 0.5) / model.fs_model
+    if window.core_start == window.start and window.core_stop == window.stop:
+        return part, times
+    first, last = np.searchsorted(times, [window.core_start / fs, window.core_stop / fs])
+    first = 0 if window.core_start == window.start else int(first)
+    last = n_tokens if window.core_stop == window.stop else int(last)
+    return part[:, first:last], times[first:last]
+
+
+def _embed_beats(
+    part: Tensor, rpeaks: list[NDArray[np.int64]], window: Window, fs: float, model: InferenceModel
+) -> list[NDArray[np.float32]]:
+    """Return the embeddings of the beats whose R peak lies in the core of a window, per record."""
+    own = [r[(r >= window.core_start) & (r < window.core_stop)] for r in rpeaks]
+    lengths = [len(r) for r in own]
+    if sum(lengths) == 0:
+        return [np.zeros((0, model.n_dims), dtype=np.float32) for _ in own]
+    position = (np.concatenate(own) - window.start) * (model.fs_model / fs)
+    before, after = (s * model.fs_model for s in model.beat_window)
+    record = np.repeat(np.arange(len(own)), lengths)
+    start, end = (sample_to_token(torch.from_numpy(p), model.stride) for p in (position - before, position + after))
+    vectors = roi_align_1d(part, torch.from_numpy(record), start, end)[:, 0]
+    return np.split(vectors.float().cpu().numpy(), np.cumsum(lengths)[:-1])

@@ -1,0 +1,112 @@
+"""Checks of constructor parameters, made in `fit`; every message names the parameter and its value."""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from ..ecg.preprocess import check_fs
+
+RHYTHM_TARGETS = ("hard", "soft", "paper")
+BEAT_TARGETS = ("none", "hard", "soft")
+SIMILARITIES = ("rbf", "cosine")
+SAME_GROUP = ("mask", "positive")
+
+_INF = float("inf")
+_NUMBERS: dict[str, tuple[type, float, float]] = {
+    "projection_dim": (Integral, 1, _INF),
+    "max_epochs": (Integral, 0, _INF),
+    "batch_size": (Integral, 2, _INF),
+    "temperature": (Real, 1e-6, _INF),
+    "exponent": (Real, 0, _INF),
+    "perplexity": (Real, 1, _INF),
+    "soft_fraction": (Real, 0, 1),
+    "beat_weight": (Real, 0, _INF),
+    "lr": (Real, 0, _INF),
+    "weight_decay": (Real, 0, _INF),
+}
+_CHOICES = {
+    "rhythm_targets": RHYTHM_TARGETS,
+    "beat_targets": BEAT_TARGETS,
+    "similarity": SIMILARITIES,
+    "same_group": SAME_GROUP,
+}
+
+
+def check_number(name: str, value: Any, kind: type, low: float, high: float) -> None:
+    """Refuse a number of the wrong type or outside its range.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and the value.
+    """
+    noun = "an integer" if kind is Integral else "a number"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, kind):
+        raise TypeError(f"{name} must be {noun}, got {value!r}")
+    if not low <= value <= high:
+        bound = f"at least {low:g}" if high == _INF else f"between {low:g} and {high:g}"
+        raise ValueError(f"{name} must be {noun} {bound}, got {value!r}")
+
+
+def check_parameters(estimator: Any) -> None:
+    """Check the parameters of a `BeatSSLPretrainer`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and the value.
+    """
+    check_fs(estimator.fs, "fs")
+    check_fs(estimator.fs_model, "fs_model")
+    for name, (kind, low, high) in _NUMBERS.items():
+        check_number(name, getattr(estimator, name), kind, low, high)
+    for name, choices in _CHOICES.items():
+        value = getattr(estimator, name)
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+    if estimator.validation_fraction is not None:
+        check_number("validation_fraction", estimator.validation_fraction, Real, 0.01, 0.9)
+    check_beat_window(estimator.beat_window)
+    if estimator.checkpoint_dir is not None and not isinstance(estimator.checkpoint_dir, (str, os.PathLike)):
+        raise TypeError(f"checkpoint_dir must be a folder's path or None, got {estimator.checkpoint_dir!r}")
+    if estimator.checkpoint_dir is not None and estimator.random_state is None:
+        raise ValueError("checkpoint_dir needs a random_state other than None: a resumed run repeats its draws")
+
+
+def check_beat_window(beat_window: Any) -> None:
+    """Refuse what is not two times in seconds around an R peak.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter and the value.
+    """
+    try:
+        before, after = (float(s) for s in beat_window)
+    except (TypeError, ValueError):
+        raise ValueError(f"beat_window must be two times in seconds, got {beat_window!r}") from None
+    if not (0 <= before <= 2 and 0 <= after <= 2 and before + after >= 0.05):
+        raise ValueError(f"beat_window must be two times of 0-2 s that span at least .05 s, got {beat_window!r}")
+
+
+def seed_of(random_state: Any) -> int:
+    """Return the integer that keys every draw of a fit.
+
+    Raises
+    ------
+    ValueError
+        If `random_state` is neither None, an integer, nor a generator of numpy.
+    """
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31))
+    if isinstance(random_state, Integral) and not isinstance(random_state, bool) and random_state >= 0:
+        return int(random_state)
+    raise ValueError(f"random_state must be None, a non-negative integer or a RandomState, got {random_state!r}")

@@ -1,0 +1,495 @@
+"""BeatSSLPretrainer: dual-context contrastive pretraining of ECGs as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
+
+from ..nn.encoders import build_encoder
+from ..nn.heads import build_projector
+from ..views.augment import resolve_augment
+from .base import SignalTransformer, encode_groups, ready_model
+from .batches import PretrainingBatches
+from .checkpoint import Checkpoint, load_module_arrays, module_arrays, resume
+from .devices import resolve_device, resolve_precision
+from .embedding import LEVELS, BlockEmbedding, Detector, embed
+from .inputs import ArraySource, Source
+from .net import BeatSSLNet, ContrastSettings, DualContextLoss, DualContextModule
+from .parameters import check_number, check_parameters, seed_of
+from .progress import ProgressBar
+from .training_set import TrainingSet, build_training_set
+
+# Parameters that change how a fit runs, but not what it computes.
+_NOT_OF_THE_RUN = ("checkpoint_dir", "device", "max_epochs", "n_jobs", "verbose", "warm_start", "callbacks")
+
+PAPER_PRESET: dict[str, Any] = {
+    "rhythm_targets": "paper",
+    "beat_targets": "hard",
+    "similarity": "cosine",
+    "exponent": 50,
+    "augment": "3kg",
+}
+"""What the Beat-SSL publication states of its best setting; whatever it does not state stays this package's default."""
+
+
+class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
+    """Pretrain an ECG encoder by contrast at rhythm level and at heartbeat level, and embed records with it.
+
+    Two views of every record are drawn; their embeddings, and those of their heartbeats, are pulled towards each
+    other and, by soft targets, towards those of records and beats with similar features.
+
+    Parameters
+    ----------
+    fs : float, default=500
+        Sampling rate of X [Hz], 50-2000. Records that know their own rate (`ECGRecord`) keep it.
+    leads : sequence of str, default=None
+        Names of the leads of X, in its order. None takes twelve leads as the standard twelve, eight as I, II, V1-V6
+        and one as lead II.
+    fs_model : float, default=100
+        Rate that the network works at [Hz]; X is resampled inside.
+    encoder : str, class or callable, default="beatnet"
+        "beatnet", "resnet1d", or anything called as ``encoder(fs_model, **encoder_params)``; see `nn.encoders`.
+    encoder_params : dict, default=None
+        For example ``{"size": "s"}``.
+    projection_dim : int, default=128
+        Width of the projections that are compared; they are dropped after the fit's last epoch.
+    temperature : float, default=0.1
+        Divides the cosines.
+    rhythm_targets : {"soft", "hard", "paper"}, default="soft"
+        "hard": only the other view of a record is its positive. "soft": ``1 - soft_fraction`` of the target goes
+        there and the rest to similar records. "paper": the published matrix, row-normalised.
+    beat_targets : {"hard", "soft", "none"}, default="hard"
+        "hard": beats of one record and cluster are positives. "soft": by the similarity of their features.
+    similarity : {"rbf", "cosine"}, default="rbf"
+        "cosine" to the power `exponent` is the publication's; "rbf" has one bandwidth per record or beat such that
+        about `perplexity` others of a batch are its neighbours.
+    exponent : float, default=50
+        Power of the cosine.
+    perplexity : float, default=10
+        Effective number of neighbours in a batch.
+    soft_fraction : float, default=0.5
+        Share of soft targets that goes to others; 0 gives hard targets.
+    beat_weight : float, default=0.5
+        Weight of the beat loss.
+    same_group : {"mask", "positive"}, default="mask"
+        What records of one group (patient) are to each other: left out, or positives; never negatives.
+    augment : str or callable, default="vcg"
+        "vcg", "3kg", "none", or ``f(x, present, generator) -> (x, present)``; see `views.augment`.
+    augment_params : dict, default=None
+        For example ``{"angle": 30, "mask_ratio": .3}``.
+    rpeak_detector : str or callable, default="multilead"
+        As for `detect_rpeaks`.
+    beat_window : tuple of float, default=(0.25, 0.45)
+        Seconds before and after the R peak; beats whose window leaves the record are dropped.
+    allow_nan : bool, default=False
+        Whether NaN counts as missing samples instead of being an error.
+    max_epochs : int, default=20
+        0 keeps the random initialisation, the baseline that every study should carry.
+    batch_size : int, default=128
+        Records per step.
+    lr, weight_decay : float, default=1e-3, 0.05
+        Of AdamW; the rate rises over the first tenth of the steps and falls as a cosine.
+    validation_fraction : float, default=None
+        Share of the groups (or records) held out to record validation losses.
+    callbacks : list of skorch callbacks, default=None
+    checkpoint_dir : str or path, default=None
+        Folder for checkpoints: an interrupted fit that is started again goes on where it was, bit for bit.
+    warm_start : bool, default=False
+        Whether `fit` begins with the weights of the previous fit.
+    device : str, default=None
+        None is the best there is.
+    precision : {"auto", "bf16", "fp32"}, default="auto"
+        "auto" computes in bf16 where the hardware does.
+    n_jobs : int, default=None
+        Threads that read and measure records before training.
+    random_state : int, RandomState or None, default=None
+    verbose : int, default=0
+        0 is silent; 1 shows progress bars.
+
+    Attributes
+    ----------
+    history_ : list of dict
+        One entry per epoch: `train_loss`, `rhythm_loss`, `beat_loss`, their parts above the targets' entropy
+        (`rhythm_kl`, `beat_kl`), `effective_rank`, `alignment`, `uniformity`, `lr`, `records_per_second`, `seconds`.
+    n_iter_ : int
+        Epochs trained.
+    n_leads_ : int
+        Leads of X in `fit`.
+    device_ : str
+        Where the fit ran.
+    n_features_in_ : int
+        Leads of X, or samples where X was a table (n_records, n_times) of one lead.
+    weights_ : dict of ndarray
+        The network's state. Pickles hold these arrays and no training data.
+
+    References
+    ----------
+    Rizqyawan, Macfarlane, Hadjidemetriou, Deligianni, "Beat-SSL", ISBI 2026, arXiv 2601.16147. What is the
+    publication's and what is this package's is listed in the documentation's method notes.
+
+    Examples
+    --------
+    >>> from beatssl_sklearn import BeatSSLPretrainer, make_ecg
+    >>> ecg = make_ecg(16, rhythm="mixed", fs=100, random_state=0)
+    >>> pre = BeatSSLPretrainer(fs=100, encoder_params={"size": "s"}, max_epochs=1, batch_size=8, random_state=0)
+    >>> pre.fit_transform(ecg.data).shape
+    (16, 192)
+    """
+
+    def __init__(
+        self,
+        fs: float = 500.0,
+        *,
+        leads: Sequence[str] | None = None,
+        fs_model: float = 100.0,
+        encoder: Any = "beatnet",
+        encoder_params: dict[str, Any] | None = None,
+        projection_dim: int = 128,
+        temperature: float = 0.1,
+        rhythm_targets: str = "soft",
+        beat_targets: str = "hard",
+        similarity: str = "rbf",
+        exponent: float = 50,
+        perplexity: float = 10,
+        soft_fraction: float = 0.5,
+        beat_weight: float = 0.5,
+        same_group: str = "mask",
+        augment: Any = "vcg",
+        augment_params: dict[str, Any] | None = None,
+        rpeak_detector: Detector = "multilead",
+        beat_window: tuple[float, float] = (0.25, 0.45),
+        allow_nan: bool = False,
+        max_epochs: int = 20,
+        batch_size: int = 128,
+        lr: float = 1e-3,
+        weight_decay: float = 0.05,
+        validation_fraction: float | None = None,
+        callbacks: list[Any] | None = None,
+        checkpoint_dir: Any = None,
+        warm_start: bool = False,
+        device: Any = None,
+        precision: str = "auto",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.fs = fs
+        self.leads = leads
+        self.fs_model = fs_model
+        self.encoder = encoder
+        self.encoder_params = encoder_params
+        self.projection_dim = projection_dim
+        self.temperature = temperature
+        self.rhythm_targets = rhythm_targets
+        self.beat_targets = beat_targets
+        self.similarity = similarity
+        self.exponent = exponent
+        self.perplexity = perplexity
+        self.soft_fraction = soft_fraction
+        self.beat_weight = beat_weight
+        self.same_group = same_group
+        self.augment = augment
+        self.augment_params = augment_params
+        self.rpeak_detector = rpeak_detector
+        self.beat_window = beat_window
+        self.allow_nan = allow_nan
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.callbacks = callbacks
+        self.checkpoint_dir = checkpoint_dir
+        self.warm_start = warm_start
+        self.device = device
+        self.precision = precision
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None) -> BeatSSLPretrainer:
+        """Pretrain on records without labels.
+
+        Parameters
+        ----------
+        X : array (n_records, n_leads, n_times), table (n_records, n_times), list of ECGRecord or WFDBFolder
+            Signals in mV. Arrays, memmaps included, are read batch by batch and never copied as a whole.
+        y : ignored
+        groups : array (n_records,), optional
+            Patient of each record.
+        rpeaks : sequence of n_records arrays, optional
+            R peaks [samples], in place of the detector's.
+
+        Returns
+        -------
+        BeatSSLPretrainer
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or a record cannot be used; the message names it.
+        FloatingPointError
+            If training diverges.
+        OSError
+            If a checkpoint cannot be written.
+        """
+        start = self.weights_ if self.warm_start and hasattr(self, "weights_") else None
+        return self._fit(X, groups, rpeaks, self.max_epochs, start, constant_lr=False, reset=True)
+
+    def partial_fit(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None) -> BeatSSLPretrainer:
+        """Train one more epoch on records, with the constant rate `lr`; parameters as for `fit`.
+
+        The optimiser starts anew with each call, and checkpoints are not written.
+        """
+        start = getattr(self, "weights_", None)
+        return self._fit(X, groups, rpeaks, 1, start, constant_lr=True, reset=start is None)
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Embed records.
+
+        Parameters
+        ----------
+        X : as for `fit`
+            Any length from 0.25 s; records over 15 s are embedded in windows of 10 s and averaged.
+
+        Returns
+        -------
+        ndarray (n_records, n_dims) float32
+            The embedding of a record does not depend on the others. Records that are NaN throughout give NaN.
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+        """
+        check_is_fitted(self)
+        source = self._fitted_source(X)
+        out = np.empty((source.n_records, self._n_features_out), dtype=np.float32)
+        for block in self._embed(source, ("rhythm",), None):
+            out[block.index] = block.rhythm
+        return out
+
+    def embed(self, X: Any, *, levels: Sequence[str] = ("rhythm", "beat"), rpeaks: Any = None) -> Bunch:
+        """Embed records at several levels in one pass.
+
+        Parameters
+        ----------
+        X : as for `fit`
+        levels : sequence of {"rhythm", "beat", "sample"}
+        rpeaks : sequence of n_records arrays, optional
+            R peaks [samples], in place of the detector's.
+
+        Returns
+        -------
+        Bunch
+            `rhythm` (n_records, n_dims); `beat`, a list of arrays (n_beats, n_dims), with `rpeaks`, the peaks that
+            they belong to [samples]; `sample`, a list of arrays (n_tokens, n_dims), with `times` [s].
+        """
+        check_is_fitted(self)
+        unknown = sorted(set(levels) - set(LEVELS))
+        if unknown:
+            raise ValueError(f"levels must be among {', '.join(LEVELS)}, got {unknown}")
+        return gather(self._embed(self._fitted_source(X), levels, rpeaks), levels)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._ready().n_dims_record
+
+    def _fitted_source(self, X: Any) -> Source:
+        return self._source(
+            X, fs=self.fs, leads=self.leads, allow_nan=self.allow_nan, reset=False, n_leads=self.n_leads_
+        )
+
+    def _ready(self) -> Any:
+        return ready_model(self, device=self.device, precision=self.precision, detector=self.rpeak_detector)
+
+    def _embed(self, source: Source, levels: Sequence[str], rpeaks: Any) -> Iterator[BlockEmbedding]:
+        check_number("batch_size", self.batch_size, int, 1, float("inf"))
+        return embed(source, self._ready(), batch_size=self.batch_size, levels=levels, rpeaks=rpeaks, stacklevel=4)
+
+    def _fit(
+        self,
+        X: Any,
+        groups: Any,
+        rpeaks: Any,
+        max_epochs: int,
+        start: Mapping[str, NDArray] | None,
+        *,
+        constant_lr: bool,
+        reset: bool,
+    ) -> BeatSSLPretrainer:
+        check_parameters(self)
+        seed = seed_of(self.random_state)
+        device = resolve_device(self.device)
+        precision = resolve_precision(self.precision, device)
+        augment = resolve_augment(self.augment, self.augment_params)
+        module = self._module(seed, start)
+        source = self._source(
+            X,
+            fs=self.fs,
+            leads=self.leads,
+            allow_nan=self.allow_nan,
+            reset=reset,
+            n_leads=None if reset else self.n_leads_,
+        )
+        if source.n_records < 2:
+            raise ValueError(f"n_samples = {source.n_records}: contrast needs at least 2 records")
+        data = self._training_set(source, groups, rpeaks, seed)
+        train, valid = self._split(data, seed)
+        batches, held_out = (
+            PretrainingBatches(
+                data,
+                index,
+                batch_size=self.batch_size,
+                augment=augment,
+                stride=float(module.encoder.stride),  # type: ignore[arg-type]
+                beat_window=self.beat_window,
+                device=device,
+                seed=seed,
+            )
+            if len(index)
+            else None
+            for index in (train, valid)
+        )
+        fingerprint = None
+        if self.checkpoint_dir is not None and not constant_lr:
+            fingerprint = self._fingerprint(data, seed)
+        net = self._net(module, data, device, precision, max_epochs, constant_lr, batches, held_out, fingerprint)
+        done = 0 if fingerprint is None else resume(net, self.checkpoint_dir, fingerprint, max_epochs)
+        net.notify("on_train_begin", X=batches)
+        net.fit_loop(batches, epochs=max_epochs - done)
+        net.notify("on_train_end", X=batches)
+        return self._keep(net, device, source, max_epochs, reset)
+
+    def _module(self, seed: int, start: Mapping[str, NDArray] | None) -> DualContextModule:
+        generator = torch.Generator().manual_seed(seed)
+        encoder = build_encoder(self.encoder, float(self.fs_model), self.encoder_params, generator)
+        widths = (int(encoder.n_dims_record), int(encoder.n_dims))  # type: ignore[arg-type]
+        rhythm, beat = (build_projector(n, n, int(self.projection_dim), generator) for n in widths)
+        module = DualContextModule(encoder, rhythm, beat)
+        if start is not None:
+            load_module_arrays(module, start)
+        return module
+
+    def _training_set(self, source: Source, groups: Any, rpeaks: Any, seed: int) -> TrainingSet:
+        if rpeaks is not None and len(rpeaks) != source.n_records:
+            raise ValueError(f"rpeaks holds {len(rpeaks)} records, X has {source.n_records}")
+        data = build_training_set(
+            source,
+            fs_model=float(self.fs_model),
+            detector=self.rpeak_detector,
+            beat_window=self.beat_window,
+            soft_beats=self.beat_targets == "soft",
+            perplexity=self.perplexity,
+            batch_size=self.batch_size,
+            rpeaks=rpeaks,
+            groups=encode_groups(groups, source.n_records),
+            seed=seed,
+            n_jobs=self.n_jobs,
+            progress=self.verbose > 0,
+        )
+        if len(data.usable) < 2:
+            raise ValueError(f"X: {len(data.usable)} of {source.n_records} records hold a sample; 2 are needed")
+        return data
+
+    def _split(self, data: TrainingSet, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Hold out whole groups; nothing by default."""
+        if self.validation_fraction is None:
+            return data.usable, data.usable[:0]
+        label = data.usable if data.groups is None else data.groups[data.usable]
+        names = np.random.default_rng([seed, 1]).permutation(np.unique(label))
+        held_out = np.isin(label, names[: max(1, round(self.validation_fraction * len(names)))])
+        if held_out.sum() < 2 or (~held_out).sum() < 2:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction!r} leaves {int((~held_out).sum())} records to train on "
+                f"and {int(held_out.sum())} to validate; 2 of each are needed"
+            )
+        return data.usable[~held_out], data.usable[held_out]
+
+    def _net(
+        self,
+        module: DualContextModule,
+        data: TrainingSet,
+        device: torch.device,
+        precision: str,
+        max_epochs: int,
+        constant_lr: bool,
+        batches: PretrainingBatches,
+        held_out: PretrainingBatches | None,
+        fingerprint: dict[str, str] | None,
+    ) -> BeatSSLNet:
+        settings = ContrastSettings(
+            *(getattr(self, name) for name in ContrastSettings.__dataclass_fields__)  # same names as the parameters
+        )
+        callbacks = list(self.callbacks or [])
+        if self.verbose > 0:
+            callbacks.append(ProgressBar(len(batches) * max_epochs))
+        if fingerprint is not None:
+            callbacks.append(Checkpoint(str(self.checkpoint_dir), fingerprint, max_epochs))
+        net = BeatSSLNet(
+            module,
+            DualContextLoss(settings, data.records.weights, data.beats.weights),
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=self.weight_decay,
+            optimizer__param_groups=[("*norm*", {"weight_decay": 0.0}), ("*bias", {"weight_decay": 0.0})],
+            lr=self.lr,
+            max_epochs=max_epochs,
+            train_split=None,
+            callbacks=callbacks,
+            device=str(device),
+            verbose=0,
+            precision=precision,
+            constant_lr=constant_lr,
+            held_out=held_out,
+        )
+        return net.initialize()
+
+    def _fingerprint(self, data: TrainingSet, seed: int) -> dict[str, str]:
+        """Return digests of what decides the result: each parameter, and the data."""
+        found = {"data": data.digest(), "random_state": str(seed)}
+        for name, value in self.get_params(deep=False).items():
+            if name not in _NOT_OF_THE_RUN and name != "random_state":
+                text = json.dumps(value, sort_keys=True, default=lambda v: getattr(v, "__qualname__", type(v).__name__))
+                found[name] = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return found
+
+    def _keep(
+        self, net: BeatSSLNet, device: torch.device, source: Source, max_epochs: int, reset: bool
+    ) -> BeatSSLPretrainer:
+        weights = module_arrays(net.module_)
+        broken = [name for name, array in weights.items() if not np.isfinite(array).all()]
+        if broken:
+            raise FloatingPointError(f"training diverged: {broken[0]} is not finite with lr={self.lr!r}; lower lr")
+        rows = [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
+        earlier = [] if reset else self.history_
+        self.weights_ = weights
+        self.history_ = earlier + [{**row, "epoch": len(earlier) + i + 1} for i, row in enumerate(rows)]
+        self.n_iter_ = len(self.history_)
+        self.device_ = str(device)
+        if reset:
+            self.n_leads_ = source.array.shape[1] if isinstance(source, ArraySource) else 12
+        return self
+
+
+def gather(blocks: Iterator[BlockEmbedding], levels: Sequence[str]) -> Bunch:
+    """Join the embeddings of blocks in the order of X."""
+    parts = list(blocks)
+    out = Bunch()
+    if "rhythm" in levels:
+        out.rhythm = np.concatenate([p.rhythm for p in parts if p.rhythm is not None])
+    if "beat" in levels:
+        out.beat = [b for p in parts for b in p.beats or []]
+        out.rpeaks = [r for p in parts for r in p.rpeaks or []]
+    if "sample" in levels:
+        out.sample = [s for p in parts for s in p.samples or []]
+        out.times = [p.times for p in parts for _ in p.samples or []]
+    return out

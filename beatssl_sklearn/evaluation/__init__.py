@@ -1,0 +1,1 @@
+"""How well it works: beat by beat, wave by wave, and with a probe on frozen embeddings."""

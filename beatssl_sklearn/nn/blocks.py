@@ -1,0 +1,174 @@
+"""Convolutions on channels-last signals, and a seeded initialisation.
+
+A signal ``(n, n_tokens, d)`` is convolved as an image of height 1, ``(n, d, 1, n_tokens)`` in channels-last memory:
+the same bytes, no copy, and the only layout in which low-precision convolutions are fast on CPUs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+N_LEADS = 12
+# oneDNN convolves multiples of 16 tokens at the full speed of the CPU, a prime number up to five times slower.
+TOKEN_MULTIPLE = 16
+
+
+def pad_times(x: Tensor, multiple: int) -> Tensor:
+    """Zero-pad ``(n, n_times, 12)`` on the right to a multiple of `multiple` samples, contiguous."""
+    if x.ndim != 3 or x.shape[2] != N_LEADS or x.shape[1] < 1:
+        raise ValueError(f"x must have shape (n, n_times >= 1, {N_LEADS}), got {tuple(x.shape)}")
+    missing = -x.shape[1] % multiple
+    return F.pad(x, (0, 0, 0, missing)) if missing else x.contiguous()
+
+
+def pool_tokens(e: Tensor) -> Tensor:
+    """Mean and maximum over the tokens of ``(n, n_tokens, d)``, ``(n, 2 * d)`` float32."""
+    pooled: Tensor = _MeanMax.apply(e)
+    return pooled
+
+
+class _MeanMax(torch.autograd.Function):
+    """Mean and maximum with one pass over the map in the backward, where autograd makes six."""
+
+    @staticmethod
+    def forward(ctx: Any, e: Tensor) -> Tensor:
+        if e.device.type == "cpu" and e.dtype == torch.bfloat16 and len(e):
+            # Record by record, so that the float32 copy stays in the cache.
+            rows = [(row.mean(0), row.amax(0)) for row in (record.float() for record in e)]
+            mean, top = (torch.stack(part) for part in zip(*rows, strict=True))
+        else:
+            mean, top = e.mean(1, dtype=torch.float32), e.amax(1)
+        ctx.save_for_backward(e, top)
+        return torch.cat([mean, top.float()], dim=1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        e, top = ctx.saved_tensors
+        grad_mean, grad_top = grad.chunk(2, dim=1)
+        is_top = e == top.to(e.dtype)[:, None]
+        low = grad_mean / e.shape[1]
+        high = low + grad_top / is_top.sum(1)
+        return torch.where(is_top, high.to(e.dtype)[:, None], low.to(e.dtype)[:, None])
+
+
+def to_image(e: Tensor) -> Tensor:
+    """View ``(n, n_tokens, d)`` as a channels-last image ``(n, d, 1, n_tokens)``."""
+    return e.unsqueeze(1).permute(0, 3, 1, 2)
+
+
+def to_tokens(image: Tensor) -> Tensor:
+    """View a channels-last image ``(n, d, 1, n_tokens)`` as ``(n, n_tokens, d)``."""
+    return image.permute(0, 2, 3, 1).squeeze(1)
+
+
+def fold_tokens(image: Tensor, factor: int) -> Tensor:
+    """Space to depth: `factor` neighbouring tokens become one with `factor` times the channels; a view."""
+    tokens = to_tokens(image)
+    n, n_tokens, d = tokens.shape
+    return to_image(tokens.reshape(n, n_tokens // factor, d * factor))
+
+
+class ConvNorm(nn.Module):
+    """``relu(norm(conv(x)) + residual)``, the one layer that the encoders are made of.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels.
+    kernel_size : int
+        Taps, odd; the signal is zero-padded to keep its length.
+    norm : bool
+        Whether to normalise (BatchNorm); a bias otherwise.
+    relu : bool
+        Whether to end with a ReLU.
+
+    Notes
+    -----
+    There are no strides: neighbouring tokens are joined with `fold_tokens` before a convolution instead. Output
+    tokens then lie in the middle of their inputs, and oneDNN 3.12 (torch 2.13) on CPUs with AMX gives *wrong* bfloat16
+    results for strided convolutions of few channels (4, 8 or 12 channels, 8 or 16 taps).
+    """
+
+    def __init__(self, n_in: int, n_out: int, kernel_size: int = 1, norm: bool = True, relu: bool = True) -> None:
+        super().__init__()
+        self.taps = kernel_size
+        self.conv = nn.Conv2d(n_in, n_out, (1, kernel_size), padding=(0, kernel_size // 2), bias=not norm)
+        self.norm = nn.BatchNorm2d(n_out) if norm else None
+        self.relu = relu
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Map an image ``(n, n_in, 1, n_tokens)`` to ``(n, n_out, 1, n_tokens)``.
+
+        `residual` must not be used again by the caller: for inference the result is written into it.
+        """
+        y: Tensor = self.conv(x)
+        if self.norm is not None:
+            y = self.norm(y)
+        if residual is not None:
+            y = y.add_(residual)
+        return F.relu_(y) if self.relu else y
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions and a skip.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels.
+    kernel_size : int
+        Taps, odd.
+    pair : bool
+        Whether to join neighbouring tokens first, which halves their number: a stride of 2. The first convolution
+        then has as many taps in pairs as cover about `kernel_size` tokens.
+    """
+
+    def __init__(self, n_in: int, n_out: int, kernel_size: int, pair: bool) -> None:
+        super().__init__()
+        self.pair = pair
+        n_in = 2 * n_in if pair else n_in
+        first_taps = kernel_size // 4 * 2 + 1 if pair else kernel_size
+        self.conv1 = ConvNorm(n_in, n_out, first_taps)
+        self.conv2 = ConvNorm(n_out, n_out, kernel_size)
+        self.skip = ConvNorm(n_in, n_out, relu=False) if n_in != n_out or pair else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(n, n_in, 1, n_tokens)`` to ``(n, n_out, 1, n_tokens)``, half the tokens if `pair`; `x` is used up."""
+        x = fold_tokens(x, 2) if self.pair else x
+        residual = x if self.skip is None else self.skip(x)
+        return self.conv2(self.conv1(x), residual)
+
+
+def init_weights(module: nn.Module, generator: torch.Generator) -> nn.Module:
+    """Draw all parameters of `module` from `generator` (on the CPU), and reset its buffers.
+
+    Convolutions and linear layers get He's normal initialisation (fan in) and zero biases, normalisations the
+    identity. The global random state is not touched.
+
+    Raises
+    ------
+    TypeError
+        If a submodule owns parameters of a kind that is not known here.
+
+    References
+    ----------
+    He et al., "Delving Deep into Rectifiers", ICCV 2015, equation 10.
+    """
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            draw = torch.empty(layer.weight.shape)
+            nn.init.kaiming_normal_(draw, nonlinearity="relu", generator=generator)
+            with torch.no_grad():
+                layer.weight.copy_(draw)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.modules.batchnorm._BatchNorm | nn.LayerNorm):
+            layer.reset_parameters()
+        elif next(layer.parameters(recurse=False), None) is not None:
+            raise TypeError(f"init_weights: cannot initialise {name or 'module'} of type {type(layer).__name__}")
+    return module

@@ -1,0 +1,166 @@
+"""Encoders for inference: BatchNorm folded into the convolutions, bfloat16 where it is fast.
+
+On CPUs a convolution, the residual and the ReLU run as one oneDNN call with weights in its own layout, the way
+TorchInductor calls it, but without a compiler.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .blocks import ConvNorm
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+# Weights are laid out for maps of this many records and tokens; other sizes work as well.
+_TYPICAL = (32, 320)
+
+
+def bf16_supported(device: torch.device | str = "cpu") -> bool:
+    """Whether `device` multiplies bfloat16 matrices in hardware, so that bfloat16 is faster than float32."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    checks: list[Callable[[], bool]] = [
+        getattr(torch.cpu, name)
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        if hasattr(torch.cpu, name)
+    ]
+    return any(check() for check in checks)
+
+
+def inference_module(encoder: nn.Module, precision: str = "fp32") -> nn.Module:
+    """Copy `encoder` for inference.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        As `beatssl_sklearn.nn.encoders.build_encoder` returns it; left as it is.
+    precision : {"fp32", "bf16"}
+        Number format of weights and activations. Sums inside a convolution are float32 in any case.
+
+    Returns
+    -------
+    torch.nn.Module
+        Follows the encoder protocol. ``forward(x)`` takes float32 and returns the map in the number format, as
+        inference tensors: clone them before they enter a computation with gradients.
+
+    Raises
+    ------
+    ValueError
+        If `precision` is unknown.
+    """
+    if precision not in _DTYPES:
+        raise ValueError(f"precision must be one of {sorted(_DTYPES)}, got {precision!r}")
+    return _Inference(encoder, _DTYPES[precision])
+
+
+class _Inference(nn.Module):
+    def __init__(self, encoder: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
+        self.dtype = dtype
+        _fold(self.encoder, dtype)
+        # Layers of other people's encoders stay float32, and autocast decides about each.
+        self.autocast = dtype != torch.float32 and any(p.dtype == torch.float32 for p in self.encoder.parameters())
+        for name in ("stride", "n_dims", "n_dims_record", "receptive_field"):
+            setattr(self, name, getattr(encoder, name))
+
+    @torch.inference_mode()
+    def forward(self, x: Tensor) -> Tensor:
+        if self.autocast:
+            with torch.autocast(x.device.type, self.dtype):
+                e: Tensor = self.encoder(x)
+        else:
+            e = self.encoder(x.to(self.dtype))
+        return e
+
+    @torch.inference_mode()
+    def pool(self, e: Tensor) -> Tensor:
+        """The encoder's own embedding of the record."""
+        pooled: Tensor = self.encoder.pool(e)  # type: ignore[operator]
+        return pooled
+
+
+def _fold(module: nn.Module, dtype: torch.dtype) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, ConvNorm):
+            setattr(module, name, _FusedConv(child, dtype))
+        else:
+            _fold(child, dtype)
+
+
+class _FusedConv(nn.Module):
+    """A `ConvNorm` whose norm is folded into the weights."""
+
+    def __init__(self, layer: ConvNorm, dtype: torch.dtype) -> None:
+        super().__init__()
+        weight, bias = _folded_weights(layer)
+        self.weight = nn.Parameter(weight.to(dtype, memory_format=torch.channels_last), requires_grad=False)
+        self.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
+        self.padding = [int(p) for p in layer.conv.padding]
+        self.stride = [1, 1]
+        self.relu = layer.relu
+        self._packed: Tensor | None = None
+        self._pack()
+
+    def _pack(self) -> None:
+        """Lay the weights out for oneDNN; without its calls, or on another device, plain convolutions do."""
+        self._packed = None
+        if self.weight.device.type == "cpu" and torch.backends.mkldnn.is_available() and _has_fused_calls():
+            size = [_TYPICAL[0], self.weight.shape[1], 1, _TYPICAL[1]]
+            self._packed = torch.ops.mkldnn._reorder_convolution_weight(
+                self.weight.detach(), self.padding, self.stride, [1, 1], 1, size
+            )
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        if self._packed is None:
+            y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+            y = y if residual is None else y.add_(residual)
+            return F.relu_(y) if self.relu else y
+        geometry = (self._packed, self.bias, self.padding, self.stride, [1, 1], 1)
+        unary = "relu" if self.relu else "none"
+        if residual is None:
+            fused: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *geometry, unary, [], "")
+        else:
+            fused = torch.ops.mkldnn._convolution_pointwise_.binary(
+                residual, x, *geometry, "add", 1.0, unary if self.relu else None, [], None
+            )
+        return fused
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> _FusedConv:
+        super()._apply(fn, recurse)
+        self._pack()
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_packed": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._pack()
+
+
+def _folded_weights(layer: ConvNorm) -> tuple[Tensor, Tensor]:
+    weight = layer.conv.weight.detach()
+    norm = layer.norm
+    if norm is None:
+        assert layer.conv.bias is not None
+        return weight, layer.conv.bias.detach()
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight.detach() * torch.rsqrt(norm.running_var + norm.eps)
+    return weight * scale[:, None, None, None], norm.bias.detach() - norm.running_mean * scale
+
+
+def _has_fused_calls() -> bool:
+    return all(
+        hasattr(torch.ops.mkldnn, name)
+        for name in ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
+    )

@@ -1,0 +1,29 @@
+"""Fixtures shared by all tests; `--run-slow` runs the tests that take minutes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-slow", action="store_true", help="also run tests that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--run-slow"):
+        return
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="slow: needs --run-slow"))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder with the real ECGs: environment variable BEATSSL_DATA, or ../shared/data beside the checkout."""
+    path = Path(os.environ.get("BEATSSL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"no real ECGs: {path.name} is not a folder; set BEATSSL_DATA")
+    return path
