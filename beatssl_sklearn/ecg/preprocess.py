@@ -114,7 +114,8 @@ def resample(X: NDArray, fs: float, fs_model: float) -> NDArray[np.float32]:
     # A block's outputs need its own samples and the first 2 * margin of the next block: both are plain matrices.
     blocks = padded.reshape(-1, n_in)
     out = blocks @ matrix[:n_in]
-    out[:-1] += blocks[1:, : 2 * margin] @ matrix[n_in:]
+    reached = int(np.flatnonzero(matrix[n_in:].any(axis=0))[0])
+    out[:-1, reached:] += blocks[1:, : 2 * margin] @ matrix[n_in:, reached:]
     out = out.reshape(*X.shape[:-1], (n_blocks + 1) * n_out)
     return out[..., : ceil(n_times * up / down)]
 
@@ -140,39 +141,34 @@ def preprocess(X: NDArray, fs: float, fs_model: float, leads: tuple[str, ...] | 
     Preprocessed
         Signals (n_records, n_times_model, 12), the leads present, and the scale.
     """
-    signal, missing = np.asarray(X, dtype=np.float32), None
-    if not np.isfinite(np.add.reduce(signal, axis=None)):
-        missing = np.isnan(signal)
-        signal = _fill_missing(signal, missing)
-    if leads is None:
-        present = np.ones(12, dtype=bool)
-    else:
+    signal, present = np.asarray(X, dtype=np.float32), np.ones(12, dtype=bool)
+    if leads is not None:
         signal, present = place_leads(signal, leads)
-    n_records = len(signal)
-    signal = resample(signal, fs, fs_model)
-    mean = signal.mean(axis=-1)
-    out = np.empty((n_records, signal.shape[-1], 12), dtype=np.float32)
-    np.subtract(signal.transpose(0, 2, 1), mean[:, None, :], out=out)
-    power = np.einsum("ntl,ntl->nl", out, out) / out.shape[1]
-    reduced = np.ones(n_records, dtype=np.float32)
+    resampled = resample(signal, fs, fs_model)
+    mean = resampled.mean(axis=-1)
+    if not np.isfinite(mean).all():
+        resampled = resample(_fill_missing(signal), fs, fs_model)
+        mean = resampled.mean(axis=-1)
+    centred = resampled - mean[..., None]
+    power = np.einsum("nlt,nlt->nl", centred, centred) / centred.shape[-1]
+    reduced = np.ones(len(power), dtype=np.float32)
     absurd = ~np.isfinite(power).all(axis=1)
     if absurd.any():
         # Squares leave float32 only for absurd amplitudes: bring those records into range first.
-        reduced[absurd] = np.abs(out[absurd]).max(axis=(1, 2))
-        out /= reduced[:, None, None]
+        reduced[absurd] = np.abs(centred[absurd]).max(axis=(1, 2))
+        centred /= reduced[:, None, None]
         mean = mean / reduced[:, None]
-        power = np.einsum("ntl,ntl->nl", out, out) / out.shape[1]
-    flat = power <= (_FLAT * mean) ** 2
-    alive = ~flat & present
+        power = np.einsum("nlt,nlt->nl", centred, centred) / centred.shape[-1]
+    alive = (power > (_FLAT * mean) ** 2) & present
     scale = np.sqrt(np.where(alive, power, 0).sum(axis=1) / np.maximum(alive.sum(axis=1), 1))
-    out *= (np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0))[:, None, None]
-    if not alive.all():
-        out *= alive[:, None, :]
+    centred *= np.where(alive, 1 / np.where(scale > 0, scale, 1)[:, None], 0)[..., None]
+    out = np.ascontiguousarray(centred.transpose(0, 2, 1))
     return Preprocessed(out, alive, (scale * reduced).astype(np.float32))
 
 
-def _fill_missing(signal: NDArray[np.float32], missing: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """Replace missing samples by the mean of their lead, which the baseline then turns into 0."""
+    missing = np.isnan(signal)
     known = np.maximum((~missing).sum(axis=-1, keepdims=True), 1)
     filled = np.where(missing, 0, signal)
     return np.where(missing, filled.sum(axis=-1, keepdims=True) / known, filled).astype(np.float32)

@@ -20,7 +20,7 @@ from ..ecg.preprocess import check_fs
 from ..nn.encoders import build_encoder
 from ..nn.inference import inference_module
 from .checkpoint import load_module_arrays
-from .devices import resolve_device, resolve_precision
+from .devices import inference_precision, resolve_device
 from .embedding import Detector, InferenceModel
 from .inputs import (
     MIN_DURATION,
@@ -37,12 +37,16 @@ from .inputs import (
 VERSION_KEY = "_beatssl_version"
 # Networks ready to run, beside the estimators and not in them: an estimator's state stays what it was fitted to, so
 # that hashing, pickling and copying see arrays only.
-_READY: WeakKeyDictionary[Any, dict[tuple[Any, ...], InferenceModel]] = WeakKeyDictionary()
+_READY: WeakKeyDictionary[Any, dict[tuple[Any, ...], tuple[Any, InferenceModel]]] = WeakKeyDictionary()
 _READY_LOCK = threading.Lock()
 
 
 class SignalTransformer(TransformerMixin, BaseEstimator):
     """Base of the transformers that read ECGs: tags, the version stamp, and X as a `Source`."""
+
+    def __init_subclass__(cls, auto_wrap_output_keys: tuple[str, ...] | None = ("transform",), **kwargs: Any) -> None:
+        # Only names the argument that scikit-learn's mixin takes; None is for output that is no table.
+        super().__init_subclass__(auto_wrap_output_keys=auto_wrap_output_keys, **kwargs)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -100,6 +104,11 @@ class SignalTransformer(TransformerMixin, BaseEstimator):
         fs = check_fs(fs)
         array = as_array(X)
         if array.ndim == 2 or hasattr(X, "columns"):
+            if n_leads is not None and len(array) == n_leads > 1 and array.shape[1] >= MIN_DURATION * fs:
+                raise ValueError(
+                    f"X has shape {array.shape}, which looks like one record of {n_leads} leads: X must have the axes "
+                    f"(n_records, n_leads, n_times), so pass X[None]; a table is records of one lead, named by leads"
+                )
             return self._source_of_one_lead(X, fs, leads, allow_nan, reset)
         refuse_swapped_axes(array.shape, n_leads)
         if array.dtype.kind != "f" or array.ndim != 3 or 0 in array.shape:
@@ -148,16 +157,18 @@ def ready_model(
     """
     check_is_fitted(fitted, "weights_")
     where = resolve_device(device)
-    kind = resolve_precision(precision, where)
-    key = (str(where), kind, id(fitted.weights_), tuple(fitted.beat_window), detector)
+    kind = inference_precision(precision)
+    weights = fitted.weights_
+    key = (str(where), kind, tuple(fitted.beat_window), detector)
     with _READY_LOCK:
         known = _READY.setdefault(fitted, {})
+        # Another set of weights (a new fit) leaves the old networks behind. The weights are kept beside the network
+        # and compared themselves: a new set may lie where a freed one lay, so that its id says nothing.
+        for old in [k for k, (of, _) in known.items() if of is not weights]:
+            del known[old]
         if key not in known:
-            # Another set of weights (a new fit) leaves the old networks behind.
-            for old in [k for k in known if k[2] != key[2]]:
-                del known[old]
-            known[key] = _build(fitted, where, kind, detector)
-        return known[key]
+            known[key] = weights, _build(fitted, where, kind, detector)
+        return known[key][1]
 
 
 def _build(fitted: Any, device: torch.device, precision: str, detector: Detector) -> InferenceModel:
@@ -177,6 +188,18 @@ def _build(fitted: Any, device: torch.device, precision: str, detector: Detector
         (float(before), float(after)),
         detector,
     )
+
+
+def check_given_rpeaks(rpeaks: Any, n_records: int) -> None:
+    """Refuse R peaks that are not of these records.
+
+    Raises
+    ------
+    ValueError
+        If there is not one array per record.
+    """
+    if rpeaks is not None and len(rpeaks) != n_records:
+        raise ValueError(f"rpeaks holds {len(rpeaks)} records, X has {n_records}")
 
 
 def encode_groups(groups: Any, n_records: int) -> NDArray[np.int64] | None:

@@ -158,7 +158,7 @@ class PretrainingBatches:
         present = np.zeros((len(index), 12), dtype=bool)
         done = 0
         for block in data.source.read(index, len(index)):
-            stop = done + len(block.index)
+            stop = done + len(block.rows)
             cut = cut_windows(block.signal, block.fs, start[done:stop], data.window)
             ready = preprocess(cut, block.fs, data.fs_model, block.leads)
             # A record shorter than the window is repeated: zeros would be a rhythm of their own.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.metrics import accuracy_score
+from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -45,6 +46,13 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        # X holds one table per record; a single table has no records.
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = True
+        return tags
 
     def fit(self, X: Sequence[NDArray], y: Sequence[Any], **fit_params: Any) -> BeatClassifier:
         """Fit the classifier on the beats of all records.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from .base import SignalTransformer, ready_model
+from .base import SignalTransformer, check_given_rpeaks, ready_model
 from .embedding import BlockEmbedding, embed
 from .inputs import Source
 from .parameters import check_number
@@ -48,10 +49,10 @@ class _Embedder(SignalTransformer):
 
     def __sklearn_clone__(self) -> Any:
         # A fitted encoder is kept, as FrozenEstimator keeps its estimator; cloning it would unfit it.
-        copy = super().__sklearn_clone__()
+        cloned = super().__sklearn_clone__()
         if _is_fitted(self.pretrainer):
-            copy.pretrainer = self.pretrainer
-        return copy
+            cloned.pretrainer = self.pretrainer
+        return cloned
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -111,12 +112,14 @@ class _Embedder(SignalTransformer):
         fitted = self._fitted()
         own = self.leads is not None
         leads = self.leads if own else fitted.leads
-        return self._source(
+        # Without `fit` there is nothing to compare X with, and `transform` leaves the embedder as it was.
+        described = reset or hasattr(self, "n_features_in_")
+        return (self if described else copy(self))._source(
             X,
             fs=fitted.fs if self.fs is None else self.fs,
             leads=leads,
             allow_nan=fitted.allow_nan,
-            reset=reset or not hasattr(self, "n_features_in_"),
+            reset=reset or not described,
             n_leads=None if own else fitted.n_leads_,
         )
 
@@ -127,7 +130,10 @@ class _Embedder(SignalTransformer):
             fitted, device=self.device, precision=self.precision, detector=fitted.rpeak_detector
         )
         source = self._check(X, reset=False)
-        return embed(source, model, batch_size=self.batch_size, levels=(level,), rpeaks=rpeaks, stacklevel=5)
+        check_given_rpeaks(rpeaks, source.n_records)
+        # Warnings point at the caller of `transform`, which scikit-learn wraps where its output is a table.
+        depth = 6 if level == "rhythm" else 5
+        return embed(source, model, batch_size=self.batch_size, levels=(level,), rpeaks=rpeaks, stacklevel=depth)
 
     def _remembered(self, function: Any, X: Any, *args: Any) -> Any:
         """Call ``function(settings, X, *args)``, from the cache where `memory` holds one."""
@@ -139,8 +145,9 @@ class _Embedder(SignalTransformer):
         """Return this embedder as the cache's key: fitted, and without the cache itself."""
         parameters = self.get_params(deep=False) | {"pretrainer": self._fitted(), "memory": None}
         key = type(self)(**parameters)
-        if hasattr(self, "n_features_in_"):
-            key.n_features_in_ = self.n_features_in_
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(key, name, getattr(self, name))
         return key
 
     def rpeaks(self, X: Any) -> list[NDArray[np.int64]]:
@@ -215,6 +222,10 @@ class BeatEmbedder(_Embedder, auto_wrap_output_keys=None):
     Records without a beat become (0, n_dims). Parameters as for `RhythmEmbedder`.
     """
 
+    def fit_transform(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None) -> NDArray[np.object_]:
+        """Fit, and embed the heartbeats of the same records; `rpeaks` serve both."""
+        return self.fit(X, y, groups=groups, rpeaks=rpeaks).transform(X, rpeaks=rpeaks)
+
     def transform(self, X: Any, *, rpeaks: Any = None) -> NDArray[np.object_]:
         """Embed the heartbeats of records.
 
@@ -258,17 +269,24 @@ class SampleEmbedder(_Embedder, auto_wrap_output_keys=None):
         """
         check_is_fitted(self)
         tokens, times = self._remembered(_samples, X)
-        if not np.array_equal(getattr(self, "times_", None), times):
-            self.times_ = times
+        if not hasattr(self, "times_") or not np.array_equal(self.times_, times):
+            self.times_: NDArray[np.float64] = times
         return tokens
 
 
 def _rhythm(embedder: RhythmEmbedder, X: Any) -> NDArray[np.float32]:
-    return np.concatenate([b.rhythm for b in embedder._blocks(X, "rhythm") if b.rhythm is not None])
+    parts: list[NDArray[np.float32]] = []
+    for block in embedder._blocks(X, "rhythm"):
+        assert block.rhythm is not None
+        parts.append(block.rhythm)
+    return np.concatenate(parts)
 
 
 def _beats(embedder: BeatEmbedder, X: Any, rpeaks: Any) -> NDArray[np.object_]:
-    return as_objects([beats for b in embedder._blocks(X, "beat", rpeaks) for beats in b.beats or []])
+    beats: list[NDArray[np.float32]] = []
+    for block in embedder._blocks(X, "beat", rpeaks):
+        beats += block.beats or []
+    return as_objects(beats)
 
 
 def _samples(embedder: SampleEmbedder, X: Any) -> tuple[NDArray, NDArray]:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..ecg.beats import keep_inside
+from ..ecg.beats import window_samples
 from ..ecg.preprocess import preprocess
 from ..ecg.rpeaks import detect_rpeaks
 from ..nn.roi import roi_align_1d, sample_to_token
@@ -82,7 +82,7 @@ class InferenceModel:
 class BlockEmbedding(NamedTuple):
     """What a block of records became; levels that were not asked for are None."""
 
-    index: NDArray[np.int64]
+    rows: NDArray[np.int64]
     rhythm: NDArray[np.float32] | None
     rpeaks: list[NDArray[np.int64]] | None
     beats: list[NDArray[np.float32]] | None
@@ -131,7 +131,7 @@ def embed(
         if "beat" in levels:
             peaks = find_rpeaks(block, model.detector, model.beat_window, rpeaks)
         embedded, scale = _embed_block(block, model, batch_size, levels, peaks)
-        flat.append(block.index[~block.blank])
+        flat.append(block.rows[~block.blank])
         scales.append(scale[~block.blank])
         yield embedded
     if flat:
@@ -146,8 +146,10 @@ def find_rpeaks(
     if given is None:
         found = detect_rpeaks(block.signal, block.fs, detector)
     else:
-        found = [checked_rpeaks(given[int(i)], n_times, int(i)) for i in block.index]
-    return [keep_inside(r, n_times, block.fs, beat_window) for r in found]
+        found = [checked_rpeaks(given[int(i)], n_times, int(i)) for i in block.rows]
+    # The rule of `keep_inside`, without checking again what the detector has checked.
+    before, after = window_samples(block.fs, beat_window)
+    return [r[(r >= before) & (r <= n_times - after)] for r in found]
 
 
 def checked_rpeaks(rpeaks: NDArray, n_times: int, record: int) -> NDArray[np.int64]:
@@ -172,7 +174,7 @@ def checked_rpeaks(rpeaks: NDArray, n_times: int, record: int) -> NDArray[np.int
 def _embed_block(
     block: Block, model: InferenceModel, batch_size: int, levels: Sequence[str], rpeaks: list[NDArray[np.int64]] | None
 ) -> tuple[BlockEmbedding, NDArray]:
-    n, n_times = len(block.index), block.signal.shape[2]
+    n, n_times = len(block.rows), block.signal.shape[2]
     cuts = windows(n_times, block.fs)
     pooled = np.zeros((n, model.n_dims_record), dtype=np.float64)
     beats: list[list[NDArray]] = [[] for _ in range(n)]
@@ -200,7 +202,7 @@ def _embed_block(
                     row.append(own)
     pooled[block.blank] = np.nan
     result = BlockEmbedding(
-        block.index,
+        block.rows,
         pooled.astype(np.float32) if "rhythm" in levels else None,
         rpeaks,
         [_join(b) for b in beats] if rpeaks is not None else None,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..ecg.leads import LEADS, resolve_leads
 from ..ecg.preprocess import check_fs
 
-MIN_DURATION = 0.25
+MIN_DURATION = 0.3
 _IMPLAUSIBLE_MV = 50.0
 _EIGHT = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 # Samples that a block may hold: what lies in memory at once, whatever the length of a record.
@@ -27,7 +27,7 @@ _BLOCK_SAMPLES = 8_000_000
 class Block(NamedTuple):
     """Consecutive records of one length, rate and lead set."""
 
-    index: NDArray[np.int64]
+    rows: NDArray[np.int64]
     """Positions of the records in X."""
     signal: NDArray[np.float32]
     """Signals (n_records, n_leads, n_times) [mV]; NaN where missing and allowed."""
@@ -40,7 +40,8 @@ class Block(NamedTuple):
 class Source(Protocol):
     """Records that are read when they are needed."""
 
-    n_records: int
+    @property
+    def n_records(self) -> int: ...
 
     def read(self, index: NDArray[np.int64], block_size: int) -> Iterator[Block]:
         """Yield the records at `index`, in that order, in blocks of at most `block_size`."""
@@ -153,17 +154,17 @@ def check_duration(n_times: int, fs: float, what: str = "X") -> None:
     Raises
     ------
     ValueError
-        If there are less than 0.25 s.
+        If there are less than 0.3 s.
     """
     if n_times < MIN_DURATION * fs:
         raise ValueError(f"{what} has {n_times} samples at {fs:g} Hz; at least {MIN_DURATION} s are needed")
 
 
 def _checked(index: NDArray, signal: NDArray[np.float32], fs: float, leads: tuple[str, ...], allow_nan: bool) -> Block:
-    blank = np.zeros(len(signal), dtype=bool)
+    blank: NDArray[np.bool_] = np.zeros(len(signal), dtype=bool)
     if not np.isfinite(np.add.reduce(signal, axis=None)):
         _refuse_infinite(index, signal, leads, allow_nan)
-        blank = np.isnan(signal).all(axis=(1, 2))
+        blank = np.asarray(np.isnan(signal).all(axis=(1, 2)))
     return Block(index, signal, fs, leads, blank)
 
 

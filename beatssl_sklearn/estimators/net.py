@@ -69,6 +69,9 @@ class DualContextLoss(nn.Module):
         Weights of the columns of record and beat features.
     """
 
+    record_weights: Tensor
+    beat_feature_weights: Tensor
+
     def __init__(self, settings: ContrastSettings, record_weights: NDArray, beat_weights: NDArray) -> None:
         super().__init__()
         self.settings = settings
@@ -136,6 +139,8 @@ class BeatSSLNet(NeuralNet):
         Whether to leave out warm-up and cosine (for `partial_fit`).
     held_out : PretrainingBatches or None
         Records whose losses are recorded and not trained on.
+    first_epoch : int
+        Epochs trained before (by `partial_fit`), so that every call draws other views and batches.
     **kwargs
         As for `skorch.NeuralNet`.
     """
@@ -146,10 +151,12 @@ class BeatSSLNet(NeuralNet):
         precision: str = "fp32",
         constant_lr: bool = False,
         held_out: PretrainingBatches | None = None,
+        first_epoch: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.precision, self.constant_lr, self.held_out = precision, constant_lr, held_out
+        self.first_epoch = first_epoch
 
     @property
     def _default_callbacks(self) -> list[Any]:
@@ -181,7 +188,7 @@ class BeatSSLNet(NeuralNet):
             return
         epoch = len(self.history) - 1
         # Validation sees the same views every time, so that its losses can be compared.
-        iterator.epoch = epoch if training else 0
+        iterator.epoch = self.first_epoch + epoch if training else 0
         started = time.perf_counter()
         sums, n_records = None, 0
         for step, batch in enumerate(iterator):

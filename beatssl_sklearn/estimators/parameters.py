@@ -16,7 +16,7 @@ SIMILARITIES = ("rbf", "cosine")
 SAME_GROUP = ("mask", "positive")
 
 _INF = float("inf")
-_NUMBERS: dict[str, tuple[type, float, float]] = {
+_NUMBERS: dict[str, tuple[Any, float, float]] = {
     "projection_dim": (Integral, 1, _INF),
     "max_epochs": (Integral, 0, _INF),
     "batch_size": (Integral, 2, _INF),
@@ -36,7 +36,7 @@ _CHOICES = {
 }
 
 
-def check_number(name: str, value: Any, kind: type, low: float, high: float) -> None:
+def check_number(name: str, value: Any, kind: Any, low: float, high: float) -> None:
     """Refuse a number of the wrong type or outside its range.
 
     Raises
@@ -107,6 +107,6 @@ def seed_of(random_state: Any) -> int:
         return int(random_state.randint(2**31 - 1))
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31))
-    if isinstance(random_state, Integral) and not isinstance(random_state, bool) and random_state >= 0:
+    if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool) and random_state >= 0:
         return int(random_state)
     raise ValueError(f"random_state must be None, a non-negative integer or a RandomState, got {random_state!r}")

@@ -17,10 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 from ..nn.encoders import build_encoder
 from ..nn.heads import build_projector
 from ..views.augment import resolve_augment
-from .base import SignalTransformer, encode_groups, ready_model
+from .base import SignalTransformer, check_given_rpeaks, encode_groups, ready_model
 from .batches import PretrainingBatches
 from .checkpoint import Checkpoint, load_module_arrays, module_arrays, resume
-from .devices import resolve_device, resolve_precision
+from .devices import check_precision, resolve_device, training_precision
 from .embedding import LEVELS, BlockEmbedding, Detector, embed
 from .inputs import ArraySource, Source
 from .net import BeatSSLNet, ContrastSettings, DualContextLoss, DualContextModule
@@ -97,7 +97,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
     batch_size : int, default=128
         Records per step.
     lr, weight_decay : float, default=1e-3, 0.05
-        Of AdamW; the rate rises over the first tenth of the steps and falls as a cosine.
+        Of RAdam with decoupled weight decay; the rate rises over the first tenth of the steps and falls as a cosine.
     validation_fraction : float, default=None
         Share of the groups (or records) held out to record validation losses.
     callbacks : list of skorch callbacks, default=None
@@ -108,7 +108,8 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
     device : str, default=None
         None is the best there is.
     precision : {"auto", "bf16", "fp32"}, default="auto"
-        "auto" computes in bf16 where the hardware does.
+        "auto" embeds in fp32, so that embeddings are the same on every machine, and trains with bf16 autocast (weights
+        stay in float32) where the hardware computes bf16 and the run is long: 10,000 records x epochs or more.
     n_jobs : int, default=None
         Threads that read and measure records before training.
     random_state : int, RandomState or None, default=None
@@ -260,7 +261,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         Parameters
         ----------
         X : as for `fit`
-            Any length from 0.25 s; records over 15 s are embedded in windows of 10 s and averaged.
+            Any length from 0.3 s; records over 15 s are embedded in windows of 10 s and averaged.
 
         Returns
         -------
@@ -275,7 +276,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         source = self._fitted_source(X)
         out = np.empty((source.n_records, self._n_features_out), dtype=np.float32)
         for block in self._embed(source, ("rhythm",), None):
-            out[block.index] = block.rhythm
+            out[block.rows] = block.rhythm
         return out
 
     def embed(self, X: Any, *, levels: Sequence[str] = ("rhythm", "beat"), rpeaks: Any = None) -> Bunch:
@@ -314,6 +315,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
 
     def _embed(self, source: Source, levels: Sequence[str], rpeaks: Any) -> Iterator[BlockEmbedding]:
         check_number("batch_size", self.batch_size, int, 1, float("inf"))
+        check_given_rpeaks(rpeaks, source.n_records)
         return embed(source, self._ready(), batch_size=self.batch_size, levels=levels, rpeaks=rpeaks, stacklevel=4)
 
     def _fit(
@@ -330,7 +332,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         check_parameters(self)
         seed = seed_of(self.random_state)
         device = resolve_device(self.device)
-        precision = resolve_precision(self.precision, device)
+        check_precision(self.precision)
         augment = resolve_augment(self.augment, self.augment_params)
         module = self._module(seed, start)
         source = self._source(
@@ -356,14 +358,14 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
                 device=device,
                 seed=seed,
             )
-            if len(index)
-            else None
             for index in (train, valid)
         )
+        precision = training_precision(self.precision, device, len(train) * max_epochs)
         fingerprint = None
         if self.checkpoint_dir is not None and not constant_lr:
             fingerprint = self._fingerprint(data, seed)
         net = self._net(module, data, device, precision, max_epochs, constant_lr, batches, held_out, fingerprint)
+        net.first_epoch = 0 if reset else self.n_iter_
         done = 0 if fingerprint is None else resume(net, self.checkpoint_dir, fingerprint, max_epochs)
         net.notify("on_train_begin", X=batches)
         net.fit_loop(batches, epochs=max_epochs - done)
@@ -381,8 +383,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         return module
 
     def _training_set(self, source: Source, groups: Any, rpeaks: Any, seed: int) -> TrainingSet:
-        if rpeaks is not None and len(rpeaks) != source.n_records:
-            raise ValueError(f"rpeaks holds {len(rpeaks)} records, X has {source.n_records}")
+        check_given_rpeaks(rpeaks, source.n_records)
         data = build_training_set(
             source,
             fs_model=float(self.fs_model),
@@ -424,7 +425,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         max_epochs: int,
         constant_lr: bool,
         batches: PretrainingBatches,
-        held_out: PretrainingBatches | None,
+        held_out: PretrainingBatches,
         fingerprint: dict[str, str] | None,
     ) -> BeatSSLNet:
         settings = ContrastSettings(
@@ -438,7 +439,9 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         net = BeatSSLNet(
             module,
             DualContextLoss(settings, data.records.weights, data.beats.weights),
-            optimizer=torch.optim.AdamW,
+            # The first steps of Adam follow the gradient's signs, rounding errors included; rectified, they do not.
+            optimizer=torch.optim.RAdam,
+            optimizer__decoupled_weight_decay=True,
             optimizer__weight_decay=self.weight_decay,
             optimizer__param_groups=[("*norm*", {"weight_decay": 0.0}), ("*bias", {"weight_decay": 0.0})],
             lr=self.lr,
@@ -449,7 +452,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
             verbose=0,
             precision=precision,
             constant_lr=constant_lr,
-            held_out=held_out,
+            held_out=held_out if len(held_out.index) else None,
         )
         return net.initialize()
 
@@ -470,9 +473,10 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         if broken:
             raise FloatingPointError(f"training diverged: {broken[0]} is not finite with lr={self.lr!r}; lower lr")
         rows = [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
-        earlier = [] if reset else self.history_
+        earlier: list[dict[str, Any]] = [] if reset else self.history_
         self.weights_ = weights
-        self.history_ = earlier + [{**row, "epoch": len(earlier) + i + 1} for i, row in enumerate(rows)]
+        numbered = [{**row, "epoch": i} for i, row in enumerate(rows, start=len(earlier) + 1)]
+        self.history_: list[dict[str, Any]] = earlier + numbered
         self.n_iter_ = len(self.history_)
         self.device_ = str(device)
         if reset:
