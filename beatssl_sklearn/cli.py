@@ -4,88 +4,54 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-_DESCRIPTION = """ECG embeddings from the command line.
+from .cli_parser import build_parser
 
-A folder of WFDB records (name.hea and name.dat) goes in; a model, or a table of embeddings, comes out.
-Begin with:  beatssl demo --out demo_output
-"""
 _READ_ERRORS = (ValueError, OSError)
+# Samples that a batch may hold, so that long records do not fill the memory together.
+_BATCH_SAMPLES = 2**24
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 1 bad records under --strict, 2 could not be done."""
-    arguments = _parser().parse_args(argv)
-    try:
-        return int(arguments.run(arguments))
-    except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
-        sys.stderr.write(f"beatssl: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("beatssl: interrupted; what was written before stays\n")
-        return 130
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "beatssl", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(
-            name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
-        sub.set_defaults(run=run)
-        return sub
-
-    demo = command("demo", _demo, "Pretrain, embed, classify and plot in a few minutes, on simulated or your own ECGs.")
-    demo.add_argument("--out", type=Path, default=Path("demo_output"), help="folder for the model and the pictures")
-    demo.add_argument("--data", type=Path, default=None, help="folder of WFDB records; simulated ECGs if left out")
-    demo.add_argument("--seed", type=int, default=0, help="seed of everything random")
-
-    pretrain = command("pretrain", _pretrain, "Pretrain an encoder on a folder of WFDB records, without labels.")
-    pretrain.add_argument("folder", metavar="DIR", type=Path, help="folder of WFDB records, searched through")
-    pretrain.add_argument("--out", type=Path, required=True, help="model file to write, for example model.bssl")
-    pretrain.add_argument("--fs-model", type=float, default=100.0, help="sampling rate inside the network [Hz]")
-    pretrain.add_argument("--epochs", type=int, default=20, help="passes over the records; 0: random initialisation")
-    pretrain.add_argument("--batch-size", type=int, default=128, help="records per training step")
-    pretrain.add_argument("--size", choices=("s", "m", "l"), default="m", help="size of the network")
-    pretrain.add_argument("--lr", type=float, default=1e-3, help="highest learning rate")
-    pretrain.add_argument("--seed", type=int, default=0, help="seed of everything random")
-    pretrain.add_argument("--checkpoint-dir", type=Path, default=None, help="folder to resume an interrupted run from")
-    pretrain.add_argument("--device", default=None, help="cpu or cuda; the best there is if left out")
-    pretrain.add_argument(
-        "--patients", type=Path, default=None, help="CSV with the columns record,patient: records of one patient"
-    )
-    pretrain.add_argument("--strict", action="store_true", help="exit with status 1 if a record could not be read")
-    pretrain.add_argument("--quiet", action="store_true", help="no progress bars")
-
-    embed = command("embed", _embed, "Write the embeddings of a folder of WFDB records to a table.")
-    embed.add_argument("model", metavar="MODEL", help="model file, or the name of a shipped model")
-    embed.add_argument("folder", metavar="DIR", type=Path, help="folder of WFDB records, searched through")
-    embed.add_argument("--level", choices=("rhythm", "beat"), default="rhythm", help="a row per record or heartbeat")
-    embed.add_argument("--out", type=Path, required=True, help="table to write: .csv, .parquet or .npz")
-    embed.add_argument("--batch-size", type=int, default=32, help="records at a time")
-    embed.add_argument("--device", default=None, help="cpu or cuda; the best there is if left out")
-    embed.add_argument("--strict", action="store_true", help="exit with status 1 if a record could not be embedded")
-    embed.add_argument("--quiet", action="store_true", help="no progress bar")
-
-    info = command("info", _info, "Tell what a model file holds.")
-    info.add_argument("model", metavar="MODEL", help="model file, or the name of a shipped model")
-    return parser
+    """Run a command; return the exit status: 0 done, 1 bad records under --strict, 2 not done, 130 interrupted."""
+    arguments = build_parser().parse_args(argv)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            return _COMMANDS[arguments.command](arguments)
+        except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
+            sys.stderr.write(f"beatssl: {error}\n")
+            return 2
+        except KeyboardInterrupt:
+            sys.stderr.write("beatssl: interrupted\n")
+            return 130
 
 
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(f"warning: {message}", file=sys.stderr)
 
 
 def _progress(items: Sequence[Any], what: str, quiet: bool) -> Any:
@@ -117,13 +83,29 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _folder(arguments: argparse.Namespace) -> Any:
+    from .ecg.leads import resolve_leads
+    from .ecg.wfdb_io import WFDBFolder
+    from .estimators.devices import resolve_device
+
+    # What is wrong with the command must not become a complaint about each record.
+    resolve_device(arguments.device)
+    if arguments.leads is not None:
+        resolve_leads(arguments.leads)
+    elif arguments.positional:
+        raise ValueError("--positional needs --leads, the names of the signals in their order")
+    return WFDBFolder(arguments.folder, leads=arguments.leads, positional=arguments.positional)
+
+
 def _pretrain(arguments: argparse.Namespace) -> int:
     from . import BeatSSLPretrainer, save
 
-    folder, refused = _readable(arguments.folder, arguments.quiet)
+    _check_writable(arguments.out)
+    folder, refused = _readable(_folder(arguments), arguments.allow_nan, arguments.quiet)
     pretrainer = BeatSSLPretrainer(
         fs_model=arguments.fs_model,
         encoder_params={"size": arguments.size},
+        allow_nan=arguments.allow_nan,
         max_epochs=arguments.epochs,
         batch_size=arguments.batch_size,
         lr=arguments.lr,
@@ -133,36 +115,57 @@ def _pretrain(arguments: argparse.Namespace) -> int:
         verbose=0 if arguments.quiet else 1,
     )
     groups = None if arguments.patients is None else _patients(arguments.patients, folder.names)
-    pretrainer.fit(folder, groups=groups)
+    with warnings.catch_warnings():
+        # What is odd about a record was told when it was checked.
+        warnings.filterwarnings("ignore", message="record '")
+        pretrainer.fit(folder, groups=groups)
     save(pretrainer, arguments.out)
     _say(f"{arguments.out}: {len(folder)} records, {pretrainer.n_iter_} epochs")
     return refused.summary(len(folder) + len(refused.names), arguments.strict)
 
 
-def _readable(path: Path, quiet: bool) -> tuple[Any, _Refused]:
-    """Return the records of a folder that can be read, so that none stops a training that has begun."""
-    from .ecg.wfdb_io import WFDBFolder
+def _check_writable(path: Path) -> None:
+    """Refuse, before hours of training, a file that cannot be written after it."""
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OSError(f"--out {path}: no file of this name can be written")
 
-    every, refused, good = WFDBFolder(path), _Refused(), []
-    with _progress(every.names, "read", quiet) as bar, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
+
+def _readable(every: Any, allow_nan: bool, quiet: bool) -> tuple[Any, _Refused]:
+    """Return the records of a folder that can be used, so that none stops a training that has begun."""
+    refused, good = _Refused(), []
+    with _progress(every.names, "check", quiet) as bar:
         for i, name in enumerate(every.names):
             try:
-                signal = every[i].signal
-                if not np.isfinite(signal).all():
-                    raise ValueError("it has missing samples")
+                record = every[i]
+                _check_record(record, allow_nan)
+                if not np.ptp(record.signal, axis=1).any():
+                    raise ValueError("no lead varies (flat signal)")
                 good.append(i)
             except _READ_ERRORS as error:
                 refused.add(name, error, bar)
             bar.update()
     if len(good) < 2:
-        raise ValueError(f"{path}: {len(good)} of {len(every)} records can be used; at least 2 are needed")
+        raise ValueError(f"{len(good)} of {len(every)} records can be used; at least 2 are needed")
     return every[np.array(good)], refused
 
 
+def _check_record(record: Any, allow_nan: bool) -> None:
+    from .ecg.preprocess import check_fs
+    from .estimators.inputs import check_duration
+
+    check_duration(record.signal.shape[1], check_fs(record.fs), "the record")
+    missing = np.isnan(record.signal).sum(axis=1)
+    if missing.any() and not allow_nan:
+        lead = int(missing.argmax())
+        raise ValueError(f"lead {record.leads[lead]} lacks {missing[lead]} samples; the model was not made for that")
+
+
 def _patients(path: Path, names: Sequence[str]) -> NDArray:
-    with open(path, newline="", encoding="utf-8") as stream:
-        patient = {row["record"]: row["patient"] for row in csv.DictReader(stream)}
+    with open(path, newline="", encoding="utf-8-sig") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows or rows[0].get("record") is None or rows[0].get("patient") is None:
+        raise ValueError(f"{path.name}: a table with the columns record and patient was expected")
+    patient = {row["record"]: row["patient"] for row in rows}
     missing = [name for name in names if name not in patient]
     if missing:
         raise ValueError(f"{path.name}: no patient for {len(missing)} records, for example {missing[0]}")
@@ -170,7 +173,6 @@ def _patients(path: Path, names: Sequence[str]) -> NDArray:
 
 
 def _embed(arguments: argparse.Namespace) -> int:
-    from .ecg.wfdb_io import WFDBFolder
     from .embedding_table import open_table
     from .estimators.embedders import BeatEmbedder, RhythmEmbedder
 
@@ -178,31 +180,40 @@ def _embed(arguments: argparse.Namespace) -> int:
     embedder = (BeatEmbedder if beats else RhythmEmbedder)(
         arguments.model, batch_size=arguments.batch_size, device=arguments.device
     )
-    embedder._fitted()
-    folder, refused = WFDBFolder(arguments.folder), _Refused()
+    allow_nan = embedder._fitted().allow_nan
+    folder, refused = _folder(arguments), _Refused()
     with open_table(arguments.out) as table, _progress(folder.names, "embed", arguments.quiet) as bar:
-        for names, records in _chunks(folder, arguments.batch_size, refused, bar):
+        for names, records in _chunks(folder, arguments.batch_size, allow_nan, refused, bar):
             for name, record, rows, rpeaks in _embedded(embedder, names, records, refused, bar):
                 table.add(name, record.fs, rows, rpeaks if beats else None)
             bar.update(len(names))
+        if len(refused.names) == len(folder):
+            raise ValueError(f"none of {len(folder)} records could be embedded")
     _say(f"{arguments.out}: {table.n_rows} rows of {len(folder) - len(refused.names)} records")
     return refused.summary(len(folder), arguments.strict)
 
 
-def _chunks(folder: Any, size: int, refused: _Refused, bar: Any) -> Iterator[tuple[list[str], list[Any]]]:
-    """Yield records that can be read, a batch at a time."""
+def _chunks(
+    folder: Any, size: int, allow_nan: bool, refused: _Refused, bar: Any
+) -> Iterator[tuple[list[str], list[Any]]]:
+    """Yield records that can be used, a batch at a time."""
     names: list[str] = []
     records: list[Any] = []
+    n_samples = 0
     for i, name in enumerate(folder.names):
         try:
-            records.append(folder[i])
-            names.append(name)
+            record = folder[i]
+            _check_record(record, allow_nan)
         except _READ_ERRORS as error:
             refused.add(name, error, bar)
             bar.update()
-        if len(records) == size or (records and i == len(folder) - 1):
+            continue
+        names.append(name)
+        records.append(record)
+        n_samples += record.signal.size
+        if len(records) == size or n_samples >= _BATCH_SAMPLES:
             yield names, records
-            names, records = [], []
+            names, records, n_samples = [], [], 0
     if records:
         yield names, records
 
@@ -210,16 +221,25 @@ def _chunks(folder: Any, size: int, refused: _Refused, bar: Any) -> Iterator[tup
 def _embedded(
     embedder: Any, names: list[str], records: list[Any], refused: _Refused, bar: Any
 ) -> Iterator[tuple[str, Any, NDArray, NDArray | None]]:
-    """Yield embeddings record by record; a batch with a bad record is repeated one by one, to find it."""
+    """Yield embeddings record by record.
+
+    A batch with a bad or an odd record is repeated one by one, so that the message can name the record.
+    """
     try:
-        results = _rows(embedder, records)
+        with warnings.catch_warnings(record=True) as odd:
+            warnings.simplefilter("always", UserWarning)
+            results = _rows(embedder, records)
     except _READ_ERRORS as error:
         if len(records) == 1:
             refused.add(names[0], error, bar)
             return
+        results = []
+    if len(records) > 1 and (odd or not results):
         for name, record in zip(names, records, strict=True):
             yield from _embedded(embedder, [name], [record], refused, bar)
         return
+    for warning in odd:
+        bar.write(f"warning: {names[0]}: {warning.message}", file=sys.stderr)
     for name, record, (rows, rpeaks) in zip(names, records, results, strict=True):
         yield name, record, rows, rpeaks
 
@@ -240,21 +260,25 @@ def _info(arguments: argparse.Namespace) -> int:
     pretrainer = getattr(model, "pretrainer", model)
     last = pretrainer.history_[-1] if pretrainer.history_ else {}
     encoder = [a for name, a in pretrainer.weights_.items() if name.startswith("encoder.")]
+    settings = ", ".join(f"{k}={v}" for k, v in (pretrainer.encoder_params or {}).items())
     rows = {
         "class": type(model).__name__,
-        "encoder": f"{pretrainer.encoder} {pretrainer.encoder_params or ''}".strip(),
+        "encoder": f"{pretrainer.encoder} {settings}".strip(),
         "encoder parameters": f"{sum(a.size for a in encoder):,}",
-        "rate of the network [Hz]": f"{pretrainer.fs_model:g}",
+        "rate of the network": f"{pretrainer.fs_model:g} Hz",
         "dimensions per record": pretrainer._n_features_out,
-        "leads at fit": pretrainer.n_leads_,
         "epochs": pretrainer.n_iter_,
-        "last loss": f"{last['train_loss']:.4f}" if last else "none (random initialisation)",
+        "last training loss": f"{last['train_loss']:.4f}" if last else "none (random initialisation)",
         "R-peak detector": pretrainer.rpeak_detector,
-        "beat window [s]": f"-{pretrainer.beat_window[0]:g} to {pretrainer.beat_window[1]:g}",
+        "beat window": "{:g} s before to {:g} s after the R peak".format(*pretrainer.beat_window),
+        "missing samples": "allowed" if pretrainer.allow_nan else "refused",
     }
     for name, value in rows.items():
-        _say(f"{name:26s}{value}")
+        _say(f"{name:24s}{value}")
     return 0
+
+
+_COMMANDS = {"demo": _demo, "pretrain": _pretrain, "embed": _embed, "info": _info}
 
 
 if __name__ == "__main__":

@@ -62,7 +62,11 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
         "fitted": {name: getattr(estimator, name) for name in _FITTED},
     }
     if embedder is not None:
-        config["embedder"] = {"class": type(embedder).__name__, "parameters": _as_json(embedder)}
+        config["embedder"] = {
+            "class": type(embedder).__name__,
+            "parameters": _as_json(embedder),
+            "n_features_in": getattr(embedder, "n_features_in_", None),
+        }
     write_tensor_file(path, estimator.weights_, config)
 
 
@@ -93,22 +97,21 @@ def load(path: str | os.PathLike[str]) -> Any:
         pretrainer = BeatSSLPretrainer(**_from_json(config["parameters"]))
         for name in _FITTED:
             setattr(pretrainer, name, config["fitted"][name])
-        embedder = config.get("embedder")
-        cls = _EMBEDDERS[embedder["class"]] if embedder else None
-        parameters = _from_json(embedder["parameters"]) if embedder else {}
-    except (KeyError, TypeError) as error:
+        restored = pretrainer
+        if embedder := config.get("embedder"):
+            restored = _EMBEDDERS[embedder["class"]](pretrainer, **_from_json(embedder["parameters"]))
+            if embedder.get("n_features_in") is not None:
+                restored.n_features_in_ = embedder["n_features_in"]
+        version = str(config["version"])
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{Path(path).name} does not hold a model of this package: {error}") from error
     pretrainer.weights_ = arrays
-    if config["version"] != __version__:
+    if version != __version__:
         warnings.warn(
-            f"{Path(path).name} was saved by version {config['version']} and is loaded by version {__version__}",
+            f"{Path(path).name} was saved by version {version} and is loaded by version {__version__}",
             UserWarning,
             stacklevel=2,
         )
-    if cls is None:
-        return pretrainer
-    restored = cls(pretrainer, **parameters)
-    restored.n_features_in_ = pretrainer.n_features_in_
     return restored
 
 

@@ -79,7 +79,7 @@ def read_tensor_file(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray], 
     try:
         arrays = safetensors.numpy.load(content)
         config = json.loads(metadata[_CONFIG])
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} is damaged or not a beatssl_sklearn file: {error}") from error
     if _digest(metadata[_CONFIG], arrays) != metadata.get(_DIGEST):
         raise ValueError(f"{path.name} is damaged: its content does not match its SHA-256 digest")

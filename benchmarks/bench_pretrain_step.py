@@ -26,6 +26,7 @@ import torch
 
 from beatssl_sklearn import BeatSSLPretrainer, make_ecg
 from beatssl_sklearn.estimators.batches import PretrainingBatches
+from beatssl_sklearn.estimators.training import build_module, build_net, measure_records
 from beatssl_sklearn.views.augment import resolve_augment
 from benchmarks.bench_transform import encoder_flops
 from benchmarks.roof import gemm_gflops
@@ -40,9 +41,9 @@ class Step:
         self.pre = BeatSSLPretrainer(
             fs=500, fs_model=250, batch_size=batch_size, max_epochs=1, precision=precision, random_state=0, device="cpu"
         )
-        module = self.pre._module(0, None)
+        module = build_module(self.pre, 0, None)
         source = self.pre._source(X, fs=500.0, leads=None, allow_nan=False, reset=True)
-        data = self.pre._training_set(source, None, None, 0)
+        data = measure_records(self.pre, source, None, None, 0)
         device = torch.device("cpu")
         self.batches = PretrainingBatches(
             data,
@@ -56,7 +57,7 @@ class Step:
         )
         held_out = PretrainingBatches.__new__(PretrainingBatches)
         held_out.index = data.usable[:0]
-        self.net = self.pre._net(module, data, device, precision, 1, False, self.batches, held_out, None)
+        self.net = build_net(self.pre, module, data, device, precision, 1, False, self.batches, held_out, None)
         self.net.history.new_epoch()
         self.batch = next(iter(self.batches))
         self.signal = self.batch[0]["signal"]

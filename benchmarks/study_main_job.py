@@ -181,7 +181,8 @@ def main() -> None:
 
 def load_folds(folder: Path, folds: Any, limit: int | None) -> Any:
     """Load folds; fold 9, which scores, without the records that have no superclass."""
-    data = fetch_ptbxl(folder, folds=folds, subset="labelled" if list(folds) == [9] else None, download_if_missing=False)
+    subset = "labelled" if list(folds) == [9] else None
+    data = fetch_ptbxl(folder, folds=folds, subset=subset, download_if_missing=False)
     if limit is not None:
         keep = np.concatenate([np.flatnonzero(data.fold == k)[:limit] for k in np.unique(data.fold)])
         for name in ("data", "target", "patient_id", "fold"):

@@ -25,7 +25,7 @@ PACED = (102, 104, 107, 217)
 # fmt: on
 AAMI_CLASSES = ("N", "S", "V", "F", "Q")
 _AAMI = {"N": "NLRej", "S": "AaJS", "V": "VE", "F": "F", "Q": "/fQ"}
-_CLASS_OF = {symbol: name for name, symbols in _AAMI.items() for symbol in symbols}
+AAMI_CLASS = {symbol: name for name, symbols in _AAMI.items() for symbol in symbols}
 
 DESCR = """MIT-BIH Arrhythmia Database, version 1.0.0
 https://physionet.org/content/mitdb/1.0.0/
@@ -107,11 +107,11 @@ def fetch_mitdb(
     labels: list[NDArray[np.str_]] = []
     for name in names:
         marks = read_annotations(folder / name, "atr")
-        is_beat = np.array([symbol in _CLASS_OF for symbol in marks.symbol], bool)
-        beats = [symbol for symbol in marks.symbol if symbol in _CLASS_OF]
+        is_beat = np.array([symbol in AAMI_CLASS for symbol in marks.symbol], bool)
+        beats = [symbol for symbol in marks.symbol if symbol in AAMI_CLASS]
         rpeaks.append(np.asarray(marks.sample, np.int64)[is_beat])
         symbols.append(np.array(beats, "<U1"))
-        labels.append(np.array([_CLASS_OF[symbol] for symbol in beats], "<U1"))
+        labels.append(np.array([AAMI_CLASS[symbol] for symbol in beats], "<U1"))
     return Bunch(
         data=WFDBFolder(folder, names=names),
         target=labels,

@@ -75,6 +75,7 @@ class _Maxima:
 
 
 def multilead(x: NDArray, fs: float) -> list[Index]:
+    """Find the R peaks of records (n_records, n_leads, n_times) [samples]."""
     grid = Grid.at(fs)
     n_leads = np.zeros(len(x), np.int64)
     activity = np.zeros((len(x), x.shape[2] // grid.block), np.float32)
@@ -149,7 +150,7 @@ def _maxima(activity: Signal, n_leads: Index, grid: Grid) -> _Maxima:
     first = np.ones(len(record), bool)
     first[1:] = (np.diff(record) > 0) | (np.diff(position) > reach)
     record, position, height = record[first], position[first], height[first]
-    low, high = _levels(activity, record, position, grid)
+    low, high = _local_levels(activity, record, position, grid)
     duration = activity.shape[1] / grid.rate
     noise = (1 + _NOISE * (1 + 0.8 / duration) / np.sqrt(np.maximum(n_leads, 1))).astype(np.float32)
     found = _Maxima(record, position, height, low, high)
@@ -169,24 +170,25 @@ def _highest_around(activity: Signal, reach: int) -> Signal:
     return out
 
 
-def _levels(activity: Signal, record: Index, position: Index, grid: Grid) -> tuple[Signal, Signal]:
+def _local_levels(activity: Signal, record: Index, position: Index, grid: Grid) -> tuple[Signal, Signal]:
     """Return the low and the high level of the activity at the given places."""
     m, window = activity.shape[1], round(_WINDOW * grid.rate)
     if m <= 1.5 * window:
         # Near both ends the sums are incomplete, which matters in records of a second.
         edge = grid.lag + grid.box // 2
-        low, high = levels(activity[:, edge : m - edge])
+        low, high = low_and_high(activity[:, edge : m - edge])
         return low[record], high[record]
     starts = np.append(np.arange(0, m - window, window // 2), m - window)
     out = np.empty((2, len(record)), np.float32)
     for i, row in enumerate(activity):
         mine = slice(*np.searchsorted(record, [i, i + 1]))
-        for level, values in zip(out, levels(sliding_window_view(row, window)[starts]), strict=True):
+        for level, values in zip(out, low_and_high(sliding_window_view(row, window)[starts]), strict=True):
             level[mine] = np.interp(position[mine], starts + window / 2, values)
     return out[0], out[1]
 
 
-def levels(rows: Signal) -> tuple[Signal, Signal]:
+def low_and_high(rows: Signal) -> tuple[Signal, Signal]:
+    """Return the activity between the waves, and within the QRS complexes, of each row."""
     k = [int(q * (rows.shape[1] - 1)) for q in (_LOW, _HIGH)]
     ordered = np.partition(rows, k, axis=1)
     return ordered[:, k[0]], ordered[:, k[1]]
@@ -220,17 +222,22 @@ def _search_back(found: _Maxima, beats: _Maxima, grid: Grid) -> _Maxima:
 
 def _long_intervals(record: Index, position: Index) -> list[int]:
     """Return the beats after which the RR interval is long for the record's nine intervals around it."""
-    rr = np.diff(position)
-    last = np.flatnonzero(np.diff(record, append=-1))
+    if not len(record):
+        return []
+    first = np.flatnonzero(np.diff(record, prepend=-1))
+    last = np.append(first[1:], len(record)) - 1
+    rr = np.diff(position, append=0)
+    rr[last] = np.iinfo(np.int64).max
+    shortest = np.repeat(np.minimum.reduceat(rr, first), last - first + 1)
+    rr[last] = 0
     out = []
-    for a, b in zip(np.append(0, last[:-1] + 1), last, strict=False):
-        own = rr[a:b]
-        if len(own) < 3:
-            continue
-        for i in np.flatnonzero(own > _MISSED_RR * own.min()):
-            around = np.sort(own[max(0, i - 4) : i + 5])
-            if own[i] > _MISSED_RR * around[len(around) // 2]:
-                out.append(int(a + i))
+    # No interval is long for its neighbours that is not long for the shortest one of the record.
+    for i in np.flatnonzero(rr > _MISSED_RR * shortest).tolist():
+        own = np.searchsorted(last, i)
+        a, b = int(first[own]), int(last[own])
+        around = np.sort(rr[max(a, i - 4) : min(b, i + 5)])
+        if b - a >= 3 and rr[i] > _MISSED_RR * around[len(around) // 2]:
+            out.append(i)
     return out
 
 

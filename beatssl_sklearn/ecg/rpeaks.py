@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .multilead import Grid, Index, Signal, boxed, bridged, coarse_activity, levels, multilead
+from .multilead import Grid, Index, Signal, boxed, bridged, coarse_activity, low_and_high, multilead
 from .preprocess import check_fs
 
 Detector = Callable[[Signal, float], ArrayLike]
@@ -56,8 +56,8 @@ def detect_rpeaks(X: ArrayLike, fs: float, detector: str | Detector = "multilead
     "multilead" is our own. Per record:
 
     1. sums of blocks of about 16 ms (60 Hz or more), z;
-    2. per lead |2 z[t] - z[t - 32 ms] - z[t + 32 ms]|, capped at 1.5 times the mean of all leads, summed over leads,
-       then over a box of 0.1 s: the activity;
+    2. per lead ``|2 z[t] - z[t - 32 ms] - z[t + 32 ms]|``, capped at 1.5 times the mean of all leads, summed over
+       leads, then over a box of 0.1 s: the activity;
     3. levels: its 30th and 97th percentile over 10 s, interpolated between windows in long records;
     4. maxima within +-0.22 s above low + 0.45 (high - low) are beats; none where high / low is as small as white
        noise in that many leads makes it;
@@ -115,7 +115,7 @@ def _best_lead(signal: Signal, grid: Grid) -> int:
     for lead in range(len(signal)):
         activity = np.zeros((1, signal.shape[1] // grid.block), np.float32)
         if coarse_activity(signal[lead : lead + 1], grid, 0, activity[0]):
-            low, high = (float(level[0]) for level in levels(boxed(activity, grid.box)))
+            low, high = (float(level[0]) for level in low_and_high(boxed(activity, grid.box)))
             contrast[lead] = high / low if low > 0 else high > 0
     return int(contrast.argmax())
 

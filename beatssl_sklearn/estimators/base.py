@@ -123,13 +123,13 @@ class SignalTransformer(TransformerMixin, BaseEstimator):
         if array.ndim != 3 or 0 in array.shape:
             raise ValueError(f"X must have the shape (n_records, n_leads, n_times), got {array.shape}")
         check_duration(array.shape[2], fs)
-        if reset:
-            self.n_features_in_ = array.shape[1]
-        elif n_leads is not None and array.shape[1] != n_leads:
+        if n_leads is not None and array.shape[1] != n_leads:
             raise ValueError(
                 f"X has {array.shape[1]} leads, but {type(self).__name__} was fitted on {n_leads}; leads of other "
                 f"recordings are named by the parameter leads of an embedder"
             )
+        if reset:
+            self.n_features_in_ = array.shape[1]
         return ArraySource(array, fs, name_leads(leads, array.shape[1]), allow_nan)
 
     def _source_of_one_lead(

@@ -90,6 +90,7 @@ class _Embedder(SignalTransformer):
             if hasattr(fitted, "feature_names_in_"):
                 self.feature_names_in_ = fitted.feature_names_in_
         else:
+            self.__dict__.pop("pretrainer_", None)  # of an earlier fit, when `pretrainer` was not fitted
             self._check(reset=True, X=X)
         return self
 

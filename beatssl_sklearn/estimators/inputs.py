@@ -60,7 +60,10 @@ def name_leads(leads: Sequence[str] | str | None, n_leads: int) -> tuple[str, ..
     """
     if leads is not None:
         names = (leads,) if isinstance(leads, str) else tuple(leads)
-        resolve_leads(names)
+        try:
+            resolve_leads(names)
+        except ValueError as error:
+            raise ValueError(f"leads={list(names)}: {error}") from error
         if len(names) != n_leads:
             raise ValueError(f"X has {n_leads} leads but leads={list(names)} names {len(names)}")
         return names
@@ -100,7 +103,7 @@ class ArraySource:
             part = index[start : start + size]
             in_a_row = part[-1] - part[0] == len(part) - 1 and (np.diff(part) == 1).all()
             taken = self.array[part[0] : part[-1] + 1] if in_a_row else self.array[part]
-            signal = np.asarray(taken, dtype=np.float32)
+            signal = _as_float32(taken)
             yield _checked(part, signal, self.fs, self.leads, self.allow_nan)
 
 
@@ -140,7 +143,7 @@ class RecordSource:
 
     def _block(self, waiting: list[tuple[int, NDArray, float, tuple[str, ...]]]) -> Block:
         index = np.array([w[0] for w in waiting], dtype=np.int64)
-        signal = np.stack([w[1] for w in waiting]).astype(np.float32, copy=False)
+        signal = _as_float32(np.stack([w[1] for w in waiting]))
         return _checked(index, signal, waiting[0][2], waiting[0][3], self.allow_nan)
 
 
@@ -160,9 +163,17 @@ def check_duration(n_times: int, fs: float, what: str = "X") -> None:
         raise ValueError(f"{what} has {n_times} samples at {fs:g} Hz; at least {MIN_DURATION} s are needed")
 
 
+def _as_float32(signal: NDArray) -> NDArray[np.float32]:
+    # What float32 cannot hold becomes infinite, and is refused as such.
+    with np.errstate(over="ignore"):
+        return np.asarray(signal, dtype=np.float32)
+
+
 def _checked(index: NDArray, signal: NDArray[np.float32], fs: float, leads: tuple[str, ...], allow_nan: bool) -> Block:
     blank: NDArray[np.bool_] = np.zeros(len(signal), dtype=bool)
-    if not np.isfinite(np.add.reduce(signal, axis=None)):
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.add.reduce(signal, axis=None)
+    if not np.isfinite(total):
         _refuse_infinite(index, signal, leads, allow_nan)
         blank = np.asarray(np.isnan(signal).all(axis=(1, 2)))
     return Block(index, signal, fs, leads, blank)
@@ -217,7 +228,7 @@ def as_array(X: Any) -> NDArray:
     TypeError
         For what is no array: None, text, dict, sparse matrices, True and False.
     ValueError
-        For lists of arrays of unequal shapes.
+        For lists of arrays of unequal shapes, and complex numbers.
     """
     if scipy.sparse.issparse(X):
         raise TypeError("X is a sparse matrix: sparse input is not supported, signals are dense")
@@ -234,6 +245,8 @@ def as_array(X: Any) -> NDArray:
         ) from error
     if array.dtype.kind == "b":
         raise TypeError("X holds True and False, not signals in mV")
+    if array.dtype.kind == "c":
+        raise ValueError("Complex data not supported: X must hold signals in mV")
     if array.dtype.kind in "iu" and array.ndim == 3:
         warnings.warn(
             f"X holds integers ({array.dtype}): signals are expected in mV; are these ADC counts?",

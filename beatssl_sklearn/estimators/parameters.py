@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -68,6 +69,10 @@ def check_parameters(estimator: Any) -> None:
         value = getattr(estimator, name)
         if value not in choices:
             raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+    for name in ("encoder_params", "augment_params"):
+        value = getattr(estimator, name)
+        if value is not None and not isinstance(value, Mapping):
+            raise TypeError(f"{name} must be a dict or None, got {value!r}")
     if estimator.validation_fraction is not None:
         check_number("validation_fraction", estimator.validation_fraction, Real, 0.01, 0.9)
     check_beat_window(estimator.beat_window)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,22 +12,16 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from ..nn.encoders import build_encoder
-from ..nn.heads import build_projector
 from ..views.augment import resolve_augment
-from .base import SignalTransformer, check_given_rpeaks, encode_groups, ready_model
+from .base import SignalTransformer, check_given_rpeaks, ready_model
 from .batches import PretrainingBatches
-from .checkpoint import Checkpoint, load_module_arrays, module_arrays, resume
+from .checkpoint import module_arrays, resume
 from .devices import check_precision, resolve_device, training_precision
 from .embedding import LEVELS, BlockEmbedding, Detector, embed
 from .inputs import ArraySource, Source
-from .net import BeatSSLNet, ContrastSettings, DualContextLoss, DualContextModule
+from .net import BeatSSLNet
 from .parameters import check_number, check_parameters, seed_of
-from .progress import ProgressBar
-from .training_set import TrainingSet, build_training_set
-
-# Parameters that change how a fit runs, but not what it computes.
-_NOT_OF_THE_RUN = ("checkpoint_dir", "device", "max_epochs", "n_jobs", "verbose", "warm_start", "callbacks")
+from .training import build_module, build_net, fingerprint_of, measure_records, split_records
 
 PAPER_PRESET: dict[str, Any] = {
     "rhythm_targets": "paper",
@@ -334,7 +326,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         device = resolve_device(self.device)
         check_precision(self.precision)
         augment = resolve_augment(self.augment, self.augment_params)
-        module = self._module(seed, start)
+        module = build_module(self, seed, start)
         source = self._source(
             X,
             fs=self.fs,
@@ -345,8 +337,8 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         )
         if source.n_records < 2:
             raise ValueError(f"n_samples = {source.n_records}: contrast needs at least 2 records")
-        data = self._training_set(source, groups, rpeaks, seed)
-        train, valid = self._split(data, seed)
+        data = measure_records(self, source, groups, rpeaks, seed)
+        train, valid = split_records(self, data, seed)
         batches, held_out = (
             PretrainingBatches(
                 data,
@@ -363,107 +355,14 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         precision = training_precision(self.precision, device, len(train) * max_epochs)
         fingerprint = None
         if self.checkpoint_dir is not None and not constant_lr:
-            fingerprint = self._fingerprint(data, seed)
-        net = self._net(module, data, device, precision, max_epochs, constant_lr, batches, held_out, fingerprint)
+            fingerprint = fingerprint_of(self, data, seed)
+        net = build_net(self, module, data, device, precision, max_epochs, constant_lr, batches, held_out, fingerprint)
         net.first_epoch = 0 if reset else self.n_iter_
         done = 0 if fingerprint is None else resume(net, self.checkpoint_dir, fingerprint, max_epochs)
         net.notify("on_train_begin", X=batches)
         net.fit_loop(batches, epochs=max_epochs - done)
         net.notify("on_train_end", X=batches)
         return self._keep(net, device, source, max_epochs, reset)
-
-    def _module(self, seed: int, start: Mapping[str, NDArray] | None) -> DualContextModule:
-        generator = torch.Generator().manual_seed(seed)
-        encoder = build_encoder(self.encoder, float(self.fs_model), self.encoder_params, generator)
-        widths = (int(encoder.n_dims_record), int(encoder.n_dims))  # type: ignore[arg-type]
-        rhythm, beat = (build_projector(n, n, int(self.projection_dim), generator) for n in widths)
-        module = DualContextModule(encoder, rhythm, beat)
-        if start is not None:
-            load_module_arrays(module, start)
-        return module
-
-    def _training_set(self, source: Source, groups: Any, rpeaks: Any, seed: int) -> TrainingSet:
-        check_given_rpeaks(rpeaks, source.n_records)
-        data = build_training_set(
-            source,
-            fs_model=float(self.fs_model),
-            detector=self.rpeak_detector,
-            beat_window=self.beat_window,
-            soft_beats=self.beat_targets == "soft",
-            perplexity=self.perplexity,
-            batch_size=self.batch_size,
-            rpeaks=rpeaks,
-            groups=encode_groups(groups, source.n_records),
-            seed=seed,
-            n_jobs=self.n_jobs,
-            progress=self.verbose > 0,
-        )
-        if len(data.usable) < 2:
-            raise ValueError(f"X: {len(data.usable)} of {source.n_records} records hold a sample; 2 are needed")
-        return data
-
-    def _split(self, data: TrainingSet, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Hold out whole groups; nothing by default."""
-        if self.validation_fraction is None:
-            return data.usable, data.usable[:0]
-        label = data.usable if data.groups is None else data.groups[data.usable]
-        names = np.random.default_rng([seed, 1]).permutation(np.unique(label))
-        held_out = np.isin(label, names[: max(1, round(self.validation_fraction * len(names)))])
-        if held_out.sum() < 2 or (~held_out).sum() < 2:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction!r} leaves {int((~held_out).sum())} records to train on "
-                f"and {int(held_out.sum())} to validate; 2 of each are needed"
-            )
-        return data.usable[~held_out], data.usable[held_out]
-
-    def _net(
-        self,
-        module: DualContextModule,
-        data: TrainingSet,
-        device: torch.device,
-        precision: str,
-        max_epochs: int,
-        constant_lr: bool,
-        batches: PretrainingBatches,
-        held_out: PretrainingBatches,
-        fingerprint: dict[str, str] | None,
-    ) -> BeatSSLNet:
-        settings = ContrastSettings(
-            *(getattr(self, name) for name in ContrastSettings.__dataclass_fields__)  # same names as the parameters
-        )
-        callbacks = list(self.callbacks or [])
-        if self.verbose > 0:
-            callbacks.append(ProgressBar(len(batches) * max_epochs))
-        if fingerprint is not None:
-            callbacks.append(Checkpoint(str(self.checkpoint_dir), fingerprint, max_epochs))
-        net = BeatSSLNet(
-            module,
-            DualContextLoss(settings, data.records.weights, data.beats.weights),
-            # The first steps of Adam follow the gradient's signs, rounding errors included; rectified, they do not.
-            optimizer=torch.optim.RAdam,
-            optimizer__decoupled_weight_decay=True,
-            optimizer__weight_decay=self.weight_decay,
-            optimizer__param_groups=[("*norm*", {"weight_decay": 0.0}), ("*bias", {"weight_decay": 0.0})],
-            lr=self.lr,
-            max_epochs=max_epochs,
-            train_split=None,
-            callbacks=callbacks,
-            device=str(device),
-            verbose=0,
-            precision=precision,
-            constant_lr=constant_lr,
-            held_out=held_out if len(held_out.index) else None,
-        )
-        return net.initialize()
-
-    def _fingerprint(self, data: TrainingSet, seed: int) -> dict[str, str]:
-        """Return digests of what decides the result: each parameter, and the data."""
-        found = {"data": data.digest(), "random_state": str(seed)}
-        for name, value in self.get_params(deep=False).items():
-            if name not in _NOT_OF_THE_RUN and name != "random_state":
-                text = json.dumps(value, sort_keys=True, default=lambda v: getattr(v, "__qualname__", type(v).__name__))
-                found[name] = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return found
 
     def _keep(
         self, net: BeatSSLNet, device: torch.device, source: Source, max_epochs: int, reset: bool

@@ -52,7 +52,7 @@ class _MeanMax(torch.autograd.Function):
         grad_mean, grad_top = grad.chunk(2, dim=1)
         is_top = e == top.to(e.dtype)[:, None]
         low = grad_mean / e.shape[1]
-        high = low + grad_top / is_top.sum(1)
+        high = low + grad_top / is_top.float().sum(1)
         return torch.where(is_top, high.to(e.dtype)[:, None], low.to(e.dtype)[:, None])
 
 

@@ -1,0 +1,126 @@
+"""The parts of a pretraining run, put together from a pretrainer's parameters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..nn.encoders import build_encoder
+from ..nn.heads import build_projector
+from .base import check_given_rpeaks, encode_groups
+from .batches import PretrainingBatches
+from .checkpoint import Checkpoint, load_module_arrays
+from .inputs import Source
+from .net import BeatSSLNet, ContrastSettings, DualContextLoss, DualContextModule
+from .progress import ProgressBar
+from .training_set import TrainingSet, build_training_set
+
+# Parameters that change how a fit runs, but not what it computes.
+_NOT_OF_THE_RUN = ("checkpoint_dir", "device", "max_epochs", "n_jobs", "verbose", "warm_start", "callbacks")
+
+
+def build_module(pretrainer: Any, seed: int, start: Mapping[str, NDArray] | None) -> DualContextModule:
+    """Build the network from a seed, or from the weights of an earlier fit."""
+    generator = torch.Generator().manual_seed(seed)
+    encoder = build_encoder(pretrainer.encoder, float(pretrainer.fs_model), pretrainer.encoder_params, generator)
+    widths = (int(encoder.n_dims_record), int(encoder.n_dims))  # type: ignore[arg-type]
+    rhythm, beat = (build_projector(n, n, int(pretrainer.projection_dim), generator) for n in widths)
+    module = DualContextModule(encoder, rhythm, beat)
+    if start is not None:
+        load_module_arrays(module, start)
+    return module
+
+
+def measure_records(pretrainer: Any, source: Source, groups: Any, rpeaks: Any, seed: int) -> TrainingSet:
+    """Read every record once and measure what the contrast must know of it."""
+    check_given_rpeaks(rpeaks, source.n_records)
+    data = build_training_set(
+        source,
+        fs_model=float(pretrainer.fs_model),
+        detector=pretrainer.rpeak_detector,
+        beat_window=pretrainer.beat_window,
+        soft_beats=pretrainer.beat_targets == "soft",
+        perplexity=pretrainer.perplexity,
+        batch_size=pretrainer.batch_size,
+        rpeaks=rpeaks,
+        groups=encode_groups(groups, source.n_records),
+        seed=seed,
+        n_jobs=pretrainer.n_jobs,
+        progress=pretrainer.verbose > 0,
+    )
+    if len(data.usable) < 2:
+        raise ValueError(f"X: {len(data.usable)} of {source.n_records} records hold a sample; 2 are needed")
+    return data
+
+
+def split_records(pretrainer: Any, data: TrainingSet, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hold out whole groups; nothing by default."""
+    if pretrainer.validation_fraction is None:
+        return data.usable, data.usable[:0]
+    label = data.usable if data.groups is None else data.groups[data.usable]
+    names = np.random.default_rng([seed, 1]).permutation(np.unique(label))
+    held_out = np.isin(label, names[: max(1, round(pretrainer.validation_fraction * len(names)))])
+    if held_out.sum() < 2 or (~held_out).sum() < 2:
+        raise ValueError(
+            f"validation_fraction={pretrainer.validation_fraction!r} leaves {int((~held_out).sum())} records to train "
+            f"on and {int(held_out.sum())} to validate; 2 of each are needed"
+        )
+    return data.usable[~held_out], data.usable[held_out]
+
+
+def build_net(
+    pretrainer: Any,
+    module: DualContextModule,
+    data: TrainingSet,
+    device: torch.device,
+    precision: str,
+    max_epochs: int,
+    constant_lr: bool,
+    batches: PretrainingBatches,
+    held_out: PretrainingBatches,
+    fingerprint: dict[str, str] | None,
+) -> BeatSSLNet:
+    """Put network, loss, optimiser and callbacks together, initialised."""
+    settings = ContrastSettings(
+        *(getattr(pretrainer, name) for name in ContrastSettings.__dataclass_fields__)  # same names as the parameters
+    )
+    callbacks = list(pretrainer.callbacks or [])
+    if pretrainer.verbose > 0:
+        callbacks.append(ProgressBar(len(batches) * max_epochs))
+    if fingerprint is not None:
+        callbacks.append(Checkpoint(str(pretrainer.checkpoint_dir), fingerprint, max_epochs))
+    net = BeatSSLNet(
+        module,
+        DualContextLoss(settings, data.records.weights, data.beats.weights),
+        # The first steps of Adam follow the gradient's signs, rounding errors included; rectified, they do not.
+        optimizer=torch.optim.RAdam,
+        optimizer__decoupled_weight_decay=True,
+        optimizer__weight_decay=pretrainer.weight_decay,
+        optimizer__param_groups=[("*norm*", {"weight_decay": 0.0}), ("*bias", {"weight_decay": 0.0})],
+        lr=pretrainer.lr,
+        max_epochs=max_epochs,
+        train_split=None,
+        callbacks=callbacks,
+        device=str(device),
+        verbose=0,
+        precision=precision,
+        constant_lr=constant_lr,
+        held_out=held_out if len(held_out.index) else None,
+    )
+    return net.initialize()
+
+
+def fingerprint_of(pretrainer: Any, data: TrainingSet, seed: int) -> dict[str, str]:
+    """Return digests of what decides the result: each parameter, and the data."""
+    found = {"data": data.digest(), "random_state": str(seed)}
+    for name, value in pretrainer.get_params(deep=False).items():
+        if name not in _NOT_OF_THE_RUN and name != "random_state":
+            text = json.dumps(value, sort_keys=True, default=lambda v: getattr(v, "__qualname__", type(v).__name__))
+            found[name] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return found

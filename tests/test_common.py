@@ -1,0 +1,148 @@
+"""scikit-learn's own checks, on every estimator."""
+
+import functools
+
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import estimator_checks, get_tags
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from beatssl_sklearn import (
+    BeatClassifier,
+    BeatEmbedder,
+    BeatSSLPretrainer,
+    RhythmEmbedder,
+    SampleEmbedder,
+    make_ecg,
+)
+
+TINY = {
+    "fs": 100,
+    "encoder_params": {"widths": (8, 16, 24), "n_dims": 12},
+    "projection_dim": 8,
+    "max_epochs": 1,
+    "batch_size": 8,
+    "random_state": 0,
+    "device": "cpu",
+}
+UNTRAINED = TINY | {"max_epochs": 0}
+
+
+def fitted():
+    """Pretrainer of one lead: the checks pass tables, which are records of one lead."""
+    one_lead = make_ecg(4, fs=100, duration=2, leads=["II"], noise=0, random_state=0).data
+    return BeatSSLPretrainer(**UNTRAINED).fit(one_lead)
+
+
+TEST_PARAMETERS = {
+    "BeatSSLPretrainer": lambda: BeatSSLPretrainer(**TINY),
+    "RhythmEmbedder": lambda: RhythmEmbedder(BeatSSLPretrainer(**UNTRAINED)),
+    "RhythmEmbedder-frozen": lambda: RhythmEmbedder(fitted()),
+    "BeatEmbedder": lambda: BeatEmbedder(BeatSSLPretrainer(**UNTRAINED)),
+    "SampleEmbedder": lambda: SampleEmbedder(BeatSSLPretrainer(**UNTRAINED)),
+}
+
+_RAGGED = "the output is ragged, one array (n_beats, n_dims) per record, which the check compares as one array"
+EXPECTED_FAILURES = {
+    "BeatEmbedder": dict.fromkeys(
+        [
+            "check_estimators_pickle",
+            "check_fit_idempotent",
+            "check_methods_sample_order_invariance",
+            "check_methods_subset_invariance",
+            "check_pipeline_consistency",
+            "check_transformer_data_not_an_array",
+            "check_transformer_general",
+        ],
+        _RAGGED,
+    ),
+    "SampleEmbedder": {
+        "check_dict_unchanged": "times_ describes the tokens that transform returned last, so transform sets it",
+    },
+}
+
+# BeatClassifier takes one table per record, and its tags say that a single table is none of its inputs: the generator
+# then yields one check. These need no data, or refuse before they look at it.
+CHECKS_WITHOUT_TABLES = [
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_tags_renamed",
+    "check_estimators_unfitted",
+    "check_get_params_invariance",
+    "check_mixin_order",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_set_params",
+    "check_valid_tag_types",
+]
+
+
+def name_of(check):
+    return check.func.__name__ if isinstance(check, functools.partial) else check.__name__
+
+
+def cases():
+    for case, make in TEST_PARAMETERS.items():
+        for estimator, check in estimator_checks_generator(make(), legacy=True):
+            name = name_of(check)
+            reason = EXPECTED_FAILURES.get(case, {}).get(name)
+            marks = [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True)]
+            options = "-".join(k for k in check.keywords if k != "estimator_orig")
+            yield pytest.param(estimator, check, marks=marks, id=f"{case}-{name}{'-' * bool(options)}{options}")
+
+
+CASES = list(cases())
+
+
+@pytest.mark.parametrize(("estimator", "check"), CASES)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("case", TEST_PARAMETERS)
+def test_the_checks_are_not_empty(case):
+    """Tags that leave out tables would make scikit-learn run a single check, and pass."""
+    assert sum(p.id.startswith(f"{case}-check_") for p in CASES) >= 40
+
+
+def test_expected_failures_name_checks_that_run():
+    for case, failures in EXPECTED_FAILURES.items():
+        ran = {name_of(p.values[1]) for p in CASES if p.id.startswith(f"{case}-check_")}
+        assert set(failures) <= ran
+
+
+@pytest.mark.parametrize("name", CHECKS_WITHOUT_TABLES)
+def test_checks_of_the_beat_classifier(name):
+    estimator = BeatClassifier(LogisticRegression())
+    getattr(estimator_checks, name)("BeatClassifier", estimator)
+
+
+@pytest.mark.parametrize("case", TEST_PARAMETERS)
+def test_tags(case):
+    tags = get_tags(TEST_PARAMETERS[case]())
+    assert tags.input_tags.two_d_array and tags.input_tags.three_d_array
+    assert not tags.input_tags.sparse and not tags.input_tags.allow_nan
+    assert tags.transformer_tags.preserves_dtype == [] and not tags.non_deterministic
+    assert tags.requires_fit == (case != "RhythmEmbedder-frozen")
+
+
+@pytest.mark.parametrize("cls", [BeatSSLPretrainer, RhythmEmbedder, BeatEmbedder, SampleEmbedder])
+def test_allow_nan_is_declared(cls):
+    pretrainer = BeatSSLPretrainer(**TINY, allow_nan=True)
+    estimator = pretrainer if cls is BeatSSLPretrainer else cls(pretrainer)
+    assert get_tags(estimator).input_tags.allow_nan
+
+
+@pytest.mark.parametrize("case", TEST_PARAMETERS)
+def test_unfitted_clone(case):
+    """A clone of what must be fitted is not fitted; a clone of a frozen embedder still is."""
+    copy = clone(TEST_PARAMETERS[case]())
+    X = make_ecg(2, fs=100, duration=2, leads=["II"], random_state=0).data
+    if case == "RhythmEmbedder-frozen":
+        assert copy.transform(X).shape == (2, 24)
+        return
+    with pytest.raises(NotFittedError):
+        copy.transform(X)

@@ -1,0 +1,322 @@
+"""save and load, pickles, and what neither may hold."""
+
+import copy
+import os
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+
+from beatssl_sklearn import (
+    BeatClassifier,
+    BeatEmbedder,
+    BeatSSLPretrainer,
+    RhythmEmbedder,
+    SampleEmbedder,
+    __version__,
+    load,
+    make_ecg,
+    persistence,
+    save,
+)
+from beatssl_sklearn.estimators import base
+from beatssl_sklearn.tensor_file import read_tensor_file, write_tensor_file
+
+TINY = {
+    "fs": 100,
+    "encoder_params": {"widths": (8, 16, 24), "n_dims": 12},
+    "projection_dim": 8,
+    "max_epochs": 1,
+    "batch_size": 4,
+    "random_state": 0,
+    "device": "cpu",
+}
+EMBEDDERS = [RhythmEmbedder, BeatEmbedder, SampleEmbedder]
+X = make_ecg(6, rhythm="mixed", fs=100, duration=4, random_state=0).data
+
+
+@pytest.fixture(scope="module")
+def pre():
+    return BeatSSLPretrainer(**TINY).fit(X)
+
+
+def every_estimator(pre):
+    return [pre, *(cls(pre) for cls in EMBEDDERS)]
+
+
+def same(a, b):
+    return len(a) == len(b) and all(np.array_equal(p, q) for p, q in zip(a, b, strict=True))
+
+
+# save and load
+
+
+def test_pretrainers(pre, tmp_path):
+    save(pre, tmp_path / "m.bssl")
+    again = load(str(tmp_path / "m.bssl"))
+    assert type(again) is BeatSSLPretrainer and again.get_params() == pre.get_params()
+    for name in ("history_", "n_iter_", "n_leads_", "n_features_in_", "device_"):
+        assert getattr(again, name) == getattr(pre, name)
+    assert set(again.weights_) == set(pre.weights_)
+    for name, weight in pre.weights_.items():
+        assert np.array_equal(again.weights_[name], weight) and again.weights_[name].dtype == weight.dtype
+    assert np.array_equal(again.transform(X), pre.transform(X))
+    assert again.partial_fit(X).n_iter_ == 2, "training goes on from a file"
+
+
+@pytest.mark.parametrize("cls", EMBEDDERS)
+def test_embedders(cls, pre, tmp_path):
+    embedder = cls(pre, fs=125.0, leads=("I", "II", "V2"), batch_size=3)
+    save(embedder, tmp_path / "m.bssl")
+    again = load(tmp_path / "m.bssl")
+    assert type(again) is cls and type(again.pretrainer) is BeatSSLPretrainer
+    own = ("fs", "leads", "batch_size", "device", "precision", "memory")
+    assert [getattr(again, name) for name in own] == [getattr(embedder, name) for name in own]
+    assert same(again.transform(X[:, [0, 1, 7]]), embedder.transform(X[:, [0, 1, 7]]))
+
+
+def test_embedders_that_were_fitted_on_tables_of_one_lead(pre, tmp_path):
+    table = X[:, 1]
+    embedder = RhythmEmbedder(pre, leads="II").fit(table)
+    save(embedder, tmp_path / "m.bssl")
+    again = load(tmp_path / "m.bssl")
+    assert again.n_features_in_ == table.shape[1] and same(again.transform(table), embedder.transform(table))
+    save(RhythmEmbedder(pre), tmp_path / "n.bssl")
+    assert not hasattr(load(tmp_path / "n.bssl"), "n_features_in_")
+
+
+def test_embedders_trained_by_fit(pre, tmp_path):
+    trained = RhythmEmbedder(BeatSSLPretrainer(**TINY)).fit(X)
+    save(trained, tmp_path / "m.bssl")
+    assert same(load(tmp_path / "m.bssl").transform(X), pre.transform(X))
+    by_path = BeatEmbedder(tmp_path / "m.bssl")
+    save(by_path, tmp_path / "n.bssl")
+    (tmp_path / "m.bssl").unlink()
+    assert same(load(tmp_path / "n.bssl").transform(X), BeatEmbedder(pre).transform(X)), "the file stands alone"
+    assert same(SampleEmbedder(tmp_path / "n.bssl").transform(X), SampleEmbedder(pre).transform(X))
+
+
+def test_tuples_and_numbers_survive(tmp_path):
+    params = TINY | {
+        "leads": ("II", "V1"),
+        "beat_window": (np.float64(0.2), 0.3),
+        "augment_params": {"scale": (0.9, 1.1), "angle": np.float32(10)},
+        "batch_size": np.int64(3),
+        "temperature": np.float64(0.25),
+        "max_epochs": 0,
+    }
+    save(BeatSSLPretrainer(**params).fit(X[:, [1, 6]]), tmp_path / "m.bssl")
+    again = load(tmp_path / "m.bssl").get_params()
+    assert again["leads"] == ("II", "V1") and again["beat_window"] == (0.2, 0.3)
+    assert again["augment_params"] == {"scale": (0.9, 1.1), "angle": 10.0}
+    assert again["encoder_params"]["widths"] == (8, 16, 24)
+    assert type(again["batch_size"]) is int and again["batch_size"] == 3 and again["temperature"] == 0.25
+
+
+def test_what_belongs_to_the_machine_is_left_out(tmp_path):
+    params = TINY | {"checkpoint_dir": str(tmp_path / "checkpoints"), "callbacks": []}
+    est = BeatSSLPretrainer(**params).fit(X)
+    for name, estimator in (("a", est), ("b", RhythmEmbedder(est, memory=str(tmp_path / "cache")))):
+        save(estimator, tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+        for secret in (str(tmp_path), os.getcwd(), os.path.expanduser("~/"), "/tmp/"):
+            assert secret.encode() not in content
+        for record in (X[0, 0, 100:116], X[3, 1, 200:216]):
+            assert record.tobytes() not in content
+    assert load(tmp_path / "a").checkpoint_dir is None and load(tmp_path / "a").callbacks is None
+    assert load(tmp_path / "b").memory is None
+
+
+class Encoder(torch.nn.Module):
+    stride, n_dims, n_dims_record, receptive_field = 1, 12, 12, 0.01
+
+    def __init__(self, fs_model):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(12))
+
+    def forward(self, x):
+        return x * self.scale
+
+    def pool(self, e):
+        return e.mean(dim=1)
+
+
+def all_of_it(x, present, generator):
+    return x, present
+
+
+def every_second(signal, fs):
+    return np.arange(0, signal.shape[1], int(fs))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("encoder", Encoder), ("augment", all_of_it), ("rpeak_detector", every_second)]
+)
+def test_what_json_cannot_hold_is_named(name, value, tmp_path):
+    params = TINY | {name: value} | ({"encoder_params": None} if name == "encoder" else {})
+    est = BeatSSLPretrainer(**params).fit(X)
+    with pytest.raises(TypeError, match=f"{name}=.*joblib"):
+        save(est, tmp_path / "m.bssl")
+    assert not list(tmp_path.iterdir())
+    joblib.dump(est, tmp_path / "m.joblib")
+    assert same(joblib.load(tmp_path / "m.joblib").transform(X), est.transform(X))
+
+
+def test_what_cannot_be_saved(pre, tmp_path):
+    for estimator in (BeatSSLPretrainer(**TINY), RhythmEmbedder(BeatSSLPretrainer(**TINY))):
+        with pytest.raises(NotFittedError):
+            save(estimator, tmp_path / "m.bssl")
+    for other in (LogisticRegression(), BeatClassifier(LogisticRegression()), None, pre.weights_):
+        with pytest.raises(TypeError, match="BeatSSLPretrainer or an embedder"):
+            save(other, tmp_path / "m.bssl")
+    with pytest.raises(OSError):
+        save(pre, tmp_path / "no" / "m.bssl")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_loaded(tmp_path):
+    with pytest.raises(FileNotFoundError, match="'nothing.bssl' is neither a file nor a shipped model"):
+        load(tmp_path / "nothing.bssl")
+    with pytest.raises(OSError, match="regular file"):
+        load(tmp_path)
+    with pytest.raises(TypeError, match="path must be"):
+        load(3)
+    joblib.dump({"a": 1}, tmp_path / "m.joblib")
+    with pytest.raises(ValueError, match="m.joblib"):
+        load(tmp_path / "m.joblib")
+
+
+def change(config, *keys, to):
+    config = copy.deepcopy(config)
+    part = config
+    for key in keys[:-1]:
+        part = part[key]
+    if to is None:
+        del part[keys[-1]]
+    else:
+        part[keys[-1]] = to
+    return config
+
+
+@pytest.mark.parametrize(
+    ("keys", "to"),
+    [
+        (("format",), None),
+        (("format",), 99),
+        (("version",), None),
+        (("parameters",), None),
+        (("parameters",), [1]),
+        (("parameters", "no_such_parameter"), 3),
+        (("parameters", "encoder_params"), {"neither": "tuple", "nor": "dict"}),
+        (("fitted",), None),
+        (("fitted",), 3),
+        (("fitted", "history_"), None),
+        (("embedder", "class"), "os.system"),
+        (("embedder", "class"), None),
+        (("embedder", "parameters"), None),
+        (("embedder", "parameters", "no_such_parameter"), 3),
+        (("embedder",), "BeatEmbedder"),
+    ],
+)
+def test_forged_configurations_are_refused(keys, to, pre, tmp_path):
+    save(BeatEmbedder(pre), tmp_path / "m.bssl")
+    arrays, config = read_tensor_file(tmp_path / "m.bssl")
+    write_tensor_file(tmp_path / "m.bssl", arrays, change(config, *keys, to=to))
+    with pytest.raises(ValueError, match="m.bssl"):
+        load(tmp_path / "m.bssl")
+
+
+def test_weights_of_another_network_are_refused(pre, tmp_path):
+    save(pre, tmp_path / "m.bssl")
+    arrays, config = read_tensor_file(tmp_path / "m.bssl")
+    first = min(name for name, array in arrays.items() if name.startswith("encoder.") and array.ndim > 1)
+    fewer = {name: array for name, array in arrays.items() if name != first}
+    for changed in (fewer, arrays | {first: arrays[first][..., :1]}):
+        write_tensor_file(tmp_path / "m.bssl", changed, config)
+        with pytest.raises(ValueError, match="weights do not fit"):
+            load(tmp_path / "m.bssl").transform(X)
+
+
+def test_files_of_another_version_warn(pre, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(persistence, "__version__", "0.0.7")
+        save(pre, tmp_path / "m.bssl")
+    with pytest.warns(UserWarning, match=f"saved by version 0.0.7 and is loaded by version {__version__}") as caught:
+        again = load(tmp_path / "m.bssl")
+    assert caught[0].filename == __file__
+    assert same(again.transform(X), pre.transform(X))
+
+
+def test_shipped_models_are_found_by_name(pre, tmp_path, monkeypatch):
+    monkeypatch.setattr(persistence, "_SHIPPED", tmp_path)
+    save(pre, tmp_path / "toy.bssl")
+    assert persistence.shipped_models() == ["toy"]
+    assert same(load("toy").transform(X), pre.transform(X))
+    assert same(RhythmEmbedder("toy").transform(X), pre.transform(X))
+    with pytest.raises(FileNotFoundError, match="shipped: toy"):
+        load("toy2")
+
+
+# Pickles
+
+
+@pytest.mark.parametrize("position", range(4))
+@pytest.mark.parametrize("how", ["pickle", "joblib", "deepcopy"])
+def test_pickles_are_bit_identical(position, how, pre, tmp_path):
+    estimator = every_estimator(pre)[position]
+    z = estimator.transform(X)
+    if how == "joblib":
+        joblib.dump(estimator, tmp_path / "m.joblib")
+        copies = [joblib.load(tmp_path / "m.joblib"), joblib.load(tmp_path / "m.joblib", mmap_mode="r")]
+    elif how == "pickle":
+        copies = [pickle.loads(pickle.dumps(estimator, protocol)) for protocol in (2, 5)]
+    else:
+        copies = [copy.deepcopy(estimator)]
+    for again in copies:
+        assert same(again.transform(X), z)
+        assert type(again) is type(estimator)
+        if position == 0:
+            assert again.get_params() == estimator.get_params()
+
+
+def test_hashes_do_not_depend_on_use_or_copies(pre):
+    estimators = [pre, RhythmEmbedder(pre), BeatEmbedder(pre)]
+    hashes = [joblib.hash(e) for e in estimators]
+    for estimator in estimators:
+        estimator.transform(X)
+    assert [joblib.hash(e) for e in estimators] == hashes
+    assert [joblib.hash(pickle.loads(pickle.dumps(e))) for e in estimators] == hashes
+    other = BeatSSLPretrainer(**(TINY | {"random_state": 1})).fit(X)
+    assert joblib.hash(other) != hashes[0]
+
+
+def test_a_pickle_is_small_and_has_no_signals(pre):
+    pre.transform(X)
+    content = pickle.dumps(pre)
+    assert len(content) < 1.2 * sum(w.nbytes for w in pre.weights_.values()) + 20_000
+    for record in X[:, 0, 100:116]:
+        assert record.tobytes() not in content and record.astype(np.float64).tobytes() not in content
+    assert os.getcwd().encode() not in content and b"torch" not in content
+    assert __version__.encode() in content
+
+
+@pytest.mark.parametrize("position", range(4))
+def test_pickles_of_another_version_warn(position, pre, monkeypatch):
+    estimator = every_estimator(pre)[position]
+    with monkeypatch.context() as patch:
+        patch.setattr(base, "__version__", "0.0.7")
+        content = pickle.dumps(estimator)
+    with pytest.warns(UserWarning, match=f"pickled by version 0.0.7.*{__version__}"):
+        again = pickle.loads(content)
+    assert same(again.transform(X), estimator.transform(X))
+    assert base.VERSION_KEY not in vars(again)
+
+
+def test_unfitted_estimators_can_be_pickled():
+    for estimator in (BeatSSLPretrainer(**TINY), RhythmEmbedder(BeatSSLPretrainer(**TINY))):
+        with pytest.raises(NotFittedError):
+            pickle.loads(pickle.dumps(estimator)).transform(X)
