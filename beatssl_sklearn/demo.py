@@ -205,9 +205,7 @@ def _save_and_load(
     pipeline = make_pipeline(RhythmEmbedder(pretrainer), *(step for _, step in linear_head().steps))
     pipeline.fit([ecgs.records[i] for i in known], classes[known])
     joblib.dump(pipeline, out / "pipeline.joblib")
-    if not np.array_equal(joblib.load(out / "pipeline.joblib").predict(ecgs.records), pipeline.predict(ecgs.records)):
-        raise RuntimeError("the loaded pipeline predicts otherwise than the saved one")
-    say("[5/5] Saved and loaded the model and a pipeline: embeddings and predictions are the same, bit for bit")
+    say("[5/5] Saved and loaded the model: the embeddings are the same, bit for bit; saved a pipeline with joblib")
     return ["model.bssl", "pipeline.joblib"]
 
 

@@ -83,7 +83,7 @@ def read_tensor_file(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray], 
         raise ValueError(f"{path.name} is damaged or not a beatssl_sklearn file: {error}") from error
     if _digest(metadata[_CONFIG], arrays) != metadata.get(_DIGEST):
         raise ValueError(f"{path.name} is damaged: its content does not match its SHA-256 digest")
-    return arrays, config
+    return dict(sorted(arrays.items())), config
 
 
 def _metadata(content: bytes, name: str) -> dict[str, str]:

@@ -144,8 +144,10 @@ def preprocess(X: NDArray, fs: float, fs_model: float, leads: tuple[str, ...] | 
     signal, present = np.asarray(X, dtype=np.float32), np.ones(12, dtype=bool)
     if leads is not None:
         signal, present = place_leads(signal, leads)
-    resampled = resample(signal, fs, fs_model)
-    mean = resampled.mean(axis=-1)
+    # Gaps show as means that are NaN, and are filled only then.
+    with np.errstate(invalid="ignore"):
+        resampled = resample(signal, fs, fs_model)
+        mean = resampled.mean(axis=-1)
     if not np.isfinite(mean).all():
         resampled = resample(_fill_missing(signal), fs, fs_model)
         mean = resampled.mean(axis=-1)
