@@ -79,6 +79,7 @@ def probe_ptbxl(pretrainer: BeatSSLPretrainer, train: Any, valid: Any) -> dict[s
         "auroc_high": high,
         "f1": float(f1_score(valid.target, score >= threshold, average="macro")),
         "C": best,
+        "n_scored": len(valid.target),
     }
 
 
@@ -120,9 +121,10 @@ def write_results(rows: list[dict[str, Any]], out: Path, command: str) -> None:
     lines = [
         "# Frozen embeddings of real ECGs: pretrained beside randomly initialised",
         "",
-        f"Command: `{command}`. Date: {time.strftime('%Y-%m-%d')}. One pretraining, seed 0; intervals are 95 % by",
-        "bootstrap over patients. PTB-XL fold 9 (2,145 labelled records), MIT-BIH DS1 with whole records left out.",
-        "Reference peaks for MIT-BIH, so that the detector is not the question.",
+        f"Command: `{command}`.",
+        f"Date: {time.strftime('%Y-%m-%d')}. One pretraining, seed 0; intervals are 95 % by bootstrap over patients.",
+        f"PTB-XL fold 9 ({rows[0]['n_scored']:,} labelled records); MIT-BIH DS1 ({rows[0]['n_beats']:,} beats at their",
+        "reference peaks, so that the detector is not the question), whole records left out.",
         "",
         "| encoder | AUROC, fold 9 | macro F1 | MIT-BIH F1 N / S / V / F | epochs | minutes |",
         "|---|---|---|---|---|---|",
