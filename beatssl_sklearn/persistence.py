@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from ._version import __version__
 from .estimators.embedders import BeatEmbedder, RhythmEmbedder, SampleEmbedder
@@ -54,7 +55,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
         embedder, estimator = estimator, estimator._fitted()
     if not isinstance(estimator, BeatSSLPretrainer):
         raise TypeError(f"save takes a BeatSSLPretrainer or an embedder, got {type(estimator).__name__}; use joblib")
-    estimator._n_features_out  # noqa: B018
+    check_is_fitted(estimator, "weights_")
     config = {
         "format": _FORMAT,
         "version": __version__,

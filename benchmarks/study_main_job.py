@@ -113,7 +113,7 @@ def probe_mitdb(pretrainer: BeatSSLPretrainer, mitdb: Any) -> dict[str, float]:
 
 def write_results(rows: list[dict[str, Any]], out: Path, command: str) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    keys = sorted({k for row in rows for k in row}, key=lambda k: [k in row for row in rows].index(True))
+    keys = list(dict.fromkeys(k for row in rows for k in row))
     with open(out / "main_job.csv", "w", newline="") as stream:
         writer = csv.DictWriter(stream, keys)
         writer.writeheader()
