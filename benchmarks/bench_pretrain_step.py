@@ -19,7 +19,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ import torch
 from beatssl_sklearn import BeatSSLPretrainer, make_ecg
 from beatssl_sklearn.estimators.batches import PretrainingBatches
 from beatssl_sklearn.estimators.training import build_module, build_net, measure_records
+from beatssl_sklearn.nn.blocks import Encoder
 from beatssl_sklearn.views.augment import resolve_augment
 from benchmarks.bench_transform import encoder_flops
 from benchmarks.roof import gemm_gflops
@@ -50,7 +51,7 @@ class Step:
             data.usable,
             batch_size=batch_size,
             augment=resolve_augment("vcg", None),
-            stride=float(module.encoder.stride),  # type: ignore[arg-type]
+            stride=cast(Encoder, module.encoder).stride,
             beat_window=(0.25, 0.45),
             device=device,
             seed=0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._version import __version__
 from ..ecg.preprocess import check_fs
+from ..nn.blocks import Encoder
 from ..nn.encoders import build_encoder
 from ..nn.inference import inference_module
 from .checkpoint import load_module_arrays
@@ -181,7 +182,7 @@ def _build(fitted: Any, device: torch.device, precision: str, detector: Detector
     )
     before, after = fitted.beat_window
     return InferenceModel(
-        inference_module(encoder, precision).to(device),
+        cast(Encoder, inference_module(encoder, precision).to(device)),
         float(fitted.fs_model),
         device,
         precision,

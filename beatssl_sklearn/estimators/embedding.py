@@ -14,11 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..ecg.beats import window_samples
 from ..ecg.preprocess import preprocess
 from ..ecg.rpeaks import detect_rpeaks
+from ..nn.blocks import Encoder
 from ..nn.roi import roi_align_1d, sample_to_token
 from .inputs import Block, Source, warn_about_scale
 
@@ -55,7 +56,7 @@ def windows(n_times: int, fs: float) -> list[Window]:
 class InferenceModel:
     """A fitted encoder, ready to run, with all that preprocessing must know."""
 
-    encoder: nn.Module
+    encoder: Encoder
     fs_model: float
     device: torch.device
     precision: str
@@ -64,19 +65,12 @@ class InferenceModel:
 
     def encode(self, signal: NDArray[np.float32]) -> Tensor:
         """Return the feature map (n_records, n_tokens, n_dims) of preprocessed signals."""
-        return self.encoder(torch.from_numpy(signal).to(self.device, non_blocking=True))
-
-    @property
-    def n_dims(self) -> int:
-        return int(self.encoder.n_dims)  # type: ignore[arg-type]
-
-    @property
-    def n_dims_record(self) -> int:
-        return int(self.encoder.n_dims_record)  # type: ignore[arg-type]
-
-    @property
-    def stride(self) -> float:
-        return float(self.encoder.stride)  # type: ignore[arg-type]
+        x = torch.from_numpy(signal).to(self.device, non_blocking=True)
+        if self.device.type != "cuda" or self.precision != "fp32":
+            return self.encoder(x)
+        # TensorFloat-32, cuDNN's default for convolutions, has ten bits: embeddings would differ from a CPU's.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            return self.encoder(x)
 
 
 class BlockEmbedding(NamedTuple):
@@ -176,7 +170,7 @@ def _embed_block(
 ) -> tuple[BlockEmbedding, NDArray]:
     n, n_times = len(block.rows), block.signal.shape[2]
     cuts = windows(n_times, block.fs)
-    pooled = np.zeros((n, model.n_dims_record), dtype=np.float64)
+    pooled = np.zeros((n, model.encoder.n_dims_record), dtype=np.float64)
     beats: list[list[NDArray]] = [[] for _ in range(n)]
     tokens: list[list[NDArray]] = [[] for _ in range(n)]
     times: list[NDArray] = []
@@ -192,7 +186,7 @@ def _embed_block(
             core, token_times = _core_tokens(part, window, block.fs, model)
             if "rhythm" in levels:
                 share = (window.core_stop - window.core_start) / n_times
-                pooled += share * model.encoder.pool(core).cpu().numpy()  # type: ignore[operator]
+                pooled += share * model.encoder.pool(core).cpu().numpy()
             if "sample" in levels:
                 times.append(token_times)
                 for row, own in zip(tokens, core.float().cpu().numpy(), strict=True):
@@ -230,7 +224,7 @@ def _batches_of_windows(cuts: list[Window], at_once: int) -> Iterator[list[Windo
 def _core_tokens(part: Tensor, window: Window, fs: float, model: InferenceModel) -> tuple[Tensor, NDArray]:
     """Return the tokens whose centre lies in the core of a window, and their times in the record [s]."""
     n_tokens = part.shape[1]
-    times = window.start / fs + ((np.arange(n_tokens) + 0.5) * model.stride - 0.5) / model.fs_model
+    times = window.start / fs + ((np.arange(n_tokens) + 0.5) * model.encoder.stride - 0.5) / model.fs_model
     if window.core_start == window.start and window.core_stop == window.stop:
         return part, times
     first, last = np.searchsorted(times, [window.core_start / fs, window.core_stop / fs])
@@ -246,10 +240,11 @@ def _embed_beats(
     own = [r[(r >= window.core_start) & (r < window.core_stop)] for r in rpeaks]
     lengths = [len(r) for r in own]
     if sum(lengths) == 0:
-        return [np.zeros((0, model.n_dims), dtype=np.float32) for _ in own]
+        return [np.zeros((0, model.encoder.n_dims), dtype=np.float32) for _ in own]
     position = (np.concatenate(own) - window.start) * (model.fs_model / fs)
     before, after = (s * model.fs_model for s in model.beat_window)
     record = np.repeat(np.arange(len(own)), lengths)
-    start, end = (sample_to_token(torch.from_numpy(p), model.stride) for p in (position - before, position + after))
+    borders = (position - before, position + after)
+    start, end = (sample_to_token(torch.from_numpy(p), model.encoder.stride) for p in borders)
     vectors = roi_align_1d(part, torch.from_numpy(record), start, end)[:, 0]
     return np.split(vectors.float().cpu().numpy(), np.cumsum(lengths)[:-1])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import cos, pi
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from ..contrast.diagnostics import alignment, effective_rank, uniformity
 from ..contrast.losses import soft_infonce
 from ..contrast.similarity import cosine_similarity, rbf_similarity, squared_distances
 from ..contrast.targets import rhythm_targets
+from ..nn.blocks import Encoder
 from ..nn.roi import roi_align_1d
 from .batches import Context, PretrainingBatches
 
@@ -39,8 +40,9 @@ class DualContextModule(nn.Module):
         self, signal: Tensor, roi_record: Tensor, roi_start: Tensor, roi_end: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the projections of the views (2 * n_records, p) and of their beats (2 * n_beats, p)."""
-        feature_map = self.encoder(signal)
-        rhythm = self.rhythm_projector(self.encoder.pool(feature_map))  # type: ignore[operator]
+        encoder = cast(Encoder, self.encoder)
+        feature_map = encoder(signal)
+        rhythm = self.rhythm_projector(encoder.pool(feature_map))
         beats = roi_align_1d(feature_map, roi_record, roi_start, roi_end)[:, 0]
         return rhythm, self.beat_projector(beats)
 

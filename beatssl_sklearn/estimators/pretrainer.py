@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from ..nn.blocks import Encoder
 from ..views.augment import resolve_augment
 from .base import SignalTransformer, check_given_rpeaks, ready_model
 from .batches import PretrainingBatches
@@ -295,7 +296,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
 
     @property
     def _n_features_out(self) -> int:
-        return self._ready().n_dims_record
+        return int(self._ready().encoder.n_dims_record)
 
     def _fitted_source(self, X: Any) -> Source:
         return self._source(
@@ -345,7 +346,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
                 index,
                 batch_size=self.batch_size,
                 augment=augment,
-                stride=float(module.encoder.stride),  # type: ignore[arg-type]
+                stride=cast(Encoder, module.encoder).stride,
                 beat_window=self.beat_window,
                 device=device,
                 seed=seed,

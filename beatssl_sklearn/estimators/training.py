@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..nn.blocks import Encoder
 from ..nn.encoders import build_encoder
 from ..nn.heads import build_projector
 from .base import check_given_rpeaks, encode_groups
@@ -29,7 +30,8 @@ def build_module(pretrainer: Any, seed: int, start: Mapping[str, NDArray] | None
     """Build the network from a seed, or from the weights of an earlier fit."""
     generator = torch.Generator().manual_seed(seed)
     encoder = build_encoder(pretrainer.encoder, float(pretrainer.fs_model), pretrainer.encoder_params, generator)
-    widths = (int(encoder.n_dims_record), int(encoder.n_dims))  # type: ignore[arg-type]
+    protocol = cast(Encoder, encoder)
+    widths = (protocol.n_dims_record, protocol.n_dims)
     rhythm, beat = (build_projector(n, n, int(pretrainer.projection_dim), generator) for n in widths)
     module = DualContextModule(encoder, rhythm, beat)
     if start is not None:

@@ -6,7 +6,7 @@ the same bytes, no copy, and the only layout in which low-precision convolutions
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,19 @@ def pad_times(x: Tensor, multiple: int) -> Tensor:
         raise ValueError(f"x must have shape (n, n_times >= 1, {N_LEADS}), got {tuple(x.shape)}")
     missing = -x.shape[1] % multiple
     return F.pad(x, (0, 0, 0, missing)) if missing else x.contiguous()
+
+
+class Encoder(Protocol):
+    """What is asked of an encoder; `nn.encoders` says it in words."""
+
+    stride: float
+    n_dims: int
+    n_dims_record: int
+    receptive_field: float
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+    def pool(self, e: Tensor) -> Tensor: ...
 
 
 def pool_tokens(e: Tensor) -> Tensor:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import ConvNorm
+from .blocks import ConvNorm, Encoder
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # Weights are laid out for maps of this many records and tokens; other sizes work as well.
@@ -85,8 +85,7 @@ class _Inference(nn.Module):
     @torch.inference_mode()
     def pool(self, e: Tensor) -> Tensor:
         """The encoder's own embedding of the record."""
-        pooled: Tensor = self.encoder.pool(e)  # type: ignore[operator]
-        return pooled
+        return cast(Encoder, self.encoder).pool(e)
 
 
 def _fold(module: nn.Module, dtype: torch.dtype) -> None:
