@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -318,10 +316,3 @@ def test_odd_rates_and_lengths(rhythm: str, fs: float, duration: float) -> None:
     assert ecg.data.shape[-1] == round(fs * duration) and np.isfinite(ecg.data).all()
     if duration > 30:
         assert all(p[0] < 1.6 * fs and p[-1] > (duration - 2.2) * fs for p in ecg.rpeaks)
-
-
-def test_is_fast() -> None:
-    make_ecg(2, rhythm="mixed", random_state=0)
-    start = time.process_time()
-    make_ecg(60, rhythm="mixed", random_state=0)
-    assert 60 / (time.process_time() - start) > 40
