@@ -16,16 +16,17 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from beatssl_sklearn.nn.blocks import Encoder
 from beatssl_sklearn.nn.encoders import build_encoder
 from beatssl_sklearn.nn.inference import inference_module
-from benchmarks.roof import gemm_gflops
+from benchmarks.roof import cpu_seconds, gemm_gflops
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 NETWORKS: tuple[tuple[str, str, float, dict[str, str]], ...] = (
@@ -57,28 +58,22 @@ def count_macs(encoder: nn.Module, n_times: int) -> float:
 
 def inference_step(encoder: nn.Module, x: Tensor, precision: str) -> Callable[[], object]:
     """One call that embeds the batch `x`."""
-    module = inference_module(encoder, precision)
-    return lambda: module.pool(module(x))  # type: ignore[operator]
+    module = cast(Encoder, inference_module(encoder, precision))
+    return lambda: module.pool(module(x))
 
 
 def training_step(encoder: nn.Module, x: Tensor, precision: str) -> Callable[[], object]:
     """One call that computes the gradients of all weights on the batch `x`."""
     encoder.train()
+    protocol = cast(Encoder, encoder)
 
     def step() -> None:
         encoder.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext():
-            h = encoder.pool(encoder(x))  # type: ignore[operator]
+            h = protocol.pool(protocol(x))
         h.square().mean().backward()
 
     return step
-
-
-def cpu_seconds(call: Callable[[], object]) -> float:
-    """CPU time of one call."""
-    start = time.process_time()
-    call()
-    return time.process_time() - start
 
 
 def main() -> None:

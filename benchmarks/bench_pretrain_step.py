@@ -16,8 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +28,7 @@ from beatssl_sklearn.estimators.training import build_module, build_net, measure
 from beatssl_sklearn.nn.blocks import Encoder
 from beatssl_sklearn.views.augment import resolve_augment
 from benchmarks.bench_transform import encoder_flops
-from benchmarks.roof import gemm_gflops
+from benchmarks.roof import cpu_seconds, gemm_gflops
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -46,19 +44,20 @@ class Step:
         source = self.pre._source(X, fs=500.0, leads=None, allow_nan=False, reset=True)
         data = measure_records(self.pre, source, None, None, 0)
         device = torch.device("cpu")
-        self.batches = PretrainingBatches(
-            data,
-            data.usable,
-            batch_size=batch_size,
-            augment=resolve_augment("vcg", None),
-            stride=cast(Encoder, module.encoder).stride,
-            beat_window=(0.25, 0.45),
-            device=device,
-            seed=0,
+        self.batches, none_held_out = (
+            PretrainingBatches(
+                data,
+                index,
+                batch_size=batch_size,
+                augment=resolve_augment("vcg", None),
+                stride=cast(Encoder, module.encoder).stride,
+                beat_window=(0.25, 0.45),
+                device=device,
+                seed=0,
+            )
+            for index in (data.usable, data.usable[:0])
         )
-        held_out = PretrainingBatches.__new__(PretrainingBatches)
-        held_out.index = data.usable[:0]
-        self.net = build_net(self.pre, module, data, device, precision, 1, False, self.batches, held_out, None)
+        self.net = build_net(self.pre, module, data, device, precision, 1, False, self.batches, none_held_out, None)
         self.net.history.new_epoch()
         self.batch = next(iter(self.batches))
         self.signal = self.batch[0]["signal"]
@@ -88,12 +87,6 @@ class Step:
         half = len(self.signal) // 2
         for _ in range(2):
             self.augment(self.signal[:half], torch.ones(half, 12, dtype=torch.bool), generator)
-
-
-def cpu_seconds(function: Callable[[], Any]) -> float:
-    start = time.process_time()
-    function()
-    return time.process_time() - start
 
 
 def main() -> None:

@@ -20,7 +20,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,16 +30,10 @@ import torch
 from beatssl_sklearn import BeatSSLPretrainer, detect_rpeaks, make_ecg
 from beatssl_sklearn.ecg.preprocess import preprocess
 from beatssl_sklearn.estimators.base import ready_model
-from benchmarks.roof import gemm_gflops
+from benchmarks.roof import cpu_seconds, gemm_gflops
 
 BATCH = 32
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
-
-def cpu_seconds(function: Callable[[], Any]) -> float:
-    start = time.process_time()
-    function()
-    return time.process_time() - start
 
 
 def measure(precision: str, X: np.ndarray, rounds: int) -> dict[str, float]:

@@ -19,6 +19,13 @@ import torch
 SIZES = ((512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048), (4096, 576, 192), (10000, 1728, 192))
 
 
+def cpu_seconds(call: Callable[[], object]) -> float:
+    """CPU time of one call."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
 def best_cpu_seconds(call: Callable[[], object], seconds: float = 0.3) -> float:
     """Shortest CPU time of one `call` within about `seconds` of repetitions, after one to warm up."""
     call()

@@ -131,19 +131,19 @@ class PretrainingBatches:
 
     def _context(self, index: NDArray[np.int64], beats: NDArray[np.int64], record: NDArray[np.int64]) -> Context:
         data = self.data
-        arrays = (
-            data.records.values[index],
-            data.records.present[index],
-            data.records.bandwidth[index],
-            None if data.groups is None else data.groups[index],
-            record,
-            data.beat_type[beats],
-            data.beat_cluster[beats],
-            data.beats.values[beats],
-            data.beats.present[beats],
-            data.beats.bandwidth[beats],
+        put = self._to_device
+        return Context(
+            features=put(data.records.values[index]),
+            present=put(data.records.present[index]),
+            bandwidth=put(data.records.bandwidth[index]),
+            group=None if data.groups is None else put(data.groups[index]),
+            beat_record=put(record),
+            beat_type=put(data.beat_type[beats]),
+            beat_cluster=put(data.beat_cluster[beats]),
+            beat_features=put(data.beats.values[beats]),
+            beat_present=put(data.beats.present[beats]),
+            beat_bandwidth=put(data.beats.bandwidth[beats]),
         )
-        return Context(*(None if a is None else self._to_device(a) for a in arrays))  # type: ignore[arg-type]
 
     def _to_device(self, array: NDArray) -> Tensor:
         tensor = torch.from_numpy(array)
