@@ -49,7 +49,7 @@ def fit_components(beats: NDArray[np.float32], n_components: int = 32, *, chunk_
     """
     if beats.ndim != 3:
         raise ValueError(f"beats must have shape (n_beats, n_leads, n_samples); got {beats.shape}.")
-    flat = beats.reshape(len(beats), -1)
+    flat = beats.reshape(len(beats), beats.shape[1] * beats.shape[2])
     n_features = flat.shape[1]
     if not 1 <= n_components <= n_features:
         raise ValueError(f"n_components must be between 1 and {n_features}; got {n_components!r}.")

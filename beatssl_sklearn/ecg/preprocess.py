@@ -19,6 +19,11 @@ from .leads import place_leads
 FS_RANGE = (50.0, 2000.0)
 # A lead whose deviation is below this share of its offset is rounding noise around a constant, not a signal.
 _FLAT = 2e-6
+# Typical root mean square of a 12-lead ECG [mV]: the unit of signals that keep their amplitude.
+UNIT_MV = 0.2
+# Amplitudes are kept from a tenth to ten times the unit; beyond, signals are scaled back into this range.
+_KEPT = (0.1, 10.0)
+AMPLITUDES = ("absolute", "relative")
 # The anti-aliasing filter of scipy.signal.resample_poly: 10 zero crossings a side, Kaiser window.
 _ZERO_CROSSINGS = 10
 _KAISER = 5.0
@@ -120,12 +125,17 @@ def resample(X: NDArray, fs: float, fs_model: float) -> NDArray[np.float32]:
     return out[..., : ceil(n_times * up / down)]
 
 
-def preprocess(X: NDArray, fs: float, fs_model: float, leads: tuple[str, ...] | None = None) -> Preprocessed:
+def preprocess(
+    X: NDArray,
+    fs: float,
+    fs_model: float,
+    leads: tuple[str, ...] | None = None,
+    amplitude: str = "absolute",
+) -> Preprocessed:
     """Bring signals to the model's rate, leads and scale.
 
-    Each lead loses its mean, and the record is divided by its root mean square over the leads that carry a
-    signal, so that amplitude ratios between leads survive. Samples that are NaN count as missing and become 0,
-    the baseline.
+    Each lead loses its mean, and the record is divided by one number, so that amplitude ratios between leads survive.
+    Samples that are NaN count as missing and become 0, the baseline.
 
     Parameters
     ----------
@@ -135,6 +145,10 @@ def preprocess(X: NDArray, fs: float, fs_model: float, leads: tuple[str, ...] | 
         Rate of `X` and of the model [Hz].
     leads : tuple of str or None
         Names of the leads of `X`; None takes them as the standard twelve in order.
+    amplitude : {"absolute", "relative"}
+        "absolute": in units of .2 mV, so that high and low voltage, which diagnoses rest on, are still seen; records
+        with a root mean square below .02 mV or above 2 mV are brought to these bounds. "relative": in units of the
+        record's root mean square over the leads that carry a signal, so that gain and units do not matter.
 
     Returns
     -------
@@ -163,9 +177,13 @@ def preprocess(X: NDArray, fs: float, fs_model: float, leads: tuple[str, ...] | 
         power = np.einsum("nlt,nlt->nl", centred, centred) / centred.shape[-1]
     alive = (power > (_FLAT * mean) ** 2) & present
     scale = np.sqrt(np.where(alive, power, 0).sum(axis=1) / np.maximum(alive.sum(axis=1), 1))
-    centred *= np.where(alive, 1 / np.where(scale > 0, scale, 1)[:, None], 0)[..., None]
+    gain = 1 / np.where(scale > 0, scale, 1)
+    scale = (scale * reduced).astype(np.float32)
+    if amplitude == "absolute":
+        gain = gain * np.clip(scale / UNIT_MV, *_KEPT)
+    centred *= np.where(alive, gain[:, None], 0)[..., None]
     out = np.ascontiguousarray(centred.transpose(0, 2, 1))
-    return Preprocessed(out, alive, (scale * reduced).astype(np.float32))
+    return Preprocessed(out, alive, scale)
 
 
 def _fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:

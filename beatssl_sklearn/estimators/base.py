@@ -184,9 +184,11 @@ def _build(fitted: Any, device: torch.device, precision: str, detector: Detector
     return InferenceModel(
         cast(Encoder, inference_module(encoder, precision).to(device)),
         float(fitted.fs_model),
+        fitted.amplitude,
         device,
         precision,
         (float(before), float(after)),
+        int(fitted.beat_phases),
         detector,
     )
 

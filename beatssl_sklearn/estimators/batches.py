@@ -1,4 +1,4 @@
-"""Batches for pretraining: two views of some records, their beats, and what the contrast must know about both.
+"""Batches for pretraining: views of some records, their beats, and what the contrast must know about both.
 
 Every draw is keyed by (seed, epoch), so that a run that was killed goes on bit for bit.
 """
@@ -26,12 +26,12 @@ _CACHE_SHARE = 0.5
 
 
 class Views(NamedTuple):
-    """What the network reads: the two views stacked, and the beats' regions in token coordinates."""
+    """What the network reads: the views stacked, and the beats' regions in token coordinates."""
 
     signal: Tensor
-    """(2 * n_records, n_times, 12)."""
+    """(n_views * n_records, n_times, 12)."""
     roi_record: Tensor
-    """Row of `signal` that each region lies in (2 * n_beats,); regions stay on the CPU, where taps are counted."""
+    """Row of `signal` that each region lies in (n_views * n_beats,); they stay on the CPU, where taps are counted."""
     roi_start: Tensor
     roi_end: Tensor
 
@@ -72,6 +72,8 @@ class PretrainingBatches:
         Where views are drawn.
     seed : int
         Key of every draw.
+    n_views : int
+        Views of each record in a batch.
     """
 
     def __init__(
@@ -85,9 +87,10 @@ class PretrainingBatches:
         beat_window: tuple[float, float],
         device: torch.device,
         seed: int,
+        n_views: int = 2,
     ) -> None:
         self.data, self.index, self.augment, self.device, self.seed = data, index, augment, device, seed
-        self.stride, self.beat_window = stride, beat_window
+        self.stride, self.beat_window, self.n_views = stride, beat_window, n_views
         self.n_batches = ceil(len(index) / batch_size)
         self.epoch = 0
         self._cache = self._cached_signals() if device.type == "cuda" else None
@@ -112,22 +115,22 @@ class PretrainingBatches:
         else:
             rows = self._to_device(index)
             signal, present = self._cache[0][rows].float(), self._cache[1][rows]
-        first, _ = self.augment(signal, present, generator)
-        second, _ = self.augment(signal, present, generator)
+        drawn = [self.augment(signal, present, generator)[0] for _ in range(self.n_views)]
         beats, record, time = self.data.beats_of(index, start, self.beat_window)
         if len(beats) > MAX_BEATS:
             kept = np.sort(rng.choice(len(beats), MAX_BEATS, replace=False))
             beats, record, time = beats[kept], record[kept], time[kept]
-        views = self._views(torch.cat([first, second]), len(index), record, time)
+        views = self._views(torch.cat(drawn), len(index), record, time)
         return views, self._context(index, beats, record)
 
     def _views(self, signal: Tensor, n_records: int, record: NDArray[np.int64], time: NDArray[np.float64]) -> Views:
         before, after = self.beat_window
-        samples = torch.from_numpy(np.tile(time, 2) * self.data.fs_model)
+        samples = torch.from_numpy(np.tile(time, self.n_views) * self.data.fs_model)
         start, end = (
             sample_to_token(samples + shift * self.data.fs_model, self.stride) for shift in (-before, after)
         )
-        return Views(signal, torch.from_numpy(np.concatenate([record, record + n_records])), start, end)
+        rows = np.concatenate([record + k * n_records for k in range(self.n_views)])
+        return Views(signal, torch.from_numpy(rows), start, end)
 
     def _context(self, index: NDArray[np.int64], beats: NDArray[np.int64], record: NDArray[np.int64]) -> Context:
         data = self.data
@@ -160,7 +163,7 @@ class PretrainingBatches:
         for block in data.source.read(index, len(index)):
             stop = done + len(block.rows)
             cut = cut_windows(block.signal, block.fs, start[done:stop], data.window)
-            ready = preprocess(cut, block.fs, data.fs_model, block.leads)
+            ready = preprocess(cut, block.fs, data.fs_model, block.leads, data.amplitude)
             # A record shorter than the window is repeated: zeros would be a rhythm of their own.
             signal[done:stop] = _fitted(ready.signal, n_times)
             present[done:stop] = ready.present

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..ecg.beats import window_samples
+from ..ecg.leads import place_leads
 from ..ecg.preprocess import preprocess
 from ..ecg.rpeaks import detect_rpeaks
 from ..nn.blocks import Encoder
-from ..nn.roi import roi_align_1d, sample_to_token
+from ..nn.roi import beat_embeddings, mean_beats, sample_to_token
 from .inputs import Block, Source, warn_about_scale
 
 Detector = str | Callable[[NDArray, float], NDArray]
@@ -58,10 +59,22 @@ class InferenceModel:
 
     encoder: Encoder
     fs_model: float
+    amplitude: str
     device: torch.device
     precision: str
     beat_window: tuple[float, float]
+    beat_phases: int
     detector: Detector
+
+    @property
+    def n_dims_beat(self) -> int:
+        """Width of a beat's embedding."""
+        return self.beat_phases * self.encoder.n_dims
+
+    @property
+    def n_dims_record(self) -> int:
+        """Width of a record's embedding."""
+        return self.encoder.n_dims_record + self.n_dims_beat
 
     def encode(self, signal: NDArray[np.float32]) -> Tensor:
         """Return the feature map (n_records, n_tokens, n_dims) of preprocessed signals."""
@@ -107,7 +120,8 @@ def embed(
     levels : sequence of {"rhythm", "beat", "sample"}
         What is wanted.
     rpeaks : sequence of arrays, optional
-        R peaks of every record of the source [samples]; detected where not given.
+        R peaks of the beats to embed in every record of the source [samples]; detected where not given. The rhythm
+        embedding always rests on the detector's, and so is the same whichever beats are asked for.
     index : ndarray of int64, optional
         Records wanted; all by default.
     stacklevel : int
@@ -121,10 +135,12 @@ def embed(
     flat: list[NDArray] = []
     scales: list[NDArray] = []
     for block in source.read(index, batch_size):
-        peaks = None
+        detected, peaks = None, None
+        if "rhythm" in levels or ("beat" in levels and rpeaks is None):
+            detected = find_rpeaks(block, model.detector, model.beat_window)
         if "beat" in levels:
-            peaks = find_rpeaks(block, model.detector, model.beat_window, rpeaks)
-        embedded, scale = _embed_block(block, model, batch_size, levels, peaks)
+            peaks = detected if rpeaks is None else find_rpeaks(block, model.detector, model.beat_window, rpeaks)
+        embedded, scale = _embed_block(block, model, batch_size, levels, peaks, detected)
         flat.append(block.rows[~block.blank])
         scales.append(scale[~block.blank])
         yield embedded
@@ -138,7 +154,11 @@ def find_rpeaks(
     """Return the R peaks of a block's records whose beat window lies inside the record [samples]."""
     n_times = block.signal.shape[2]
     if given is None:
-        found = detect_rpeaks(block.signal, block.fs, detector)
+        signal = block.signal
+        if isinstance(detector, str) and block.leads is not None:
+            # Derived and absent leads as the network sees them, so that peaks are the same however leads are given.
+            signal, _ = place_leads(signal, block.leads)
+        found = detect_rpeaks(signal, block.fs, detector)
     else:
         found = [checked_rpeaks(given[int(i)], n_times, int(i)) for i in block.rows]
     # The rule of `keep_inside`, without checking again what the detector has checked.
@@ -166,11 +186,16 @@ def checked_rpeaks(rpeaks: NDArray, n_times: int, record: int) -> NDArray[np.int
 
 @torch.inference_mode()
 def _embed_block(
-    block: Block, model: InferenceModel, batch_size: int, levels: Sequence[str], rpeaks: list[NDArray[np.int64]] | None
+    block: Block,
+    model: InferenceModel,
+    batch_size: int,
+    levels: Sequence[str],
+    rpeaks: list[NDArray[np.int64]] | None,
+    detected: list[NDArray[np.int64]] | None,
 ) -> tuple[BlockEmbedding, NDArray]:
     n, n_times = len(block.rows), block.signal.shape[2]
     cuts = windows(n_times, block.fs)
-    pooled = np.zeros((n, model.encoder.n_dims_record), dtype=np.float64)
+    pooled = np.zeros((n, model.n_dims_record), dtype=np.float64)
     beats: list[list[NDArray]] = [[] for _ in range(n)]
     tokens: list[list[NDArray]] = [[] for _ in range(n)]
     times: list[NDArray] = []
@@ -178,22 +203,24 @@ def _embed_block(
     for group in _batches_of_windows(cuts, max(1, batch_size // n)):
         parts = [block.signal[:, :, w.start : w.stop] for w in group]
         signal = np.concatenate(parts) if len(parts) > 1 else parts[0]
-        ready = preprocess(signal, block.fs, model.fs_model, block.leads)
+        ready = preprocess(signal, block.fs, model.fs_model, block.leads, model.amplitude)
         feature_map = model.encode(ready.signal)
         np.maximum(scale, ready.scale.reshape(len(group), n).max(axis=0), out=scale)
         for k, window in enumerate(group):
             part = feature_map[k * n : (k + 1) * n]
             core, token_times = _core_tokens(part, window, block.fs, model)
-            if "rhythm" in levels:
+            own = None if rpeaks is None else _embed_beats(part, rpeaks, window, block.fs, model)
+            if "rhythm" in levels and detected is not None:
+                every = own if detected is rpeaks and own else _embed_beats(part, detected, window, block.fs, model)
                 share = (window.core_stop - window.core_start) / n_times
-                pooled += share * model.encoder.pool(core).cpu().numpy()
+                pooled += share * _embed_records(core, every, model).cpu().numpy()
             if "sample" in levels:
                 times.append(token_times)
-                for row, own in zip(tokens, core.float().cpu().numpy(), strict=True):
-                    row.append(own)
-            if rpeaks is not None:
-                for row, own in zip(beats, _embed_beats(part, rpeaks, window, block.fs, model), strict=True):
-                    row.append(own)
+                for row, part_tokens in zip(tokens, core.float().cpu().numpy(), strict=True):
+                    row.append(part_tokens)
+            if own is not None:
+                for row, vectors in zip(beats, own.split(), strict=True):
+                    row.append(vectors)
     pooled[block.blank] = np.nan
     result = BlockEmbedding(
         block.rows,
@@ -233,18 +260,31 @@ def _core_tokens(part: Tensor, window: Window, fs: float, model: InferenceModel)
     return part[:, first:last], times[first:last]
 
 
+class _Beats(NamedTuple):
+    """Embeddings of the beats of some records, one after the other."""
+
+    vectors: Tensor
+    record: Tensor
+    lengths: list[int]
+
+    def split(self) -> list[NDArray[np.float32]]:
+        """One array per record."""
+        return np.split(self.vectors.float().cpu().numpy(), np.cumsum(self.lengths)[:-1])
+
+
 def _embed_beats(
     part: Tensor, rpeaks: list[NDArray[np.int64]], window: Window, fs: float, model: InferenceModel
-) -> list[NDArray[np.float32]]:
-    """Return the embeddings of the beats whose R peak lies in the core of a window, per record."""
+) -> _Beats:
+    """Embed the beats whose R peak lies in the core of a window."""
     own = [r[(r >= window.core_start) & (r < window.core_stop)] for r in rpeaks]
     lengths = [len(r) for r in own]
-    if sum(lengths) == 0:
-        return [np.zeros((0, model.encoder.n_dims), dtype=np.float32) for _ in own]
+    record = torch.from_numpy(np.repeat(np.arange(len(own)), lengths))
     position = (np.concatenate(own) - window.start) * (model.fs_model / fs)
     before, after = (s * model.fs_model for s in model.beat_window)
-    record = np.repeat(np.arange(len(own)), lengths)
     borders = (position - before, position + after)
     start, end = (sample_to_token(torch.from_numpy(p), model.encoder.stride) for p in borders)
-    vectors = roi_align_1d(part, torch.from_numpy(record), start, end)[:, 0]
-    return np.split(vectors.float().cpu().numpy(), np.cumsum(lengths)[:-1])
+    return _Beats(beat_embeddings(part, record, start, end, model.beat_phases), record, lengths)
+
+
+def _embed_records(core: Tensor, beats: _Beats, model: InferenceModel) -> Tensor:
+    return torch.cat([model.encoder.pool(core), mean_beats(beats.vectors, beats.record, core)], dim=1)

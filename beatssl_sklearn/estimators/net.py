@@ -6,10 +6,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import cos, pi
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from skorch import NeuralNet
 from torch import Tensor, nn
@@ -21,30 +22,63 @@ from ..contrast.losses import soft_infonce
 from ..contrast.similarity import cosine_similarity, rbf_similarity, squared_distances
 from ..contrast.targets import rhythm_targets
 from ..nn.blocks import Encoder
-from ..nn.roi import roi_align_1d
+from ..nn.roi import beat_embeddings, mean_beats
 from .batches import Context, PretrainingBatches
 
-PARTS = ("loss", "rhythm_loss", "beat_loss", "rhythm_kl", "beat_kl")
+PARTS = ("loss", "rhythm_loss", "beat_loss", "feature_loss", "beat_feature_loss", "rhythm_kl", "beat_kl")
 # Share of all steps that the learning rate rises, before it falls as a cosine to a hundredth.
 WARM_UP, FINAL_LR = 0.1, 0.01
 
 
+class Outputs(NamedTuple):
+    """What the heads say of the views and of their beats; None where a head is not there."""
+
+    embedding: Tensor
+    """Embedding of each view (n_views * n_records, n_dims_record + phases * n_dims)."""
+    rhythm: Tensor | None
+    """Projections of the views (n_views * n_records, p)."""
+    beats: Tensor | None
+    """Projections of the beats (n_views * n_beats, p)."""
+    features: Tensor | None
+    """Predicted features of the record (n_views * n_records, n_features)."""
+    beat_features: Tensor | None
+    """Predicted features of the beat (n_views * n_beats, n_beat_features)."""
+
+
 class DualContextModule(nn.Module):
-    """Shared encoder with one projector for the rhythm and one for the beats (Beat-SSL, section 2)."""
+    """Shared encoder with a projector and a predictor for the rhythm, and one of each for the beats.
 
-    def __init__(self, encoder: nn.Module, rhythm_projector: nn.Module, beat_projector: nn.Module) -> None:
+    Projectors are the publication's (Beat-SSL, section 2), predictors are this package's. Any head may be missing.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        phases: int,
+        rhythm_projector: nn.Module | None = None,
+        beat_projector: nn.Module | None = None,
+        feature_predictor: nn.Module | None = None,
+        beat_feature_predictor: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder, self.rhythm_projector, self.beat_projector = encoder, rhythm_projector, beat_projector
+        self.encoder, self.phases = encoder, phases
+        self.rhythm_projector, self.beat_projector = rhythm_projector, beat_projector
+        self.feature_predictor, self.beat_feature_predictor = feature_predictor, beat_feature_predictor
 
-    def forward(
-        self, signal: Tensor, roi_record: Tensor, roi_start: Tensor, roi_end: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the projections of the views (2 * n_records, p) and of their beats (2 * n_beats, p)."""
+    def forward(self, signal: Tensor, roi_record: Tensor, roi_start: Tensor, roi_end: Tensor) -> Outputs:
+        """Encode the views and apply all heads."""
         encoder = cast(Encoder, self.encoder)
         feature_map = encoder(signal)
-        rhythm = self.rhythm_projector(encoder.pool(feature_map))
-        beats = roi_align_1d(feature_map, roi_record, roi_start, roi_end)[:, 0]
-        return rhythm, self.beat_projector(beats)
+        beats = beat_embeddings(feature_map, roi_record, roi_start, roi_end, self.phases)
+        embedding = torch.cat([encoder.pool(feature_map), mean_beats(beats, roi_record, feature_map)], dim=1)
+        inputs = {
+            "rhythm_projector": embedding,
+            "beat_projector": beats,
+            "feature_predictor": embedding,
+            "beat_feature_predictor": beats,
+        }
+        heads = {name: getattr(self, name) for name in inputs}
+        return Outputs(embedding, *(None if head is None else head(inputs[name]) for name, head in heads.items()))
 
 
 @dataclass(frozen=True)
@@ -59,10 +93,30 @@ class ContrastSettings:
     temperature: float
     beat_weight: float
     same_group: str
+    feature_weight: float
+    beat_feature_weight: float
+
+    @property
+    def contrasts_records(self) -> bool:
+        """Whether there is a rhythm loss."""
+        return self.rhythm_targets != "none"
+
+    @property
+    def contrasts_beats(self) -> bool:
+        """Whether there is a beat loss."""
+        return self.beat_targets != "none" and self.beat_weight > 0
+
+    @property
+    def n_views(self) -> int:
+        """Views of a record that a step needs: nothing is compared without a contrast, so that one is enough."""
+        return 2 if self.contrasts_records or self.contrasts_beats else 1
 
 
 class DualContextLoss(nn.Module):
-    """Rhythm loss + beat_weight x beat loss, both soft InfoNCE in float32 (Beat-SSL, section 2).
+    """Rhythm loss + beat_weight x beat loss, both soft InfoNCE in float32 (Beat-SSL, section 2), + predictions.
+
+    Predictions are compared with the standardised features by the smooth L1 loss, over the features that could be
+    measured.
 
     Parameters
     ----------
@@ -80,10 +134,27 @@ class DualContextLoss(nn.Module):
         self.register_buffer("record_weights", torch.from_numpy(record_weights), persistent=False)
         self.register_buffer("beat_feature_weights", torch.from_numpy(beat_weights), persistent=False)
         self.parts = torch.zeros(len(PARTS))
-        self.last_rhythm = torch.zeros(2, 1)
+        self.compared = torch.zeros(2, 1)
 
-    def forward(self, projections: tuple[Tensor, Tensor], context: Context) -> Tensor:
-        rhythm, beats = projections
+    def forward(self, outputs: Outputs, context: Context) -> Tensor:
+        s = self.settings
+        nothing = outputs.embedding.new_zeros((), dtype=torch.float32)
+        rhythm_loss, rhythm_kl, beat_loss, beat_kl = nothing, nothing, nothing, nothing
+        if outputs.rhythm is not None:
+            rhythm_loss, rhythm_kl = self._rhythm_loss(outputs.rhythm, context)
+        if outputs.beats is not None:
+            second = chunked_infonce(outputs.beats, self._beat_targets(context), s.temperature)
+            beat_loss, beat_kl = second.loss, second.kl
+        features = prediction_loss(outputs.features, context.features, context.present)
+        beat_features = prediction_loss(outputs.beat_features, context.beat_features, context.beat_present)
+        total = rhythm_loss + s.beat_weight * beat_loss
+        total = total + s.feature_weight * features + s.beat_feature_weight * beat_features
+        parts = [total, rhythm_loss, beat_loss, features, beat_features, rhythm_kl, beat_kl]
+        self.parts = torch.stack(parts).detach()
+        self.compared = (outputs.embedding if outputs.rhythm is None else outputs.rhythm).detach()
+        return total
+
+    def _rhythm_loss(self, rhythm: Tensor, context: Context) -> tuple[Tensor, Tensor]:
         s = self.settings
         targets = rhythm_targets(
             s.rhythm_targets,
@@ -94,15 +165,8 @@ class DualContextLoss(nn.Module):
             n_records=len(rhythm) // 2,
             device=rhythm.device,
         )
-        first = soft_infonce(rhythm, targets.weights, s.temperature, targets.excluded)
-        total, beat_loss, beat_kl = first.loss, torch.zeros_like(first.loss), torch.zeros_like(first.loss)
-        if s.beat_targets != "none" and s.beat_weight > 0:
-            second = chunked_infonce(beats, self._beat_targets(context), s.temperature)
-            beat_loss, beat_kl = second.loss, second.kl
-            total = total + s.beat_weight * beat_loss
-        self.parts = torch.stack([total, first.loss, beat_loss, first.kl, beat_kl]).detach()
-        self.last_rhythm = rhythm.detach()
-        return total
+        found = soft_infonce(rhythm, targets.weights, s.temperature, targets.excluded)
+        return found.loss, found.kl
 
     def _record_similarity(self, context: Context) -> Tensor | None:
         if self.settings.rhythm_targets == "hard":
@@ -128,6 +192,16 @@ class DualContextLoss(nn.Module):
             record_id=context.beat_record,
             groups=groups,
         )
+
+
+def prediction_loss(predicted: Tensor | None, values: Tensor, present: Tensor) -> Tensor:
+    """Mean smooth L1 distance of predictions (n_views * n, k) from the values (n, k) present; 0 without any."""
+    if predicted is None:
+        return values.new_zeros(())
+    n_views = len(predicted) // max(1, len(values))
+    distance = F.smooth_l1_loss(predicted, values.repeat(n_views, 1), reduction="none")
+    known = present.repeat(n_views, 1)
+    return (distance * known).sum() / known.sum().clamp_min(1)
 
 
 class BeatSSLNet(NeuralNet):
@@ -173,12 +247,12 @@ class BeatSSLNet(NeuralNet):
     def get_iterator(self, dataset: PretrainingBatches, training: bool = False) -> PretrainingBatches:
         return dataset
 
-    def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> tuple[Tensor, Tensor]:
+    def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> Outputs:
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bf16"):
             return self.module_(**x)
 
     def get_loss(
-        self, y_pred: tuple[Tensor, Tensor], y_true: Context, X: Any = None, training: bool = False
+        self, y_pred: Outputs, y_true: Context, X: Any = None, training: bool = False
     ) -> Tensor:
         return self.criterion_(y_pred, y_true)
 
@@ -198,7 +272,7 @@ class BeatSSLNet(NeuralNet):
             if training:
                 self._set_learning_rate(epoch * len(iterator) + step, self.max_epochs * len(iterator))
             done = step_fn(batch, **fit_params)
-            n = len(batch[0]["signal"]) // 2
+            n = len(batch[1].features)
             parts = self.criterion_.parts * n
             sums, n_records = parts if sums is None else sums + parts, n_records + n
             self.notify("on_batch_end", batch=batch, training=training, **done)
@@ -216,16 +290,16 @@ class BeatSSLNet(NeuralNet):
                 self.history.record(f"valid_{name}", value)
             return
         self.history.record("train_loss", values.pop("loss"))
-        rhythm = self.criterion_.last_rhythm.float()
-        first, second = rhythm.chunk(2)
+        compared = self.criterion_.compared.float()
         diagnostics = {
-            "effective_rank": float(effective_rank(rhythm)),
-            "alignment": float(alignment(first, second)),
-            "uniformity": float(uniformity(rhythm)),
+            "effective_rank": float(effective_rank(compared)),
+            "uniformity": float(uniformity(compared)),
             "lr": self.optimizer_.param_groups[0]["lr"],
             "records_per_second": n_records / max(seconds, 1e-9),
             "seconds": seconds,
         }
+        if self.criterion_.settings.n_views == 2:
+            diagnostics["alignment"] = float(alignment(*compared.chunk(2)))
         for name, value in {**values, **diagnostics}.items():
             self.history.record(name, value)
 

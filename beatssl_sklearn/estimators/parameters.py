@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ecg.preprocess import check_fs
+from ..ecg.preprocess import AMPLITUDES, check_fs
 
-RHYTHM_TARGETS = ("hard", "soft", "paper")
+RHYTHM_TARGETS = ("none", "hard", "soft", "paper")
 BEAT_TARGETS = ("none", "hard", "soft")
 SIMILARITIES = ("rbf", "cosine")
 SAME_GROUP = ("mask", "positive")
@@ -26,6 +26,9 @@ _NUMBERS: dict[str, tuple[Any, float, float]] = {
     "perplexity": (Real, 1, _INF),
     "soft_fraction": (Real, 0, 1),
     "beat_weight": (Real, 0, _INF),
+    "beat_phases": (Integral, 1, 64),
+    "feature_weight": (Real, 0, _INF),
+    "beat_feature_weight": (Real, 0, _INF),
     "lr": (Real, 0, _INF),
     "weight_decay": (Real, 0, _INF),
 }
@@ -34,6 +37,7 @@ _CHOICES = {
     "beat_targets": BEAT_TARGETS,
     "similarity": SIMILARITIES,
     "same_group": SAME_GROUP,
+    "amplitude": AMPLITUDES,
 }
 
 

@@ -22,7 +22,15 @@ from .embedding import LEVELS, BlockEmbedding, Detector, embed
 from .inputs import ArraySource, Source
 from .net import BeatSSLNet
 from .parameters import check_number, check_parameters, seed_of
-from .training import build_module, build_net, fingerprint_of, measure_records, split_records
+from .training import (
+    add_predictors,
+    build_module,
+    build_net,
+    fingerprint_of,
+    measure_records,
+    settings_of,
+    split_records,
+)
 
 PAPER_PRESET: dict[str, Any] = {
     "rhythm_targets": "paper",
@@ -30,6 +38,8 @@ PAPER_PRESET: dict[str, Any] = {
     "similarity": "cosine",
     "exponent": 50,
     "augment": "3kg",
+    "feature_weight": 0.0,
+    "beat_feature_weight": 0.0,
 }
 """What the Beat-SSL publication states of its best setting; whatever it does not state stays this package's default."""
 
@@ -57,9 +67,9 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         Width of the projections that are compared; they are dropped after the fit's last epoch.
     temperature : float, default=0.1
         Divides the cosines.
-    rhythm_targets : {"soft", "hard", "paper"}, default="soft"
+    rhythm_targets : {"soft", "hard", "paper", "none"}, default="soft"
         "hard": only the other view of a record is its positive. "soft": ``1 - soft_fraction`` of the target goes
-        there and the rest to similar records. "paper": the published matrix, row-normalised.
+        there and the rest to similar records. "paper": the published matrix, row-normalised. "none": no contrast.
     beat_targets : {"hard", "soft", "none"}, default="hard"
         "hard": beats of one record and cluster are positives. "soft": by the similarity of their features.
     similarity : {"rbf", "cosine"}, default="rbf"
@@ -75,6 +85,13 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         Weight of the beat loss.
     same_group : {"mask", "positive"}, default="mask"
         What records of one group (patient) are to each other: left out, or positives; never negatives.
+    feature_weight : float, default=4
+        Weight of predicting a record's features (`ecg.features`) from the embedding of its view.
+    beat_feature_weight : float, default=2
+        Weight of predicting a beat's features from the beat's embedding.
+    amplitude : {"absolute", "relative"}, default="absolute"
+        What the network sees of the voltage: signals in units of .2 mV, or each record in units of its own root mean
+        square, where gains or units are not to be trusted.
     augment : str or callable, default="vcg"
         "vcg", "3kg", "none", or ``f(x, present, generator) -> (x, present)``; see `views.augment`.
     augment_params : dict, default=None
@@ -83,6 +100,9 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         As for `detect_rpeaks`.
     beat_window : tuple of float, default=(0.25, 0.45)
         Seconds before and after the R peak; beats whose window leaves the record are dropped.
+    beat_phases : int, default=7
+        Equal parts of the beat window. A beat's embedding is the mean token of each, side by side; a record's is the
+        mean, maximum and standard deviation of its tokens beside the mean embedding of its beats.
     allow_nan : bool, default=False
         Whether NaN counts as missing samples instead of being an error.
     max_epochs : int, default=20
@@ -113,7 +133,8 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
     ----------
     history_ : list of dict
         One entry per epoch: `train_loss`, `rhythm_loss`, `beat_loss`, their parts above the targets' entropy
-        (`rhythm_kl`, `beat_kl`), `effective_rank`, `alignment`, `uniformity`, `lr`, `records_per_second`, `seconds`.
+        (`rhythm_kl`, `beat_kl`), `feature_loss`, `beat_feature_loss`, `effective_rank`, `uniformity`, `alignment` (of
+        two views), `lr`, `records_per_second`, `seconds`.
     n_iter_ : int
         Epochs trained.
     n_leads_ : int
@@ -136,7 +157,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
     >>> ecg = make_ecg(16, rhythm="mixed", fs=100, random_state=0)
     >>> pre = BeatSSLPretrainer(fs=100, encoder_params={"size": "s"}, max_epochs=1, batch_size=8, random_state=0)
     >>> pre.fit_transform(ecg.data).shape
-    (16, 192)
+    (16, 960)
     """
 
     def __init__(
@@ -157,10 +178,14 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         soft_fraction: float = 0.5,
         beat_weight: float = 0.5,
         same_group: str = "mask",
+        feature_weight: float = 4.0,
+        beat_feature_weight: float = 2.0,
+        amplitude: str = "absolute",
         augment: Any = "vcg",
         augment_params: dict[str, Any] | None = None,
         rpeak_detector: Detector = "multilead",
         beat_window: tuple[float, float] = (0.25, 0.45),
+        beat_phases: int = 7,
         allow_nan: bool = False,
         max_epochs: int = 20,
         batch_size: int = 128,
@@ -191,10 +216,14 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         self.soft_fraction = soft_fraction
         self.beat_weight = beat_weight
         self.same_group = same_group
+        self.feature_weight = feature_weight
+        self.beat_feature_weight = beat_feature_weight
+        self.amplitude = amplitude
         self.augment = augment
         self.augment_params = augment_params
         self.rpeak_detector = rpeak_detector
         self.beat_window = beat_window
+        self.beat_phases = beat_phases
         self.allow_nan = allow_nan
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -280,7 +309,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         X : as for `fit`
         levels : sequence of {"rhythm", "beat", "sample"}
         rpeaks : sequence of n_records arrays, optional
-            R peaks [samples], in place of the detector's.
+            R peaks of the beats to embed [samples], in place of the detector's. `rhythm` does not depend on them.
 
         Returns
         -------
@@ -296,7 +325,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
 
     @property
     def _n_features_out(self) -> int:
-        return int(self._ready().encoder.n_dims_record)
+        return int(self._ready().n_dims_record)
 
     def _fitted_source(self, X: Any) -> Source:
         return self._source(
@@ -339,6 +368,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         if source.n_records < 2:
             raise ValueError(f"n_samples = {source.n_records}: contrast needs at least 2 records")
         data = measure_records(self, source, groups, rpeaks, seed)
+        add_predictors(self, module, data, seed)
         train, valid = split_records(self, data, seed)
         batches, held_out = (
             PretrainingBatches(
@@ -350,6 +380,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
                 beat_window=self.beat_window,
                 device=device,
                 seed=seed,
+                n_views=settings_of(self).n_views,
             )
             for index in (train, valid)
         )
@@ -368,7 +399,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
     def _keep(
         self, net: BeatSSLNet, device: torch.device, source: Source, max_epochs: int, reset: bool
     ) -> BeatSSLPretrainer:
-        weights = module_arrays(net.module_)
+        weights = {k: v for k, v in module_arrays(net.module_).items() if "_predictor." not in k}
         broken = [name for name, array in weights.items() if not np.isfinite(array).all()]
         if broken:
             raise FloatingPointError(f"training diverged: {broken[0]} is not finite with lr={self.lr!r}; lower lr")

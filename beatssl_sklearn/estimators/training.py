@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..nn.blocks import Encoder
 from ..nn.encoders import build_encoder
-from ..nn.heads import build_projector
+from ..nn.heads import build_predictor, build_projector
 from .base import check_given_rpeaks, encode_groups
 from .batches import PretrainingBatches
 from .checkpoint import Checkpoint, load_module_arrays
@@ -22,21 +22,47 @@ from .net import BeatSSLNet, ContrastSettings, DualContextLoss, DualContextModul
 from .progress import ProgressBar
 from .training_set import TrainingSet, build_training_set
 
+# Widest hidden layer of a projector.
+MAX_HIDDEN = 512
 # Parameters that change how a fit runs, but not what it computes.
 _NOT_OF_THE_RUN = ("checkpoint_dir", "device", "max_epochs", "n_jobs", "verbose", "warm_start", "callbacks")
 
 
+def settings_of(pretrainer: Any) -> ContrastSettings:
+    """Return the loss's settings, which have the names of the pretrainer's parameters."""
+    return ContrastSettings(*(getattr(pretrainer, name) for name in ContrastSettings.__dataclass_fields__))
+
+
 def build_module(pretrainer: Any, seed: int, start: Mapping[str, NDArray] | None) -> DualContextModule:
-    """Build the network from a seed, or from the weights of an earlier fit."""
+    """Build encoder and projectors from a seed, or from the weights of an earlier fit."""
     generator = torch.Generator().manual_seed(seed)
     encoder = build_encoder(pretrainer.encoder, float(pretrainer.fs_model), pretrainer.encoder_params, generator)
     protocol = cast(Encoder, encoder)
-    widths = (protocol.n_dims_record, protocol.n_dims)
-    rhythm, beat = (build_projector(n, n, int(pretrainer.projection_dim), generator) for n in widths)
-    module = DualContextModule(encoder, rhythm, beat)
+    settings, phases = settings_of(pretrainer), int(pretrainer.beat_phases)
+    beat_width = phases * protocol.n_dims
+    record_width = protocol.n_dims_record + beat_width
+    wanted = (settings.contrasts_records, record_width), (settings.contrasts_beats, beat_width)
+    width = int(pretrainer.projection_dim)
+    rhythm, beat = (build_projector(n, min(n, MAX_HIDDEN), width, generator) if used else None for used, n in wanted)
+    module = DualContextModule(encoder, phases, rhythm, beat)
     if start is not None:
         load_module_arrays(module, start)
     return module
+
+
+def add_predictors(pretrainer: Any, module: DualContextModule, data: TrainingSet, seed: int) -> None:
+    """Give the network its predictors of features.
+
+    They start anew with every fit, since the features' principal components are those of its records.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    encoder = cast(Encoder, module.encoder)
+    beat_width = module.phases * encoder.n_dims
+    n_features, n_beat_features = data.records.values.shape[1], data.beats.values.shape[1]
+    if pretrainer.feature_weight > 0 and n_features:
+        module.feature_predictor = build_predictor(encoder.n_dims_record + beat_width, n_features, generator)
+    if pretrainer.beat_feature_weight > 0 and n_beat_features:
+        module.beat_feature_predictor = build_predictor(beat_width, n_beat_features, generator)
 
 
 def measure_records(pretrainer: Any, source: Source, groups: Any, rpeaks: Any, seed: int) -> TrainingSet:
@@ -45,9 +71,10 @@ def measure_records(pretrainer: Any, source: Source, groups: Any, rpeaks: Any, s
     data = build_training_set(
         source,
         fs_model=float(pretrainer.fs_model),
+        amplitude=pretrainer.amplitude,
         detector=pretrainer.rpeak_detector,
         beat_window=pretrainer.beat_window,
-        soft_beats=pretrainer.beat_targets == "soft",
+        measure_beats=pretrainer.beat_targets == "soft" or pretrainer.beat_feature_weight > 0,
         perplexity=pretrainer.perplexity,
         batch_size=pretrainer.batch_size,
         rpeaks=rpeaks,
@@ -89,9 +116,6 @@ def build_net(
     fingerprint: dict[str, str] | None,
 ) -> BeatSSLNet:
     """Put network, loss, optimiser and callbacks together, initialised."""
-    settings = ContrastSettings(
-        *(getattr(pretrainer, name) for name in ContrastSettings.__dataclass_fields__)  # same names as the parameters
-    )
     callbacks = list(pretrainer.callbacks or [])
     if pretrainer.verbose > 0:
         callbacks.append(ProgressBar(len(batches) * max_epochs))
@@ -99,7 +123,7 @@ def build_net(
         callbacks.append(Checkpoint(str(pretrainer.checkpoint_dir), fingerprint, max_epochs))
     net = BeatSSLNet(
         module,
-        DualContextLoss(settings, data.records.weights, data.beats.weights),
+        DualContextLoss(settings_of(pretrainer), data.records.weights, data.beats.weights),
         # The first steps of Adam follow the gradient's signs, rounding errors included; rectified, they do not.
         optimizer=torch.optim.RAdam,
         optimizer__decoupled_weight_decay=True,

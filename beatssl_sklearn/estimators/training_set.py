@@ -54,6 +54,7 @@ class TrainingSet:
 
     source: Source
     fs_model: float
+    amplitude: str
     window: float
     """Seconds of a record that a batch holds."""
     n_times: int
@@ -110,9 +111,10 @@ def build_training_set(
     source: Source,
     *,
     fs_model: float,
+    amplitude: str,
     detector: Detector,
     beat_window: tuple[float, float],
-    soft_beats: bool,
+    measure_beats: bool,
     perplexity: float,
     batch_size: int,
     rpeaks: Sequence[NDArray] | None,
@@ -128,7 +130,7 @@ def build_training_set(
     ValueError
         If a record cannot be used; the message names it.
     """
-    parts = list(_analyse_all(source, detector, beat_window, soft_beats, rpeaks, n_jobs, progress))
+    parts = list(_analyse_all(source, detector, beat_window, measure_beats, rpeaks, n_jobs, progress))
     duration = np.concatenate([p.duration for p in parts])
     window, whole = _training_window(duration)
     beat_time = [t for p in parts for t in p.beat_time]
@@ -136,7 +138,7 @@ def build_training_set(
     table = concatenate([p.records for p in parts])
     records = _features(with_components(table, n_components=N_RECORD_COMPONENTS), perplexity, batch_size, rng)
     beat_type = np.concatenate([p.beat_type for p in parts])
-    if soft_beats:
+    if measure_beats:
         beat_table = concatenate([p.beats for p in parts if p.beats is not None])
         per_batch = max(2, round(len(beat_type) * batch_size / max(source.n_records, 1)))
         beats = _features(with_components(beat_table, n_components=N_BEAT_COMPONENTS), perplexity, per_batch, rng)
@@ -146,6 +148,7 @@ def build_training_set(
     return TrainingSet(
         source=source,
         fs_model=fs_model,
+        amplitude=amplitude,
         window=window,
         n_times=max(1, ceil(window * fs_model - 1e-9)),
         whole_records=whole,
@@ -165,13 +168,13 @@ def _analyse_all(
     source: Source,
     detector: Detector,
     beat_window: tuple[float, float],
-    soft_beats: bool,
+    measure_beats: bool,
     rpeaks: Sequence[NDArray] | None,
     n_jobs: int | None,
     progress: bool,
 ) -> Iterator[Analysis]:
     def analyse_chunk(index: NDArray[np.int64]) -> list[Analysis]:
-        return [_analyse(b, detector, beat_window, soft_beats, rpeaks) for b in source.read(index, _CHUNK)]
+        return [_analyse(b, detector, beat_window, measure_beats, rpeaks) for b in source.read(index, _CHUNK)]
 
     every = np.arange(source.n_records)
     chunks = [every[i : i + _CHUNK] for i in range(0, len(every), _CHUNK)]
@@ -189,7 +192,7 @@ def _analyse(
     block: Block,
     detector: Detector,
     beat_window: tuple[float, float],
-    soft_beats: bool,
+    measure_beats: bool,
     rpeaks: Sequence[NDArray] | None,
 ) -> Analysis:
     found = find_rpeaks(block, detector, beat_window, rpeaks)
@@ -202,7 +205,7 @@ def _analyse(
         block.blank,
         record_features(signal, block.fs, found, block.leads),
         [r / block.fs for r in found],
-        beat_features(signal, block.fs, found, block.leads, beat_window) if soft_beats else None,
+        beat_features(signal, block.fs, found, block.leads, beat_window) if measure_beats else None,
         np.concatenate([t for t, _ in typed]),
         np.concatenate([c for _, c in typed]),
     )

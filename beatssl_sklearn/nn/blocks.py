@@ -39,34 +39,48 @@ class Encoder(Protocol):
 
 
 def pool_tokens(e: Tensor) -> Tensor:
-    """Mean and maximum over the tokens of ``(n, n_tokens, d)``, ``(n, 2 * d)`` float32."""
-    pooled: Tensor = _MeanMax.apply(e)
+    """Mean, maximum and standard deviation over the tokens of ``(n, n_tokens, d)``, ``(n, 3 * d)`` float32."""
+    pooled: Tensor = _MeanMaxDeviation.apply(e)
     return pooled
 
 
-class _MeanMax(torch.autograd.Function):
-    """Mean and maximum with one pass over the map in the backward, where autograd makes six."""
+# Variance that is added before the root [squared activation]: the derivative of a root at 0 is infinite.
+_VARIANCE_FLOOR = 1e-4
+
+
+class _MeanMaxDeviation(torch.autograd.Function):
+    """Three statistics with one pass over the map in the backward, where autograd makes nine."""
 
     @staticmethod
     def forward(ctx: Any, e: Tensor) -> Tensor:
         if e.device.type == "cpu" and e.dtype == torch.bfloat16 and len(e):
             # Record by record, so that the float32 copy stays in the cache.
-            rows = [(row.mean(0), row.amax(0)) for row in (record.float() for record in e)]
-            mean, top = (torch.stack(part) for part in zip(*rows, strict=True))
+            rows = [_statistics(record.float()) for record in e]
+            mean, top, variance = (torch.stack(part) for part in zip(*rows, strict=True))
         else:
-            mean, top = e.mean(1, dtype=torch.float32), e.amax(1)
-        ctx.save_for_backward(e, top)
-        return torch.cat([mean, top.float()], dim=1)
+            mean, top, variance = _statistics(e.float().transpose(0, 1))
+        deviation = variance.add_(_VARIANCE_FLOOR).sqrt_()
+        ctx.save_for_backward(e, mean, top, deviation)
+        return torch.cat([mean, top, deviation], dim=1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        e, top = ctx.saved_tensors
-        grad_mean, grad_top = grad.chunk(2, dim=1)
+        e, mean, top, deviation = ctx.saved_tensors
+        grad_mean, grad_top, grad_deviation = grad.chunk(3, dim=1)
         is_top = e == top.to(e.dtype)[:, None]
-        low = grad_mean / e.shape[1]
+        # The gradient is slope * e + low, and a share more where the maximum is.
+        slope = grad_deviation / (deviation * e.shape[1])
+        low = grad_mean / e.shape[1] - slope * mean
         high = low + grad_top / is_top.float().sum(1)
-        return torch.where(is_top, high.to(e.dtype)[:, None], low.to(e.dtype)[:, None])
+        level = torch.where(is_top, high.to(e.dtype)[:, None], low.to(e.dtype)[:, None])
+        return level.addcmul_(e, slope.to(e.dtype)[:, None])
+
+
+def _statistics(tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, maximum and variance over the first axis; the variance by two passes, exact for near-constant maps."""
+    mean = tokens.mean(0)
+    return mean, tokens.amax(0), (tokens - mean).square_().mean(0)
 
 
 def to_image(e: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ class BeatNet(nn.Module):
         self.n_dims = SIZES[size][1] if n_dims is None else int(n_dims)
         if self.n_dims < 1:
             raise ValueError(f"n_dims must be positive, got {n_dims!r}")
-        self.n_dims_record = 2 * self.n_dims
+        self.n_dims_record = 3 * self.n_dims
         self.fs_model = float(fs_model)
         self.stride = stem_stride(fs_model)
         self.stem = ConvNorm(N_LEADS * self.stride, first, kernel_size)
@@ -127,7 +127,7 @@ class BeatNet(nn.Module):
         return to_tokens(self.out(self.lateral(fine, _repeat_tokens(top))))[:, :n_tokens]
 
     def pool(self, e: Tensor) -> Tensor:
-        """Mean and maximum over tokens, ``(n, 2 * n_dims)`` float32."""
+        """Mean, maximum and standard deviation over tokens, ``(n, 3 * n_dims)`` float32."""
         return pool_tokens(e)
 
 

@@ -51,7 +51,7 @@ class ResNet1d(nn.Module):
         self.fs_model = float(fs_model)
         self.stride = 32
         self.n_dims = 8 * width
-        self.n_dims_record = 2 * self.n_dims
+        self.n_dims_record = 3 * self.n_dims
         self.stem = ConvNorm(2 * N_LEADS, width, _STEM_TAPS)
         widths = (width, width, 2 * width, 4 * width, 8 * width)
         blocks = []
@@ -80,5 +80,5 @@ class ResNet1d(nn.Module):
         return to_tokens(self.blocks(F.max_pool2d(image, (1, 2))))[:, :n_tokens]
 
     def pool(self, e: Tensor) -> Tensor:
-        """Mean and maximum over tokens, ``(n, 2 * n_dims)`` float32."""
+        """Mean, maximum and standard deviation over tokens, ``(n, 3 * n_dims)`` float32."""
         return pool_tokens(e)

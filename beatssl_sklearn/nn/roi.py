@@ -91,6 +91,38 @@ def roi_align_1d(
         return summed.float().view(n_rois, bins, d) / total.float().to(e.device, non_blocking=True)
 
 
+def beat_embeddings(e: Tensor, record: Tensor, start: Tensor, end: Tensor, phases: int) -> Tensor:
+    """Mean token in each of `phases` equal parts of the beats' windows, side by side: ``(n_beats, phases * d)``.
+
+    Parameters are those of `roi_align_1d`.
+    """
+    return roi_align_1d(e, record, start, end, bins=phases).flatten(1)
+
+
+def mean_beats(beats: Tensor, record: Tensor, e: Tensor) -> Tensor:
+    """Mean embedding of each record's beats; the mean token, in every phase, for a record without a beat.
+
+    Parameters
+    ----------
+    beats : Tensor of shape (n_beats, phases * d)
+        From `beat_embeddings`.
+    record : int64 Tensor of shape (n_beats,)
+        Row of `e` of each beat.
+    e : Tensor of shape (n, n_tokens, d)
+        Feature map.
+
+    Returns
+    -------
+    Tensor of shape (n, phases * d)
+        float32.
+    """
+    record = record.to(e.device)
+    n_beats = torch.bincount(record, minlength=len(e))[:, None]
+    total = beats.new_zeros((len(e), beats.shape[1])).index_add(0, record, beats)
+    beatless = e.mean(1, dtype=torch.float32).repeat(1, beats.shape[1] // e.shape[2])
+    return torch.where(n_beats > 0, total / n_beats.clamp_min(1), beatless)
+
+
 class _WeightedSum(torch.autograd.Function):
     """Weighted sums of rows: ``embedding_bag``, with a backward that is one as well, and so fast and deterministic."""
 

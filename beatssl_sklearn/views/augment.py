@@ -38,6 +38,8 @@ class VCGAugment:
         Keep what the VCG does not explain (this package), or delete it (3KG). See `view_matrix`.
     lead_drop : float
         Probability that a present lead is set to 0 and reported absent. One lead always stays.
+    lead_subset : float
+        Probability that a record is reduced to a random subset of its leads, of any size from one lead on.
     p : float
         Probability that a record is rotated, scaled and masked at all. Leads are dropped independently of it.
 
@@ -57,6 +59,7 @@ class VCGAugment:
     mask_ratio: float = 0.5
     residual: bool = True
     lead_drop: float = 0.0
+    lead_subset: float = 0.0
     p: float = 1.0
 
     def __post_init__(self) -> None:
@@ -64,7 +67,7 @@ class VCGAugment:
             raise ValueError(f"angle must be a finite number of degrees >= 0, got {self.angle!r}")
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < math.inf:
             raise ValueError(f"scale must be (low, high) with 0 < low <= high, got {self.scale!r}")
-        for name, top in (("mask_ratio", 1.0), ("lead_drop", 1.0), ("p", 1.0)):
+        for name, top in (("mask_ratio", 1.0), ("lead_drop", 1.0), ("lead_subset", 1.0), ("p", 1.0)):
             value = getattr(self, name)
             if not 0 <= value <= top:
                 raise ValueError(f"{name} must lie between 0 and {top:g}, got {value!r}")
@@ -138,12 +141,17 @@ class VCGAugment:
         return masked if changed is None else masked & changed[:, None, None]
 
     def _kept_leads(self, present: Tensor, generator: Generator) -> Tensor:
-        if self.lead_drop == 0:
+        if self.lead_drop == self.lead_subset == 0:
             return present
         draw = torch.rand(present.shape, device=present.device, generator=generator).masked_fill(~present, -1.0)
-        # The luckiest present lead stays even where every draw falls under lead_drop.
+        dropped = torch.full((len(present), 1), self.lead_drop, device=present.device)
+        if self.lead_subset > 0:
+            reduced, share = torch.rand((2, len(present), 1), device=present.device, generator=generator)
+            # A probability that is uniform itself makes subsets of all sizes equally likely.
+            dropped = torch.where(reduced < self.lead_subset, share, dropped)
+        # The luckiest present lead stays even where every draw falls under the probability.
         luckiest = torch.zeros_like(present).scatter_(1, draw.argmax(1, keepdim=True), True)
-        return present & ((draw >= self.lead_drop) | luckiest)
+        return present & ((draw >= dropped) | luckiest)
 
 
 def _wrapped_interval(start: Tensor, length: int, n_times: int) -> Tensor:

@@ -45,7 +45,7 @@ def test_what_would_alias_is_filtered_out():
 
 def test_amplitude_ratios_between_leads_survive(noise):
     signal = noise * np.linspace(0.1, 3, 12, dtype=np.float32)[:, None] + 5
-    ready = preprocess(signal, 100, 100)
+    ready = preprocess(signal, 100, 100, amplitude="relative")
     before, after = signal.std(axis=2), ready.signal.std(axis=1)
     np.testing.assert_allclose(after / after[:, :1], before / before[:, :1], rtol=1e-4)
     np.testing.assert_allclose(np.sqrt((ready.signal**2).mean(axis=(1, 2))), 1, rtol=1e-5)
@@ -53,9 +53,25 @@ def test_amplitude_ratios_between_leads_survive(noise):
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1e-3, 1e6, 1e25])
-def test_the_unit_of_the_signal_does_not_matter(noise, factor):
-    expected = preprocess(noise, 100, 100).signal
-    np.testing.assert_allclose(preprocess(noise * np.float32(factor), 100, 100).signal, expected, atol=1e-4)
+def test_the_unit_of_the_signal_does_not_matter_to_relative_amplitudes(noise, factor):
+    expected = preprocess(noise, 100, 100, amplitude="relative").signal
+    found = preprocess(noise * np.float32(factor), 100, 100, amplitude="relative").signal
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("rms", [0.03, 0.2, 1.9])
+def test_absolute_amplitudes_are_in_units_of_a_fifth_millivolt(noise, rms):
+    signal = noise - noise.mean(axis=2, keepdims=True)
+    signal *= np.float32(rms) / np.sqrt((signal**2).mean(axis=(1, 2), keepdims=True))
+    ready = preprocess(signal, 100, 100)
+    np.testing.assert_allclose(ready.signal, signal.transpose(0, 2, 1) / 0.2, atol=1e-4)
+    np.testing.assert_allclose(ready.scale, rms, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("factor", "bound"), [(1e-9, 0.1), (1e-4, 0.1), (1e6, 10.0), (1e25, 10.0)])
+def test_absurd_amplitudes_are_brought_to_the_bounds(noise, factor, bound):
+    ready = preprocess(noise * np.float32(factor), 100, 100)
+    np.testing.assert_allclose(np.sqrt((ready.signal**2).mean(axis=(1, 2))), bound, rtol=1e-4)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.7, -1e4])

@@ -21,6 +21,7 @@ from beatssl_sklearn import (
     ECGRecord,
     RhythmEmbedder,
     SampleEmbedder,
+    detect_rpeaks,
     make_ecg,
     save,
 )
@@ -69,10 +70,10 @@ def same(a, b, exact=True):
 
 def test_output_shapes(pre):
     rhythm = RhythmEmbedder(pre).transform(X)
-    assert rhythm.shape == (8, 2 * N_DIMS) and rhythm.dtype == np.float32
+    assert rhythm.shape == (8, 10 * N_DIMS) and rhythm.dtype == np.float32
     beats = BeatEmbedder(pre).transform(X)
     assert beats.shape == (8,) and beats.dtype == object
-    assert all(b.dtype == np.float32 and b.shape[1] == N_DIMS for b in beats)
+    assert all(b.dtype == np.float32 and b.shape[1] == 7 * N_DIMS for b in beats)
     tokens = SampleEmbedder(pre).transform(X)
     assert tokens.shape == (8, 250, N_DIMS) and tokens.dtype == np.float32
 
@@ -81,7 +82,7 @@ def test_one_record_and_equal_beat_numbers_stay_objects(pre):
     embedder = BeatEmbedder(pre)
     assert embedder.transform(X[:1]).shape == (1,)
     equal = embedder.transform(X[:3], rpeaks=[r[1:3] for r in ECG.rpeaks[:3]])
-    assert equal.shape == (3,) and all(b.shape == (2, N_DIMS) for b in equal)
+    assert equal.shape == (3,) and all(b.shape == (2, 7 * N_DIMS) for b in equal)
 
 
 def test_records_without_a_beat(pre):
@@ -90,9 +91,9 @@ def test_records_without_a_beat(pre):
     embedder = BeatEmbedder(pre)
     with pytest.warns(UserWarning, match="record 1: no lead varies"):
         beats = embedder.transform(flat)
-    assert beats[1].shape == (0, N_DIMS) and len(beats[0]) and len(beats[2])
+    assert beats[1].shape == (0, 7 * N_DIMS) and len(beats[0]) and len(beats[2])
     none = embedder.transform(X[:2], rpeaks=[[], np.zeros(0, int)])
-    assert [b.shape for b in none] == [(0, N_DIMS)] * 2
+    assert [b.shape for b in none] == [(0, 7 * N_DIMS)] * 2
 
 
 @pytest.mark.parametrize("cls", EMBEDDERS)
@@ -106,15 +107,33 @@ def test_a_records_embedding_does_not_depend_on_the_others(cls, pre):
         assert same(cls(pre, batch_size=batch_size).transform(X), together, exact=False)
 
 
+def test_the_rhythm_does_not_depend_on_the_beats_asked_for(pre):
+    out = pre.embed(X, rpeaks=[r[1:3] for r in ECG.rpeaks])
+    assert same(out.rhythm, pre.transform(X)) and {len(b) for b in out.beat} == {2}
+
+
 def test_all_levels_belong_to_one_network(pre):
     out = pre.embed(X, levels=("rhythm", "beat", "sample"))
     assert same(RhythmEmbedder(pre).transform(X), out.rhythm, exact=False)
     assert same(BeatEmbedder(pre).transform(X), out.beat, exact=False)
     tokens = SampleEmbedder(pre).transform(X)
     assert same(list(tokens), out.sample, exact=False)
-    np.testing.assert_allclose(
-        np.concatenate([tokens.mean(1), tokens.max(1)], axis=1), out.rhythm, rtol=1e-4, atol=1e-5
-    )
+    deviation = np.sqrt(tokens.var(1) + 1e-4)
+    of_beats = np.stack([b.mean(0) for b in out.beat])
+    expected = np.concatenate([tokens.mean(1), tokens.max(1), deviation, of_beats], axis=1)
+    np.testing.assert_allclose(expected, out.rhythm, rtol=1e-3, atol=1e-4)
+
+
+def no_beat_in_the_first(signal, fs):
+    return [] if np.array_equal(signal, X[0]) else detect_rpeaks(signal, fs)[0]
+
+
+def test_the_embedding_of_a_beatless_record_takes_the_mean_token_for_its_beats(pre):
+    blind = copy.deepcopy(pre).set_params(rpeak_detector=no_beat_in_the_first)
+    out = blind.embed(X[:2], levels=("rhythm", "sample"))
+    beats = out.rhythm[:, 3 * N_DIMS :].reshape(2, 7, N_DIMS)
+    np.testing.assert_allclose(beats[0], np.tile(out.sample[0].mean(0), (7, 1)), rtol=1e-4, atol=1e-5)
+    assert np.abs(beats[1] - out.sample[1].mean(0)).max() > 1e-2
 
 
 # Where the encoder comes from
@@ -373,7 +392,7 @@ def test_no_beat_is_lost_or_doubled_at_a_seam(pre):
         near = np.abs(every - seam) <= 100
         excerpt = LONG.data[:1, :, seam - 500 : seam + 500]
         alone = BeatEmbedder(pre).transform(excerpt, rpeaks=[every[near] - seam + 500])[0]
-        assert cosine(beats[near], alone).min() > 0.98
+        assert cosine(beats[near], alone).min() > 0.97
 
 
 def test_embeddings_of_long_records_are_the_mean_over_their_cores(pre):
@@ -423,7 +442,7 @@ def test_nan_is_refused_unless_the_pretrainer_allows_it(pre):
     z = RhythmEmbedder(tolerant).transform(x)
     assert np.isnan(z[4]).all() and np.isfinite(np.delete(z, 4, axis=0)).all()
     beats = BeatEmbedder(tolerant).transform(x)
-    assert beats[4].shape == (0, N_DIMS) and all(np.isfinite(b).all() for b in beats)
+    assert beats[4].shape == (0, 7 * N_DIMS) and all(np.isfinite(b).all() for b in beats)
     assert same(RhythmEmbedder(tolerant).transform(X)[:2], z[:2], exact=False)
 
 
@@ -501,7 +520,7 @@ def test_names_and_tables(pre):
     frame = embedder.transform(X)
     assert isinstance(frame, pandas.DataFrame)
     assert list(frame.columns) == list(embedder.get_feature_names_out())
-    assert frame.columns[0] == "rhythmembedder0" and frame.shape == (8, 2 * N_DIMS)
+    assert frame.columns[0] == "rhythmembedder0" and frame.shape == (8, 10 * N_DIMS)
     for cls in (BeatEmbedder, SampleEmbedder):
         assert not hasattr(cls(pre), "set_output"), "their output is no table"
 
@@ -515,7 +534,8 @@ def test_warnings_point_at_the_caller(cls, pre):
     assert [w.filename for w in caught] == [__file__]
 
 
-def test_implausible_amplitudes(pre):
+def test_implausible_amplitudes():
+    pre = BeatSSLPretrainer(**TINY, amplitude="relative").fit(X)
     x = np.array(X[:3])
     x[2] *= 1e3
     with pytest.warns(UserWarning, match="record 2: root mean square above 50 mV"):
@@ -529,3 +549,9 @@ def test_implausible_amplitudes(pre):
             else:
                 z = RhythmEmbedder(pre).transform(X[:3] * np.float32(factor))
         assert np.isfinite(z).all()
+
+
+def test_voltage_is_seen_unless_amplitudes_are_relative(pre):
+    relative = BeatSSLPretrainer(**TINY, amplitude="relative").fit(X)
+    assert same(RhythmEmbedder(relative).transform(2 * X), RhythmEmbedder(relative).transform(X), exact=False)
+    assert not np.allclose(RhythmEmbedder(pre).transform(2 * X), RhythmEmbedder(pre).transform(X), rtol=0.1)

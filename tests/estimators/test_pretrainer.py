@@ -54,7 +54,7 @@ def same_weights(a, b):
 
 def test_shapes_and_attributes(fitted):
     z = fitted.transform(X)
-    assert z.shape == (N_RECORDS, 2 * N_DIMS) and z.dtype == np.float32 and np.isfinite(z).all()
+    assert z.shape == (N_RECORDS, 10 * N_DIMS) and z.dtype == np.float32 and np.isfinite(z).all()
     assert (fitted.n_iter_, fitted.n_leads_, fitted.n_features_in_, fitted.device_) == (1, 12, 12, "cpu")
     assert all(isinstance(w, np.ndarray) for w in fitted.weights_.values())
     assert len(repr(fitted)) < 2000
@@ -64,12 +64,14 @@ def test_history(fitted):
     (row,) = fitted.history_
     expected = {
         *("epoch", "train_loss", "rhythm_loss", "beat_loss", "rhythm_kl", "beat_kl"),
+        *("feature_loss", "beat_feature_loss"),
         *("effective_rank", "alignment", "uniformity", "lr", "records_per_second", "seconds"),
     }
     assert set(row) == expected
     assert all(np.isfinite(v) for v in row.values())
     assert row["epoch"] == 1
-    assert row["train_loss"] == pytest.approx(row["rhythm_loss"] + 0.5 * row["beat_loss"], rel=1e-5)
+    weighted = (row["rhythm_loss"], 0.5 * row["beat_loss"], 4 * row["feature_loss"], 2 * row["beat_feature_loss"])
+    assert row["train_loss"] == pytest.approx(sum(weighted), rel=1e-5) and min(weighted) > 0
     assert 0 <= row["rhythm_kl"] <= row["rhythm_loss"]
     assert 1 <= row["effective_rank"] <= 8
 
@@ -153,7 +155,9 @@ def test_rpeaks_take_the_detectors_place():
         raise AssertionError("the detector must not run")
 
     given = make(rpeak_detector=detector).fit(X, rpeaks=ECG.rpeaks)
-    assert np.isfinite(given.transform(X)).all()
+    assert all(np.isfinite(b).all() for b in given.embed(X, levels=("beat",), rpeaks=ECG.rpeaks).beat)
+    with pytest.raises(AssertionError, match="must not run"):
+        given.transform(X)
     assert not same_weights(given, make().fit(X, rpeaks=[r[::2] for r in ECG.rpeaks]))
     assert make().fit(X, rpeaks=[r[:0] for r in ECG.rpeaks]).history_[0]["beat_loss"] == 0
 
@@ -208,7 +212,8 @@ def test_validation_does_not_train():
     changed = np.array(X)
     changed[valid] = changed[valid][:, :, ::-1]
     assert not np.array_equal(X, changed)
-    other = make(validation_fraction=0.4, rhythm_targets="hard", beat_targets="none")
+    other = make(validation_fraction=0.4, rhythm_targets="hard", beat_targets="none", feature_weight=0)
+    other.set_params(beat_feature_weight=0)
     assert same_weights(clone(other).fit(X), clone(other).fit(changed)), "held-out signals must not move a weight"
     assert est.n_iter_ == 1
 
@@ -307,12 +312,13 @@ def doubled(x, present, generator):
 
 @pytest.mark.parametrize(
     ("encoder", "params", "n_dims"),
-    [("resnet1d", {"width": 4}, 64), (MeanEncoder, None, 6), (MeanEncoder, {"n_dims": 9}, 9)],
+    [("resnet1d", {"width": 4}, 3 * 32), (MeanEncoder, None, 6), (MeanEncoder, {"n_dims": 9}, 9)],
 )
 def test_other_encoders(encoder, params, n_dims):
     est = make(encoder=encoder, encoder_params=params).fit(X)
-    assert est.transform(X).shape == (N_RECORDS, n_dims)
-    assert est.embed(X[:2], levels=("beat",)).beat[0].shape[1] == (32 if encoder == "resnet1d" else n_dims)
+    width = 7 * (32 if encoder == "resnet1d" else n_dims)
+    assert est.transform(X).shape == (N_RECORDS, n_dims + width)
+    assert est.embed(X[:2], levels=("beat",)).beat[0].shape[1] == width
     assert np.array_equal(copy.deepcopy(est).transform(X), est.transform(X))
 
 
@@ -396,7 +402,7 @@ def test_records_of_unequal_length_rate_and_leads():
     records = unequal_records()
     est = make(max_epochs=2).fit(records)
     z = est.transform(records)
-    assert z.shape == (11, 2 * N_DIMS) and np.isfinite(z).all()
+    assert z.shape == (11, 10 * N_DIMS) and np.isfinite(z).all()
     assert est.n_leads_ == est.n_features_in_ == 12
     # A record's own rate and leads count, and not those of its neighbours.
     order = np.random.default_rng(0).permutation(11)
@@ -489,7 +495,7 @@ def test_embed_returns_all_levels_in_one_pass(fitted):
     out = fitted.embed(X[:3], levels=("rhythm", "beat", "sample"))
     np.testing.assert_array_equal(out.rhythm, fitted.transform(X[:3]))
     assert [len(b) for b in out.beat] == [len(r) for r in out.rpeaks]
-    assert all(b.shape[1] == N_DIMS for b in out.beat)
+    assert all(b.shape[1] == 7 * N_DIMS for b in out.beat)
     assert [s.shape for s in out.sample] == [(len(t), N_DIMS) for t in out.times]
     given = fitted.embed(X[:3], rpeaks=[r[1:3] for r in ECG.rpeaks[:3]])
     assert [len(b) for b in given.beat] == [2, 2, 2] and set(given) == {"rhythm", "beat", "rpeaks"}
@@ -722,7 +728,7 @@ def test_hash_of_a_fitted_estimator_is_stable(fitted):
 def test_tables_for_pandas(fitted):
     pandas = pytest.importorskip("pandas")
     names = list(fitted.get_feature_names_out())
-    assert names == [f"beatsslpretrainer{i}" for i in range(2 * N_DIMS)]
+    assert names == [f"beatsslpretrainer{i}" for i in range(10 * N_DIMS)]
     frame = make().set_output(transform="pandas").fit_transform(X)
     assert isinstance(frame, pandas.DataFrame) and list(frame.columns) == names
     np.testing.assert_array_equal(frame.to_numpy(), fitted.transform(X))

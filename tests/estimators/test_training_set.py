@@ -27,7 +27,8 @@ def build(source, rpeaks=None, **params):
         "fs_model": FS,
         "detector": "multilead",
         "beat_window": WINDOW,
-        "soft_beats": False,
+        "measure_beats": False,
+        "amplitude": "absolute",
         "perplexity": 5,
         "batch_size": 4,
         "rpeaks": rpeaks,
@@ -101,7 +102,7 @@ def test_measures_of_equal_records(equal):
 
 
 def test_soft_beat_targets_need_beat_features():
-    soft = equal_records(soft_beats=True)
+    soft = equal_records(measure_beats=True)
     values, present, weights, bandwidth = soft.beats
     assert values.shape == present.shape == (soft.beat_offset[-1], len(weights)) and len(weights) > 0
     assert np.isfinite(values).all() and (bandwidth > 0).all()

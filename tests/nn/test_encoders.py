@@ -45,7 +45,7 @@ def test_one_token_per_stride(name, n_times):
     assert e.dtype == torch.float32
     assert e.stride(2) == 1
     assert h.shape == (2, encoder.n_dims_record) and h.dtype == torch.float32
-    assert encoder.n_dims_record == 2 * encoder.n_dims
+    assert encoder.n_dims_record == 3 * encoder.n_dims
     assert torch.isfinite(h).all()
 
 
@@ -231,12 +231,15 @@ def test_what_the_user_returns_is_checked():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_pool_and_its_gradient(dtype):
     e = torch.randn(3, 9, 5, generator=generator()).relu().to(dtype).requires_grad_()
-    expected = torch.cat([e.float().mean(1), e.float().amax(1)], dim=1)
+    deviation = (e.float().var(1, unbiased=False) + 1e-4).sqrt()
+    expected = torch.cat([e.float().mean(1), e.float().amax(1), deviation], dim=1)
     up = torch.randn(expected.shape, generator=generator(1))
     (grad,) = torch.autograd.grad(pool_tokens(e), e, up)
     (grad_expected,) = torch.autograd.grad(expected, e, up)
     torch.testing.assert_close(pool_tokens(e), expected)
-    torch.testing.assert_close(grad, grad_expected)
+    # In bfloat16 the gradient is added up from rounded parts.
+    rounding = {"rtol": 2e-2, "atol": 1e-2} if dtype == torch.bfloat16 else {}
+    torch.testing.assert_close(grad, grad_expected, **rounding)
 
 
 def test_fold_tokens_is_a_view():
@@ -323,7 +326,7 @@ def test_bf16_gradients_agree_with_fp32(name):
         grads.append([p.grad.flatten() for p in encoder.parameters()])
     cosine = nn.functional.cosine_similarity(torch.cat(grads[0]), torch.cat(grads[1]), dim=0)
     # Twenty layers of eight channels, normalised over few tokens, amplify rounding; a wrong kernel gives about 0.
-    assert cosine > (0.97 if name == "beatnet" else 0.85)
+    assert cosine > (0.96 if name == "beatnet" else 0.85)
 
 
 def test_inference_module_survives_copies_and_dtype_names():

@@ -99,6 +99,18 @@ def test_mask_start_is_uniform():
     assert (share - 0.25).abs().max() < 0.03
 
 
+def test_subsets_of_leads_have_all_sizes_and_the_other_records_stay_whole():
+    augment = VCGAugment(mask_ratio=0.0, lead_subset=0.5, **MASK_ONLY)
+    x, present = torch.ones(8000, 3, 12), torch.ones(8000, 12, dtype=torch.bool)
+    view, left = augment(x, present, generator())
+    assert torch.equal(view != 0, left[:, None].expand_as(view))
+    sizes = torch.bincount(left.sum(1), minlength=13) / 8000
+    assert sizes[0] == 0 and sizes[12] == pytest.approx(0.5 + 0.5 / 13, abs=0.02)
+    # No lead is never left: the luckiest of none stays, and makes a single lead twice as likely.
+    assert sizes[1] == pytest.approx(0.5 * 2 / 13, abs=0.015)
+    torch.testing.assert_close(sizes[2:12], torch.full((10,), 0.5 / 13), atol=0.012, rtol=0)
+
+
 def test_leads_are_dropped_at_the_rate_but_never_all(present):
     augment = VCGAugment(mask_ratio=0.0, lead_drop=0.5, **MASK_ONLY)
     present = torch.ones(4000, 12, dtype=torch.bool)
@@ -172,6 +184,7 @@ def test_wrong_shapes_are_named(x, present):
         {"scale": (0.0, 1.0)},
         {"mask_ratio": 1.1},
         {"lead_drop": -0.1},
+        {"lead_subset": 1.1},
         {"p": 2.0},
     ],
 )
