@@ -257,8 +257,26 @@ def test_shipped_models_are_found_by_name(pre, tmp_path, monkeypatch):
     assert persistence.shipped_models() == ["toy"]
     assert same(load("toy").transform(X), pre.transform(X))
     assert same(RhythmEmbedder("toy").transform(X), pre.transform(X))
+    assert same(BeatSSLPretrainer.load("toy").transform(X), pre.transform(X))
     with pytest.raises(FileNotFoundError, match="shipped: toy"):
         load("toy2")
+
+
+def test_a_pretrainer_is_loaded_from_the_file_of_an_embedder(pre, tmp_path):
+    save(BeatEmbedder(pre), tmp_path / "beats.bssl")
+    loaded = BeatSSLPretrainer.load(tmp_path / "beats.bssl")
+    assert isinstance(loaded, BeatSSLPretrainer) and same(loaded.transform(X), pre.transform(X))
+
+
+def test_half_precision_halves_the_file_and_hardly_moves_an_embedding(tmp_path):
+    wide = BeatSSLPretrainer(**(TINY | {"encoder_params": {"size": "s"}, "max_epochs": 0})).fit(X)
+    save(wide, tmp_path / "full.bssl")
+    save(wide, tmp_path / "half.bssl", half=True)
+    assert os.path.getsize(tmp_path / "half.bssl") < 0.55 * os.path.getsize(tmp_path / "full.bssl")
+    again = load(tmp_path / "half.bssl")
+    assert {a.dtype for a in again.weights_.values()} == {a.dtype for a in wide.weights_.values()}
+    z, z_half = wide.transform(X), again.transform(X)
+    assert 0 < np.linalg.norm(z - z_half) < 2e-3 * np.linalg.norm(z)
 
 
 # Pickles

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -268,6 +269,29 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         """
         start = self.weights_ if self.warm_start and hasattr(self, "weights_") else None
         return self._fit(X, groups, rpeaks, self.max_epochs, start, constant_lr=False, reset=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> BeatSSLPretrainer:
+        """Read a fitted pretrainer from a file of `save`, or a shipped model by name.
+
+        Parameters
+        ----------
+        path : path or str
+            A file, or a name: "ptbxl" (size m), "ptbxl-s" (size s).
+
+        Returns
+        -------
+        BeatSSLPretrainer
+
+        Raises
+        ------
+        OSError, ValueError
+            As `beatssl_sklearn.load`.
+        """
+        from ..persistence import load
+
+        loaded = load(path)
+        return loaded if isinstance(loaded, BeatSSLPretrainer) else cast(BeatSSLPretrainer, loaded.pretrainer)
 
     def partial_fit(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None) -> BeatSSLPretrainer:
         """Train one more epoch on records, with the constant rate `lr`; parameters as for `fit`.

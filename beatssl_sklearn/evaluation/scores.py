@@ -1,0 +1,335 @@
+"""Scores of predicted labels, their intervals over patients, and splits that keep patients together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_REPLICATES_AT_ONCE = 64
+
+
+def macro_auroc(y: ArrayLike, score: ArrayLike) -> float:
+    """Area under the ROC curve, averaged over the classes that have both a positive and a negative.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or (n, n_classes)
+        0 and 1, or True and False; several columns are labels that do not exclude each other. With a table of scores,
+        a vector holds the number of each row's class, 0 to n_classes - 1.
+    score : array-like of shape (n,) or (n, n_classes)
+        Higher means more likely; any monotonous scale.
+
+    Returns
+    -------
+    float
+        NaN where no class has both.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, `y` holds other values or `score` is not finite.
+
+    References
+    ----------
+    Mann and Whitney, 1947: a tie of a positive and a negative counts one half.
+    """
+    target, scores = _checked(y, score)
+    return float(_mean_of_defined(_aurocs(target, scores, np.ones((1, len(target)))))[0])
+
+
+def bootstrap_interval(
+    statistic: str | Callable[[NDArray, NDArray], float],
+    y: ArrayLike,
+    score: ArrayLike | Sequence[ArrayLike],
+    groups: ArrayLike | None = None,
+    *,
+    n_bootstrap: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Interval of a statistic from drawing groups (patients) with replacement.
+
+    Parameters
+    ----------
+    statistic : "macro_auroc" or callable
+        "macro_auroc" is some hundred times as fast as a function ``statistic(y, score) -> float``. In a replicate it
+        averages over the classes that have both values there.
+    y : array-like of shape (n,) or (n, n_classes)
+        As for :func:`macro_auroc`.
+    score : array-like like `y`, or a list of such arrays
+        A list of arrays holds the scores of several models for the same rows; the interval is then that of the mean
+        of their statistics, with the same patients for all of them in each replicate.
+    groups : array-like of shape (n,), default=None
+        Patient of each row; None draws rows.
+    n_bootstrap : int, default=1000
+        Number of replicates.
+    level : float, default=.95
+        Share of the replicates inside the interval (percentile method).
+    seed : int, default=0
+        Seed of the draws.
+
+    Returns
+    -------
+    low, high : float
+        NaN where the statistic is undefined in every replicate.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or a parameter is out of range.
+    """
+    if n_bootstrap < 1 or not 0 < level < 1:
+        raise ValueError(f"n_bootstrap must be >= 1 and level between 0 and 1, got {n_bootstrap!r} and {level!r}")
+    if isinstance(statistic, str) and statistic != "macro_auroc":
+        raise ValueError(f"statistic must be 'macro_auroc' or a function, got {statistic!r}")
+    models: list[Any] = [score]
+    if isinstance(score, (list, tuple)) and len(score) and isinstance(score[0], np.ndarray):
+        models = list(score)
+    pairs = [_checked(y, s) for s in models]
+    n = len(pairs[0][0])
+    code = group_codes(groups, n)
+    rng = np.random.default_rng(seed)
+    n_groups = int(code.max()) + 1
+    values = np.full(n_bootstrap, np.nan)
+    for start in range(0, n_bootstrap, _REPLICATES_AT_ONCE):
+        size = min(_REPLICATES_AT_ONCE, n_bootstrap - start)
+        times_drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=size)[:, code]
+        if isinstance(statistic, str):
+            found = [_mean_of_defined(_aurocs(target, s, times_drawn)) for target, s in pairs]
+        else:
+            given, rows = np.asarray(y), [np.repeat(np.arange(n), w) for w in times_drawn]
+            found = [np.array([statistic(given[r], np.asarray(s)[r]) for r in rows], float) for s in models]
+        values[start : start + size] = np.mean(found, axis=0)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def best_thresholds(y: ArrayLike, score: ArrayLike) -> NDArray[np.float64]:
+    """Threshold of each class that maximises F1 of ``score >= threshold``.
+
+    Choose it on data that the score was not fitted on and that is not the test set, such as held-out folds.
+
+    Parameters
+    ----------
+    y, score : array-like of shape (n,) or (n, n_classes)
+        As for :func:`macro_auroc`.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        Midway between two scores; infinity where a class has no positive.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`macro_auroc`.
+    """
+    target, scores = _checked(y, score)
+    best: NDArray[np.float64] = np.full(target.shape[1], np.inf)
+    for k in range(target.shape[1]):
+        order = np.argsort(-scores[:, k], kind="stable")
+        s, n_positive = scores[order, k], int(target[:, k].sum())
+        if n_positive == 0:
+            continue
+        f1 = 2 * np.cumsum(target[order, k]) / (np.arange(1, len(s) + 1) + n_positive)
+        f1[:-1][s[:-1] == s[1:]] = -1  # equal scores cannot be separated
+        last = int(f1.argmax())
+        best[k] = s[last] if last == len(s) - 1 else _between(s[last + 1], s[last])
+    return best
+
+
+def macro_f1(y: ArrayLike, score: ArrayLike, thresholds: ArrayLike) -> float:
+    """F1 of ``score >= thresholds``, averaged over the classes that have a positive; NaN where none has.
+
+    Parameters
+    ----------
+    y, score : array-like of shape (n,) or (n, n_classes)
+        As for :func:`macro_auroc`.
+    thresholds : array-like of shape (n_classes,)
+        One per class, from other data.
+    """
+    target, scores = _checked(y, score)
+    found = scores >= np.asarray(thresholds, dtype=np.float64)
+    whole = target.sum(axis=0) + found.sum(axis=0)
+    f1 = np.where(target.any(axis=0), 2 * (target & found).sum(axis=0) / np.maximum(whole, 1), np.nan)
+    return float(_mean_of_defined(f1[None])[0])
+
+
+def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.int64]:
+    """Groups as integers from 0; one group per row where there are none.
+
+    Raises
+    ------
+    ValueError
+        If there is not one group per row.
+    """
+    if groups is None:
+        return np.arange(n)
+    labels = np.asarray(groups)
+    if labels.shape != (n,):
+        raise ValueError(f"groups must hold one label per row: shape {labels.shape} for {n} rows")
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def nested_subsets(
+    y: ArrayLike,
+    groups: ArrayLike | None,
+    fractions: Sequence[float],
+    seed: int = 0,
+    *,
+    min_positives: int = 3,
+) -> NDArray[np.bool_]:
+    """Subsets of records that grow by whole groups, each larger one holding every smaller one.
+
+    Each group belongs to the rarest label among its records, and every fraction takes the same share of the records of
+    each label; so rare labels are neither lost nor multiplied.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or (n, n_classes)
+        A class per record, or a table of 0 and 1.
+    groups : array-like of shape (n,) or None
+        Patient of each record; None makes each record its own group.
+    fractions : sequence of float
+        Shares of the records, above 0 and up to 1, in any order.
+    seed : int, default=0
+        Which groups come first within a label.
+    min_positives : int, default=3
+        Groups with each class that the smallest subset holds at least, where there are as many; it grows for that.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_fractions, n)
+        A mask for each fraction, in the order given.
+
+    Raises
+    ------
+    ValueError
+        If a fraction is out of range or shapes disagree.
+    """
+    wanted = np.asarray(fractions, dtype=np.float64)
+    if wanted.ndim != 1 or not len(wanted) or not ((wanted > 0) & (wanted <= 1)).all():
+        raise ValueError(f"fractions must hold numbers above 0 and up to 1, got {fractions!r}")
+    table = _indicator(y)
+    code = group_codes(groups, len(table))
+    place = spread_groups(table, code, seed)
+    of_group = _labels_of_groups(table, code)
+    for k in np.argsort(of_group.sum(axis=0), kind="stable"):
+        members = np.flatnonzero(of_group[:, k])
+        place[members[np.argsort(place[members], kind="stable")[:min_positives]]] = 0.0
+    masks: NDArray[np.bool_] = place[code] <= wanted[:, None]
+    return masks
+
+
+def held_out_folds(y: ArrayLike, groups: ArrayLike | None, n_folds: int, seed: int = 0) -> NDArray[np.bool_]:
+    """Folds of whole groups, each with its share of every label: which records each fold holds out.
+
+    Parameters
+    ----------
+    y, groups : as for :func:`nested_subsets`
+    n_folds : int
+        At most as many as there are groups.
+    seed : int, default=0
+
+    Returns
+    -------
+    ndarray of bool of shape (n_folds, n)
+    """
+    table = _indicator(y)
+    code = group_codes(groups, len(table))
+    rank = np.argsort(np.argsort(_stratum(table, code) + spread_groups(table, code, seed), kind="stable"))
+    folds: NDArray[np.bool_] = (rank % n_folds)[code] == np.arange(n_folds)[:, None]
+    return folds
+
+
+def spread_groups(table: NDArray[np.bool_], code: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+    """Place each group in (0, 1) at random such that the records of every stratum are spread evenly over it."""
+    stratum = _stratum(table, code)
+    size = np.bincount(code).astype(np.float64)
+    place = np.empty(len(size))
+    shuffled = np.random.default_rng(seed).permutation(len(size))
+    for s in np.unique(stratum):
+        members = shuffled[stratum[shuffled] == s]
+        place[members] = (np.cumsum(size[members]) - 0.5 * size[members]) / size[members].sum()
+    return place
+
+
+def _stratum(table: NDArray[np.bool_], code: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rarest label of each group, or the number of labels where it has none."""
+    of_group = _labels_of_groups(table, code)
+    rarest_first = np.argsort(of_group.sum(axis=0), kind="stable")
+    first = of_group[:, rarest_first].argmax(axis=1)
+    return np.where(of_group.any(axis=1), rarest_first[first], table.shape[1])
+
+
+def _labels_of_groups(table: NDArray[np.bool_], code: NDArray[np.int64]) -> NDArray[np.bool_]:
+    of_group: NDArray[np.bool_] = np.zeros((int(code.max()) + 1, table.shape[1]), dtype=bool)
+    np.logical_or.at(of_group, code, table)
+    return of_group
+
+
+def _indicator(y: ArrayLike) -> NDArray[np.bool_]:
+    """Labels as a table of bool: classes become columns, a table stays."""
+    target = np.asarray(y)
+    if target.ndim == 2:
+        return target.astype(bool)
+    if target.ndim != 1 or not len(target):
+        raise ValueError(f"y must have shape (n,) or (n, n_classes), got {target.shape}")
+    return target[:, None] == np.unique(target)
+
+
+def _between(low: float, high: float) -> float:
+    middle = low + 0.5 * (high - low)
+    return middle if low < middle else high
+
+
+def _checked(y: Any, score: Any) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Labels as a table of bool and scores as a table, one column per class."""
+    scores = np.asarray(score, dtype=np.float64)
+    target = np.asarray(y)
+    if scores.ndim not in (1, 2) or target.ndim not in (1, 2) or len(target) != len(scores) or not len(target):
+        raise ValueError(f"y and score must have one row per record, got shapes {target.shape} and {scores.shape}")
+    if not np.isfinite(scores).all():
+        raise ValueError("score must be finite, got NaN or infinity")
+    scores = scores.reshape(len(scores), -1)
+    if target.ndim == 1 and scores.shape[1] > 1:
+        classes = np.arange(scores.shape[1])
+        if not np.isin(target, classes).all():
+            raise ValueError(f"y must hold class numbers from 0 to {len(classes) - 1}, got {np.unique(target)[:5]}")
+        return target[:, None] == classes, scores
+    target = target.reshape(len(target), -1)
+    if target.shape != scores.shape:
+        raise ValueError(f"y and score must have the same classes, got shapes {target.shape} and {scores.shape}")
+    if not np.isin(target, (0, 1)).all():
+        raise ValueError(f"y must hold 0 and 1, got {np.unique(target)[:5]}")
+    return target.astype(bool), scores
+
+
+def _aurocs(target: NDArray[np.bool_], score: NDArray[np.float64], weights: NDArray[Any]) -> NDArray[np.float64]:
+    """AUROC (n_replicates, n_classes) of rows that are drawn `weights` (n_replicates, n) times; NaN if undefined."""
+    out = np.full((len(weights), target.shape[1]), np.nan)
+    for k in range(target.shape[1]):
+        positive, negative = np.flatnonzero(target[:, k]), np.flatnonzero(~target[:, k])
+        negative = negative[np.argsort(score[negative, k], kind="stable")]
+        below = np.zeros((len(weights), len(negative) + 1))
+        np.cumsum(weights[:, negative], axis=1, out=below[:, 1:])
+        ranked = score[negative, k]
+        first, last = (np.searchsorted(ranked, score[positive, k], side=side) for side in ("left", "right"))
+        w = weights[:, positive].astype(np.float64)
+        won = 0.5 * (np.einsum("ij,ij->i", w, below[:, first]) + np.einsum("ij,ij->i", w, below[:, last]))
+        pairs = w.sum(axis=1) * below[:, -1]
+        np.divide(won, pairs, out=out[:, k], where=pairs > 0)
+    return out
+
+
+def _mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the last axis without NaN, and without the warning that an empty mean gives."""
+    defined = np.isfinite(values)
+    total = np.where(defined, values, 0.0).sum(axis=-1)
+    return np.divide(total, defined.sum(axis=-1), out=np.full(total.shape, np.nan), where=defined.any(axis=-1))
