@@ -22,7 +22,7 @@ from ..ecg.preprocess import preprocess
 from ..ecg.rpeaks import detect_rpeaks
 from ..nn.blocks import Encoder
 from ..nn.roi import beat_embeddings, mean_beats, sample_to_token
-from .inputs import Block, Source, warn_about_scale
+from .inputs import Block, Source, warn_about_rate, warn_about_scale
 
 Detector = str | Callable[[NDArray, float], NDArray]
 
@@ -134,10 +134,12 @@ def embed(
     index = np.arange(source.n_records) if index is None else index
     flat: list[NDArray] = []
     scales: list[NDArray] = []
+    rr: list[float] = []
     for block in source.read(index, batch_size):
         detected, peaks = None, None
         if "rhythm" in levels or ("beat" in levels and rpeaks is None):
             detected = find_rpeaks(block, model.detector, model.beat_window)
+            rr += [float(np.median(np.diff(r))) / block.fs if len(r) > 1 else np.nan for r in detected]
         if "beat" in levels:
             peaks = detected if rpeaks is None else find_rpeaks(block, model.detector, model.beat_window, rpeaks)
         embedded, scale = _embed_block(block, model, batch_size, levels, peaks, detected)
@@ -146,6 +148,7 @@ def embed(
         yield embedded
     if flat:
         warn_about_scale(np.concatenate(flat), np.concatenate(scales), stacklevel=stacklevel + 1)
+        warn_about_rate(np.array(rr), stacklevel=stacklevel + 1)
 
 
 def find_rpeaks(

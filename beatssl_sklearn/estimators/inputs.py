@@ -193,6 +193,10 @@ def _refuse_infinite(index: NDArray, signal: NDArray, leads: tuple[str, ...], al
         )
 
 
+# Median RR interval [s] of a group of patients, healthy or ill: 37 to 133 beats per minute.
+_PLAUSIBLE_RR, _MANY_RECORDS = (0.45, 1.6), 20
+
+
 def warn_about_scale(index: NDArray, scale: NDArray, stacklevel: int = 3) -> None:
     """Warn of records that are flat, or whose amplitude cannot be in mV."""
     flat, huge = index[scale == 0], index[scale > _IMPLAUSIBLE_MV]
@@ -204,6 +208,22 @@ def warn_about_scale(index: NDArray, scale: NDArray, stacklevel: int = 3) -> Non
             UserWarning,
             stacklevel=stacklevel,
         )
+
+
+def warn_about_rate(rr: NDArray, stacklevel: int = 3) -> None:
+    """Warn where the hearts of many records would beat at a rate that no group of patients has: `fs` may be wrong.
+
+    `rr` holds the median RR interval of each record [s], NaN where there are not two beats.
+    """
+    known = rr[np.isfinite(rr)]
+    if len(known) < _MANY_RECORDS or _PLAUSIBLE_RR[0] <= (median := float(np.median(known))) <= _PLAUSIBLE_RR[1]:
+        return
+    side = "above" if median < 1 else "below"
+    warnings.warn(
+        f"half of the records would have a heart rate {side} {60 / median:.0f}/min: is fs the sampling rate of X?",
+        UserWarning,
+        stacklevel=stacklevel,
+    )
 
 
 def _listed(index: NDArray) -> str:

@@ -551,6 +551,14 @@ def test_implausible_amplitudes():
         assert np.isfinite(z).all()
 
 
+def test_a_wrong_sampling_rate_is_suspected(pre):
+    ecg = make_ecg(24, fs=FS, random_state=0)
+    with pytest.warns(UserWarning, match=r"heart rate below \d+/min: is fs the sampling rate"):
+        RhythmEmbedder(pre, fs=FS / 2).transform(ecg.data)
+    RhythmEmbedder(pre).transform(ecg.data)
+    RhythmEmbedder(pre, fs=FS / 2).transform(ecg.data[:10])  # too few records to be sure
+
+
 def test_voltage_is_seen_unless_amplitudes_are_relative(pre):
     relative = BeatSSLPretrainer(**TINY, amplitude="relative").fit(X)
     assert same(RhythmEmbedder(relative).transform(2 * X), RhythmEmbedder(relative).transform(X), exact=False)
