@@ -7,6 +7,7 @@ from .ecg.simulate import make_ecg
 from .ecg.wfdb_io import ECGRecord, WFDBFolder, read_annotations, read_wfdb, write_annotations
 from .estimators.beat_classifier import BeatClassifier
 from .estimators.embedders import BeatEmbedder, RhythmEmbedder, SampleEmbedder
+from .estimators.finetune import FineTunedClassifier
 from .estimators.pretrainer import PAPER_PRESET, BeatSSLPretrainer
 from .persistence import load, save
 
@@ -16,6 +17,7 @@ __all__ = [
     "BeatEmbedder",
     "BeatSSLPretrainer",
     "ECGRecord",
+    "FineTunedClassifier",
     "RhythmEmbedder",
     "SampleEmbedder",
     "WFDBFolder",

@@ -1,0 +1,265 @@
+"""The network that is fine-tuned, its loss, and the skorch net that runs the epochs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from math import cos, pi
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..nn.blocks import Encoder
+from ..nn.roi import beat_embeddings, mean_beats
+from .checkpoint import load_module_arrays, module_arrays
+from .finetune_batches import LabelledBatches
+from .finetune_probe import NORM_EPS
+from .net import FINAL_LR, WARM_UP
+from .progress import ProgressBar
+
+
+class ClassifierModule(nn.Module):
+    """Encoder, standardised embedding, linear layer.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+    phases : int
+        Parts of a beat's window; see `BeatSSLPretrainer`.
+    n_outputs : int
+    adapt_norm : bool
+        Whether BatchNorm uses the statistics of the batch in training, as a network from scratch must. Otherwise the
+        running ones stay, so that training begins exactly at the frozen encoder's embedding.
+    """
+
+    def __init__(self, encoder: nn.Module, phases: int, n_outputs: int, adapt_norm: bool) -> None:
+        super().__init__()
+        protocol = cast(Encoder, encoder)
+        n_dims = protocol.n_dims_record + phases * protocol.n_dims
+        self.encoder, self.phases = encoder, phases
+        self.norm = nn.BatchNorm1d(n_dims, eps=NORM_EPS, affine=False)
+        # Its own initialisation would draw from the global state.
+        self.linear = nn.utils.skip_init(nn.Linear, n_dims, n_outputs)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        self.adapt_norm = adapt_norm
+
+    def train(self, mode: bool = True) -> ClassifierModule:
+        super().train(mode)
+        if not self.adapt_norm:
+            for layer in self.modules():
+                if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                    layer.eval()
+        return self
+
+    def forward(
+        self, signal: Tensor, roi_record: Tensor, roi_start: Tensor, roi_end: Tensor, keep: Tensor | None = None
+    ) -> Tensor:
+        """Return logits (n, n_outputs) float32; `keep` multiplies the standardised embedding (dropout)."""
+        encoder = cast(Encoder, self.encoder)
+        tokens = encoder(signal)
+        beats = beat_embeddings(tokens, roi_record, roi_start, roi_end, self.phases)
+        embedding = torch.cat([encoder.pool(tokens), mean_beats(beats, roi_record, tokens)], dim=1)
+        with torch.autocast(signal.device.type, enabled=False):
+            z = self.norm(embedding.float())
+            logits: Tensor = self.linear(z if keep is None else z * keep)
+        return logits
+
+
+class LabelLoss(nn.Module):
+    """Weighted cross entropy of labels: softmax, or a sigmoid per output."""
+
+    def __init__(self, softmax: bool) -> None:
+        super().__init__()
+        self.softmax = softmax
+
+    def forward(self, logits: Tensor, labelled: tuple[Tensor, Tensor]) -> Tensor:
+        labels, weights = labelled
+        if self.softmax:
+            return (weights * F.cross_entropy(logits, labels, reduction="none")).mean()
+        return (weights * F.binary_cross_entropy_with_logits(logits, labels, reduction="none")).mean()
+
+
+class FineTuneNet(NeuralNet):
+    """skorch net of the fine-tuning: views from the iterator, bf16 autocast, warm-up and cosine.
+
+    Parameters
+    ----------
+    precision : {"bf16", "fp32"}
+        Autocast type; weights stay in float32.
+    held_out : LabelledBatches or None
+        Records whose loss is recorded and not trained on.
+    **kwargs
+        As for `skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self, *args: Any, precision: str = "fp32", held_out: LabelledBatches | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.precision, self.held_out = precision, held_out
+
+    @property
+    def _default_callbacks(self) -> list[Any]:
+        # skorch's own would print, and read every batch's loss back from the device.
+        return []
+
+    def get_split_datasets(
+        self, X: LabelledBatches, y: Any = None, **fit_params: Any
+    ) -> tuple[LabelledBatches, LabelledBatches | None]:
+        return X, self.held_out
+
+    def get_iterator(self, dataset: LabelledBatches, training: bool = False) -> LabelledBatches:
+        return dataset
+
+    def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> Tensor:
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bf16"):
+            return self.module_(**x)
+
+    def get_loss(self, y_pred: Tensor, y_true: tuple[Tensor, Tensor], X: Any = None, training: bool = False) -> Tensor:
+        return self.criterion_(y_pred, y_true)
+
+    def run_single_epoch(
+        self, iterator: LabelledBatches | None, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Run one epoch; as skorch does it, but the losses stay on the device until the end."""
+        if iterator is None:
+            return
+        epoch = len(self.history) - 1
+        # Validation sees the same windows every time, so that its losses can be compared.
+        iterator.epoch = epoch if training else 0
+        started = time.perf_counter()
+        losses, sizes, outputs = [], [], []
+        for step, batch in enumerate(iterator):
+            self.notify("on_batch_begin", batch=batch, training=training)
+            if training:
+                self._set_learning_rate(epoch * len(iterator) + step, self.max_epochs * len(iterator))
+            done = step_fn(batch, **fit_params)
+            losses.append(done["loss"].detach())
+            sizes.append(len(batch[0]["signal"]))
+            if not training:
+                outputs.append(done["y_pred"].float())
+            self.notify("on_batch_end", batch=batch, training=training, **done)
+        loss = float(np.average(torch.stack(losses).double().cpu().numpy(), weights=sizes))
+        if not np.isfinite(loss):
+            raise FloatingPointError(
+                f"training diverged: the loss of epoch {epoch + 1} is not finite with lr={self.lr!r}; lower lr"
+            )
+        self.history.record(f"{prefix}_loss", loss)
+        if not training:
+            members = iterator.records.targets.indicators()[iterator.index]
+            self.history.record("valid_auroc", macro_auroc(members, torch.cat(outputs).cpu().numpy()))
+            return
+        seconds = time.perf_counter() - started
+        self.history.record("lr", self.optimizer_.param_groups[-1]["lr"])
+        self.history.record("records_per_second", sum(sizes) / max(seconds, 1e-9))
+        self.history.record("seconds", seconds)
+
+    def _set_learning_rate(self, step: int, n_steps: int) -> None:
+        """Warm up, then fall as a cosine."""
+        rise = max(1, round(WARM_UP * n_steps))
+        share = (step + 1 - rise) / max(1, n_steps - rise)
+        falling = FINAL_LR + (1 - FINAL_LR) * 0.5 * (1 + cos(pi * min(max(share, 0.0), 1.0)))
+        factor = (step + 1) / rise if step < rise else falling
+        for group in self.optimizer_.param_groups:
+            group["lr"] = group.setdefault("peak_lr", group["lr"]) * factor
+
+
+def macro_auroc(members: NDArray[np.bool_], logits: NDArray) -> float:
+    """Return the mean over classes of the area under the ROC curve; classes that are constant are left out."""
+    if logits.shape[1] < members.shape[1]:
+        members = members[:, 1:]
+    varying = members.any(axis=0) & ~members.all(axis=0)
+    scores = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True) if members.shape[1] > 1 else logits
+    areas = [roc_auc_score(members[:, k], scores[:, k]) for k in np.flatnonzero(varying)]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+class BestEpoch(Callback):
+    """Keeps the weights of the epoch with the least validation loss, the start included.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without a new best after which `stop` becomes True.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.loss_, self.epoch_, self.stop = np.inf, 0, False
+        self._consider(net, 0, start_loss(net))
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        self._consider(net, len(net.history), net.history[-1]["valid_loss"])
+
+    def _consider(self, net: NeuralNet, epoch: int, loss: float) -> None:
+        if loss < self.loss_:
+            self.loss_, self.epoch_, self.weights_ = loss, epoch, module_arrays(net.module_)
+        self.stop = epoch - self.epoch_ >= self.patience
+
+    def restore(self, net: NeuralNet) -> None:
+        """Put the best weights back."""
+        load_module_arrays(net.module_, self.weights_)
+
+
+def start_loss(net: Any) -> float:
+    """Return the validation loss before the first step."""
+    net.held_out.epoch = 0
+    steps = [(float(net.validation_step(batch)["loss"]), len(batch[0]["signal"])) for batch in net.held_out]
+    return float(np.average([loss for loss, _ in steps], weights=[n for _, n in steps]))
+
+
+class FineTuneBar(ProgressBar):
+    """The bar of pretraining under another name."""
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        super().on_train_begin(net, **kwargs)
+        self.bar_.set_description("fine-tune")
+
+
+def build_net(
+    module: ClassifierModule,
+    *,
+    softmax: bool,
+    lr: float,
+    encoder_lr: float,
+    weight_decay: float,
+    max_epochs: int,
+    device: torch.device,
+    precision: str,
+    held_out: LabelledBatches | None,
+    callbacks: list[Callback],
+) -> FineTuneNet:
+    """Put network, loss, optimiser and callbacks together, initialised."""
+    slow = {"lr": encoder_lr}
+    net = FineTuneNet(
+        module,
+        LabelLoss(softmax),
+        optimizer=torch.optim.RAdam,
+        optimizer__decoupled_weight_decay=True,
+        optimizer__weight_decay=weight_decay,
+        optimizer__param_groups=[
+            ("encoder.*norm*", {**slow, "weight_decay": 0.0}),
+            ("encoder.*bias", {**slow, "weight_decay": 0.0}),
+            ("encoder.*", slow),
+            ("*bias", {"weight_decay": 0.0}),
+        ],
+        lr=lr,
+        max_epochs=max_epochs,
+        train_split=None,
+        callbacks=callbacks,
+        device=str(device),
+        verbose=0,
+        precision=precision,
+        held_out=held_out,
+    )
+    return net.initialize()

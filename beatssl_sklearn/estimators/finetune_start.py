@@ -1,0 +1,126 @@
+"""What fine-tuning starts from: checked parameters, an encoder, and the head of a frozen probe."""
+
+from __future__ import annotations
+
+import os
+from copy import copy
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from ..nn.encoders import build_encoder
+from .base import ready_model
+from .checkpoint import load_module_arrays, module_arrays
+from .devices import check_precision, resolve_device
+from .embedders import _is_fitted
+from .embedding import embed
+from .finetune_batches import LabelledRecords
+from .finetune_net import ClassifierModule
+from .finetune_probe import fit_probe, standardisation
+from .inputs import Source
+from .parameters import check_number, check_parameters
+from .pretrainer import BeatSSLPretrainer
+
+HEAD_INITS = ("probe", "zero")
+ENCODER_PREFIX = "encoder."
+_INF = float("inf")
+
+
+def starting_pretrainer(pretrainer: Any, seed: int) -> tuple[BeatSSLPretrainer, bool]:
+    """Return a pretrainer of one's own with the encoder that training begins with, and whether that is random.
+
+    Raises
+    ------
+    TypeError
+        If `pretrainer` is neither a pretrainer nor the path or name of one.
+    OSError, ValueError
+        If it cannot be loaded, or an unfitted one has a parameter that cannot be used.
+    """
+    given = pretrainer
+    if isinstance(given, (str, os.PathLike)):
+        from ..persistence import load_shared
+
+        given = load_shared(given)
+    if not isinstance(given, BeatSSLPretrainer):
+        raise TypeError(f"pretrainer must be a BeatSSLPretrainer, a path or a shipped model's name, got {pretrainer!r}")
+    if _is_fitted(given):
+        start = copy(given)
+        start.weights_ = {name: array for name, array in given.weights_.items() if name.startswith(ENCODER_PREFIX)}
+        return start, False
+    check_parameters(given)
+    start = clone(given)
+    start.history_, start.n_iter_, start.device_ = [], 0, "cpu"
+    generator = torch.Generator().manual_seed(seed)
+    encoder = build_encoder(given.encoder, float(given.fs_model), given.encoder_params, generator)
+    start.weights_ = {ENCODER_PREFIX + name: array for name, array in module_arrays(encoder).items()}
+    return start, True
+
+
+def encoder_of(pretrainer: Any) -> torch.nn.Module:
+    """Return the encoder of a fitted pretrainer, ready to be trained."""
+    generator = torch.Generator().manual_seed(0)
+    encoder = build_encoder(pretrainer.encoder, float(pretrainer.fs_model), pretrainer.encoder_params, generator)
+    load_module_arrays(encoder, {name.removeprefix(ENCODER_PREFIX): a for name, a in pretrainer.weights_.items()})
+    return encoder
+
+
+def embed_records(pretrainer: Any, source: Source, classifier: Any, stacklevel: int) -> NDArray[np.float32]:
+    """Return the embeddings (n_records, n_dims) of a source."""
+    model = ready_model(
+        pretrainer, device=classifier.device, precision=classifier.precision, detector=pretrainer.rpeak_detector
+    )
+    out = np.empty((source.n_records, model.n_dims_record), dtype=np.float32)
+    for block in embed(source, model, batch_size=classifier.batch_size, stacklevel=stacklevel):
+        out[block.rows] = block.rhythm
+    return out
+
+
+def start_at_frozen(
+    module: ClassifierModule,
+    records: LabelledRecords,
+    train: NDArray[np.int64],
+    patients: NDArray[np.int64] | None,
+    classifier: Any,
+    seed: int,
+) -> None:
+    """Standardise the frozen embedding in the network, and put the probe into its head where that is wanted."""
+    embedding = embed_records(records.pretrainer, records.source, classifier, stacklevel=5)
+    standard = standardisation(embedding[train])
+    state = {"norm.running_mean": standard.mean, "norm.running_var": standard.variance}
+    if classifier.head_init == "probe":
+        weight, bias = fit_probe(embedding, standard, records.targets, train, patients, seed)
+        state |= {"linear.weight": weight, "linear.bias": bias}
+    load_module_arrays(module, module_arrays(module) | state)
+
+
+def check_fine_tuning(classifier: Any) -> None:
+    """Check the parameters of a `FineTunedClassifier`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and the value.
+    """
+    numbers: dict[str, tuple[Any, float, float]] = {
+        "max_epochs": (Integral, 0, _INF),
+        "batch_size": (Integral, 2, _INF),
+        "patience": (Integral, 1, _INF),
+        "lr": (Real, 0, _INF),
+        "weight_decay": (Real, 0, _INF),
+        "dropout": (Real, 0, 0.9),
+        "validation_fraction": (Real, 0.01, 0.9),
+    }
+    for name, (kind, low, high) in numbers.items():
+        check_number(name, getattr(classifier, name), kind, low, high)
+    if classifier.encoder_lr is not None:
+        check_number("encoder_lr", classifier.encoder_lr, Real, 0, _INF)
+    if classifier.head_init not in HEAD_INITS:
+        raise ValueError(f"head_init must be one of {', '.join(HEAD_INITS)}, got {classifier.head_init!r}")
+    if not isinstance(classifier.early_stopping, (bool, np.bool_)) and classifier.early_stopping != "auto":
+        raise ValueError(f"early_stopping must be True, False or 'auto', got {classifier.early_stopping!r}")
+    check_precision(classifier.precision)
+    resolve_device(classifier.device)
