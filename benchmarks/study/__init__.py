@@ -1,0 +1,16 @@
+"""The study of what pretraining is worth: one command per table, each `python -m benchmarks.study.NAME --help`.
+
+train     pretrain one model by its row's name and write it to a file
+labels    PTB-XL superclasses with 100, 10 and 1 % of the labels (main table)
+tasks     PTB-XL subclass, rhythm and form statements
+leads     superclasses from reduced lead sets
+rates     500 Hz and 100 Hz versions of the same records
+beats     MIT-BIH beats across patients
+finetune  fine-tuning against training from scratch
+ablation  the publication's table, and one change at a time around the defaults
+plots     the pictures of all that
+
+Models that are not given as ``--model NAME=FILE`` are pretrained by the same command and kept in ``--cache``. All
+commands go on where they were interrupted. ``--quick`` is a run of two minutes that shows that everything works and
+nothing else.
+"""

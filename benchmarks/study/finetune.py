@@ -1,0 +1,91 @@
+"""Fine-tuning a pretrained network against training the same network from scratch, with 100, 10 and 1 % of the labels.
+
+    python -m benchmarks.study.finetune --unpacked PTBXL --model ours=OURS.bssl --supervised-epochs 15
+
+Measures: macro AUROC and F1 of PTB-XL's superclasses on fold 9, on the labelled subsets of `benchmarks.study.labels`,
+and the gain of "finetuned" over "supervised" (from scratch: same architecture, views, budget and seeds), its interval
+by drawing the patients of fold 9 once for both. Epochs rise with the inverse square root of the share of labels, to
+five times `--supervised-epochs` at most. From 1,000 records on, a tenth of the patients stops training early and gives
+the thresholds of F1; below, they are one half. "ours" is the frozen probe on the same subsets.
+
+Cannot show: whether another recipe would help training from scratch more; both have the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beatssl_sklearn.evaluation.probing import bootstrap_interval, macro_auroc
+
+from .common import Study, make_parser, parse
+from .labels import CELL_KEYS, FRACTIONS, add_supervised_arguments, cell, n_draws, row_digest, row_fit, scored_rows
+from .results import Row, Table, shown, with_interval, write_markdown
+from .scoring import Fit
+
+ROWS = ("ours", "supervised", "finetuned")
+N_BOOTSTRAP = 400
+
+
+def gain(target: NDArray, patient: NDArray, better: Sequence[Fit], worse: Sequence[Fit]) -> Row:
+    """Mean difference of the AUROCs of pairs of fits, with an interval over patients drawn once for both."""
+    n_classes = target.shape[1]
+
+    def difference(y: NDArray, both: NDArray) -> float:
+        own = y[:, :n_classes]
+        return macro_auroc(own, both[:, :n_classes]) - macro_auroc(own, both[:, n_classes:])
+
+    # The bootstrap draws rows of one table: both models' columns side by side, and the labels twice to match.
+    pairs = [np.hstack([a.p, b.p]) for a, b in zip(better, worse, strict=True)]
+    twice = np.hstack([target, target])
+    low, high = bootstrap_interval(difference, twice, pairs, patient, n_bootstrap=N_BOOTSTRAP)
+    value = float(np.mean([difference(twice, both) for both in pairs]))
+    return {"gain": value, "gain_low": low, "gain_high": high}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = make_parser(__doc__, ROWS)
+    add_supervised_arguments(parser)
+    args = parse(parser, "finetune", argv)
+    if args.quick:
+        args.supervised_epochs = 1
+    study = Study(args)
+    table = Table(args.out / "finetune.csv", CELL_KEYS)
+    gains = Table(args.out / "finetune_gain.csv", ("fraction", "encoder", "n_fits"))
+    cells = {(name, f): cell(study, table, name, "superclass", f) for name in args.rows for f in FRACTIONS}
+    header = ["row", "training", *(f"{s}, {100 * f:g} %" for s in ("AUROC", "F1") for f in FRACTIONS)]
+    lines = []
+    for name in args.rows:
+        whole = [cells[name, f] for f in FRACTIONS]
+        scores = [with_interval(c, s) for s in ("auroc", "f1") for c in whole]
+        lines.append([name, str(whole[0]["budget"]), *scores])
+    if {"finetuned", "supervised"} <= set(args.rows):
+        found = [gain_of(study, gains, f) for f in FRACTIONS]
+        lines.append(["fine-tuned - from scratch", "", *(with_interval(g, "gain") for g in found), "", "", ""])
+    draws = [f"{100 * f:g} %: {n_draws(study, 'supervised', f)}" for f in FRACTIONS]
+    seconds = [f"{shown(cells[n, 1.0]['fit_seconds'] / 60)} min ({n})" for n in args.rows]
+    about = [
+        f"PTB-XL superclasses, fold {args.test_fold}; 95 % intervals by bootstrap over patients. Fits from seed 0 on:",
+        f"{', '.join(draws)}. A fit with all labels: {', '.join(seconds)}.",
+    ]
+    write_markdown(args.out / "finetune.md", "Fine-tuning", about, args.command, header, lines)
+
+
+def gain_of(study: Study, table: Table, fraction: float) -> Row:
+    """Compute the gain of one share of labels, unless it is finished."""
+    n = n_draws(study, "finetuned", fraction)
+    key = {"fraction": fraction, "encoder": row_digest(study, "finetuned", 0), "n_fits": n}
+    done = table.find(**key)
+    if done is None:
+        pair = ("finetuned", "supervised")
+        fits = [[row_fit(study, name, "superclass", fraction, s) for s in range(n)] for name in pair]
+        test = scored_rows(study, "superclass")
+        target = study.records.tasks["superclass"].target[test]
+        done = table.add({**key, **gain(target, study.records.patient[test], fits[0], fits[1])})
+    return done
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Pictures of the study, from its CSV files and cached embeddings.
+
+    python -m benchmarks.study.plots --unpacked PTBXL --model ours=OURS.bssl
+
+Draws: the label-fraction curve (from labels.csv and finetune.csv), the ablations as dots with intervals (from
+ablation.csv), and a map of the embeddings of fold 9 coloured by superclass. What is not there is not drawn.
+
+Cannot show: the map is a projection; distances in it, of t-SNE above all, are not those of the embeddings.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from beatssl_sklearn.evaluation.plots import plot_label_fractions
+from beatssl_sklearn.plotting import plot_embedding
+
+from .common import Study, make_parser, parse
+from .labels import CELL_KEYS
+from .results import Row, Table
+
+DPI = 150
+MOST_POINTS = 3000
+
+
+def label_fractions(out: Path) -> Any:
+    """Curve of AUROC over the share of labels; None without results."""
+    rows: dict[tuple[str, float], Row] = {}
+    for file in ("labels.csv", "finetune.csv"):
+        for row in Table(out / file, CELL_KEYS).rows:
+            rows.setdefault((row["row"], row["fraction"]), {**row, "mode": row["row"]})
+    return plot_label_fractions(list(rows.values())) if rows else None
+
+
+def ablation(rows: Sequence[Row], score: str = "auroc") -> Any:
+    """Dots with intervals, the best on top, and a line through "ours"."""
+    from matplotlib.figure import Figure
+
+    chosen = sorted((row for row in rows if row.get(score, "") != ""), key=lambda row: float(row[score]))
+    if not chosen:
+        return None
+    figure = Figure(figsize=(6.4, 1.2 + 0.24 * len(chosen)), layout="constrained")
+    ax = figure.add_subplot()
+    y = np.arange(len(chosen))
+    mean, low, high = (np.array([float(row[f"{score}{e}"]) for row in chosen]) for e in ("", "_low", "_high"))
+    ours = [row for row in rows if row["name"] == "ours"]
+    if ours:
+        ax.axvline(float(ours[0][score]), color="#999999", lw=1.0, ls="--")
+    ax.hlines(y, low, high, color="#1f4e79", lw=1.6)
+    ax.plot(mean, y, "o", color="#1f4e79", ms=5)
+    names = [str(row["name"]) for row in chosen]
+    ax.set_yticks(y, names, fontsize=8)
+    for tick, name in zip(ax.get_yticklabels(), names, strict=True):
+        tick.set_fontweight("bold" if name in ("ours", "random") else "normal")
+    label = {"auroc": "macro AUROC, all labels", "auroc_1": "macro AUROC, 1 % of the labels"}
+    ax.set_xlabel(f"{label.get(score, score)} (mean over seeds, 95 %)")
+    ax.grid(axis="x", color="#dddddd", lw=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def map_of_embeddings(study: Study, name: str, method: str) -> Any:
+    """Map of fold 9's embeddings; records with several superclasses are grey, as those without one."""
+    task, test = study.records.tasks["superclass"], study.records.test
+    rows = np.flatnonzero(test)[:MOST_POINTS]
+    Z = study.embedding(name)[rows]
+    Z = (Z - Z.mean(axis=0)) / np.maximum(Z.std(axis=0), 1e-6)
+    target = task.target[rows]
+    labels = [task.classes[t.argmax()] if t.sum() == 1 else "" for t in target]
+    return plot_embedding(Z, labels, method=method)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = make_parser(__doc__, ("random", "ours"))
+    parser.add_argument("--maps", default="pca,tsne", help="methods, separated by commas; empty for none")
+    args = parse(parser, "plots", argv)
+    figures = {"label_fractions": label_fractions(args.out)}
+    table = Table(args.out / "ablation.csv", ("table", "name", "budget"))
+    for part in ("paper", "changes", "sizes"):
+        rows = [row for row in table.rows if row["table"] == part]
+        last = [row for row in rows if row["budget"] == rows[-1]["budget"]]  # tables hold one budget after the other
+        for score in ("auroc", "auroc_1", "beats_f1"):
+            figures[f"ablation_{part}_{score}"] = ablation(last, score)
+    study = Study(args)
+    for method in filter(None, args.maps.split(",")):
+        for name in args.rows:
+            figures[f"map_{name}_{method}"] = map_of_embeddings(study, name, method)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        if figure is not None:
+            figure.savefig(args.out / f"{name}.png", dpi=DPI)
+            sys.stdout.write(f"{name}.png\n")
+
+
+if __name__ == "__main__":
+    main()
