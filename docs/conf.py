@@ -1,5 +1,7 @@
 """Sphinx configuration: Markdown pages through MyST, numpydoc docstrings, no network."""
 
+from typing import Any
+
 from beatssl_sklearn._version import __version__
 
 project = "beatssl_sklearn"
@@ -24,3 +26,12 @@ numpydoc_class_members_toctree = False
 
 html_theme = "alabaster"
 html_theme_options = {"description": "ECG embeddings for scikit-learn", "page_width": "1080px"}
+
+
+def skip_foreign(app: Any, what: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out methods that scikit-learn defines: it documents them, with references into its own pages."""
+    return True if str(getattr(member, "__module__", "")).startswith("sklearn.") else None
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-skip-member", skip_foreign)

@@ -1,0 +1,62 @@
+"""Make the files that ship from pretrained models: for any rate, without heads, in half precision.
+
+    python -m benchmarks.release_weights ptbxl=M.bssl ptbxl-s=S.bssl --data ../shared/data
+
+Writes `beatssl_sklearn/weights/NAME.bssl`, and the embeddings of two LUDB records that tests compare with
+(`tests/shipped_embeddings.npz`). Measures: the cosine between the embeddings of the file and those of the model it was
+made from, on LUDB, and the sizes.
+
+Cannot show: what the embeddings are worth; `benchmarks/study` does that with the files that ship.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from beatssl_sklearn import BeatEmbedder, RhythmEmbedder, WFDBFolder, load, persistence, save
+
+ROOT = Path(__file__).parents[1]
+# A user's recordings are seldom those of the training data: the rate is the package's default, not PTB-XL's 100 Hz.
+FS = 500.0
+N_COMPARED = 30
+
+
+def release(name: str, model: Path, records: WFDBFolder) -> None:
+    """Write one file, and say what it lost."""
+    trained = load(model)
+    expected = RhythmEmbedder(trained).transform(records)
+    trained.set_params(fs=FS, verbose=0, device=None, precision="auto")
+    trained.weights_ = {k: a for k, a in trained.weights_.items() if k.startswith("encoder.")}
+    out = ROOT / "beatssl_sklearn" / "weights" / f"{name}.bssl"
+    out.parent.mkdir(exist_ok=True)
+    save(trained, out, half=True)
+    persistence._cached.cache_clear()
+    found = RhythmEmbedder(load(out)).transform(records)
+    cosine = (found * expected).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
+    sys.stdout.write(f"{out.name}: {out.stat().st_size / 1e6:.2f} MB, cosine at least {cosine.min():.6f}\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="+", metavar="NAME=FILE")
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("BEATSSL_DATA", ROOT.parent / "shared/data")))
+    args = parser.parse_args()
+    records = WFDBFolder(args.data / "ludb")[:N_COMPARED]
+    for pair in args.model:
+        name, _, file = pair.partition("=")
+        release(name, Path(file), records)
+    first = records[:2]
+    stored = {}
+    for name in persistence.shipped_models():
+        stored[f"{name} rhythm"] = RhythmEmbedder(name).transform(first)
+        stored[f"{name} beat"] = np.stack([beats[0] for beats in BeatEmbedder(name).transform(first)])
+    np.savez_compressed(ROOT / "tests" / "shipped_embeddings.npz", **stored)
+
+
+if __name__ == "__main__":
+    main()
