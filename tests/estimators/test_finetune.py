@@ -363,7 +363,7 @@ def test_clone_keeps_the_encoder_and_forgets_the_fit(fitted, pre):
     with pytest.raises(NotFittedError):
         copied.predict(X)
     with pytest.raises(NotFittedError):
-        copied.weights_  # noqa: B018
+        assert copied.weights_
     unfitted = clone(scratch())
     assert not hasattr(unfitted.pretrainer, "weights_")
 
