@@ -9,6 +9,7 @@ from .estimators.beat_classifier import BeatClassifier
 from .estimators.embedders import BeatEmbedder, RhythmEmbedder, SampleEmbedder
 from .estimators.finetune import FineTunedClassifier
 from .estimators.pretrainer import PAPER_PRESET, BeatSSLPretrainer
+from .estimators.segmenter import WaveSegmenter
 from .persistence import load, save
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "RhythmEmbedder",
     "SampleEmbedder",
     "WFDBFolder",
+    "WaveSegmenter",
     "__version__",
     "detect_rpeaks",
     "fetch_ludb",

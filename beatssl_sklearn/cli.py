@@ -1,4 +1,4 @@
-"""The command line: beatssl demo | pretrain | embed | info."""
+"""The command line: beatssl demo | pretrain | embed | delineate | info."""
 
 from __future__ import annotations
 
@@ -253,12 +253,19 @@ def _rows(embedder: Any, records: list[Any]) -> list[tuple[NDArray, NDArray | No
     return list(zip(embedder.transform(records, rpeaks=rpeaks), rpeaks, strict=True))
 
 
+def _delineate(arguments: argparse.Namespace) -> int:
+    from .cli_delineate import run_delineate
+
+    return run_delineate(arguments)
+
+
 def _info(arguments: argparse.Namespace) -> int:
     from . import load
 
     model = load(arguments.model)
     pretrainer = getattr(model, "pretrainer", model)
-    last = pretrainer.history_[-1] if pretrainer.history_ else {}
+    trained = model if hasattr(model, "history_") else pretrainer
+    last = trained.history_[-1] if trained.history_ else {}
     encoder = [a for name, a in pretrainer.weights_.items() if name.startswith("encoder.")]
     settings = ", ".join(f"{k}={v}" for k, v in (pretrainer.encoder_params or {}).items())
     rows = {
@@ -267,7 +274,7 @@ def _info(arguments: argparse.Namespace) -> int:
         "encoder parameters": f"{sum(a.size for a in encoder):,}",
         "rate of the network": f"{pretrainer.fs_model:g} Hz",
         "dimensions per record": pretrainer._n_features_out,
-        "epochs": pretrainer.n_iter_,
+        "epochs": trained.n_iter_,
         "last training loss": f"{last['train_loss']:.4f}" if last else "none (random initialisation)",
         "R-peak detector": pretrainer.rpeak_detector,
         "beat window": "{:g} s before to {:g} s after the R peak".format(*pretrainer.beat_window),
@@ -278,7 +285,7 @@ def _info(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"demo": _demo, "pretrain": _pretrain, "embed": _embed, "info": _info}
+_COMMANDS = {"demo": _demo, "pretrain": _pretrain, "embed": _embed, "delineate": _delineate, "info": _info}
 
 
 if __name__ == "__main__":

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from ._version import __version__
 
-_DESCRIPTION = """ECG embeddings from the command line: a folder of WFDB records (name.hea with name.dat)
-goes in, and a model, or a table of embeddings, comes out.
+_DESCRIPTION = """ECG embeddings and waves from the command line: a folder of WFDB records (name.hea with
+name.dat) goes in, and a model, or a table of embeddings, waves or intervals, comes out.
 """
 _EPILOG = """examples:
   beatssl demo
   beatssl pretrain my_records --out model.bssl --epochs 20
   beatssl embed model.bssl my_records --out records.csv
   beatssl embed model.bssl my_records --level beat --out beats.parquet
+  beatssl delineate my_records --out waves --annotations --plot 3
   beatssl info model.bssl
 
 exit status: 0 done; 1 done, but --strict and some records were skipped; 2 not done.
@@ -39,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(command("demo", "Pretrain, embed, classify and plot in a few minutes; needs no data."))
     _add_pretrain(command("pretrain", "Pretrain an encoder on a folder of ECGs, without labels."))
     _add_embed(command("embed", "Write the embeddings of a folder of ECGs to a table."))
+    _add_delineate(command("delineate", "Mark P, QRS and T in a folder of ECGs, and measure the intervals."))
     info = command("info", "Tell what a model file holds.")
     info.add_argument("model", metavar="MODEL", help="file that `beatssl pretrain` or `save` wrote")
     return parser
@@ -74,6 +76,24 @@ def _add_embed(embed: argparse.ArgumentParser) -> None:
     embed.add_argument("--out", type=Path, required=True, help="table to write: .csv, .parquet or .npz")
     embed.add_argument("--batch-size", type=_positive, default=32, help="records at a time [%(default)s]")
     _add_common(embed)
+
+
+def _add_delineate(delineate: argparse.ArgumentParser) -> None:
+    delineate.add_argument("folder", metavar="DIR", type=Path, help=_FOLDER)
+    delineate.add_argument(
+        "--out", type=Path, required=True, help="folder for the results: tables of waves and of intervals, and the rest"
+    )
+    delineate.add_argument("--model", default="ludb", help="shipped segmenter, or file with one [%(default)s]")
+    delineate.add_argument("--consensus", action="store_true", help="also the waves that the leads agree on")
+    delineate.add_argument(
+        "--annotations", action="store_true", help="also a WFDB annotation file for each lead, in OUT/annotations"
+    )
+    delineate.add_argument("--format", choices=("csv", "parquet"), default="csv", help="of the tables [%(default)s]")
+    delineate.add_argument(
+        "--plot", metavar="N", type=_positive, default=0, help="also pictures of the first N records, in OUT/plots"
+    )
+    delineate.add_argument("--allow-nan", action="store_true", help="use records that have missing samples, too")
+    _add_common(delineate)
 
 
 def _add_common(sub: argparse.ArgumentParser) -> None:

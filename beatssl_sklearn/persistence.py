@@ -17,11 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 from ._version import __version__
 from .estimators.embedders import BeatEmbedder, RhythmEmbedder, SampleEmbedder
 from .estimators.pretrainer import BeatSSLPretrainer
+from .estimators.segmenter import WaveSegmenter
 from .tensor_file import read_tensor_file, write_tensor_file
 
 _FORMAT = 2
 _EMBEDDERS = {cls.__name__: cls for cls in (RhythmEmbedder, BeatEmbedder, SampleEmbedder)}
 _FITTED = ("history_", "n_iter_", "n_leads_", "device_", "n_features_in_")
+_FITTED_SEGMENTER = ("history_", "n_iter_", "device_", "n_features_in_")
 # What belongs to the machine or the run and not to the model: paths, caches, callbacks.
 _LEFT_OUT = ("checkpoint_dir", "callbacks", "memory")
 _SHIPPED = Path(__file__).parent / "weights"
@@ -29,14 +31,14 @@ _SHARED_LOCK = threading.Lock()
 
 
 def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False) -> None:
-    """Write a fitted pretrainer or embedder to one file.
+    """Write a fitted pretrainer, embedder or segmenter to one file.
 
     The file is in the safetensors format with the parameters as JSON and a SHA-256 digest over everything. It is
     there whole or not at all. `checkpoint_dir`, `callbacks` and `memory`, which belong to a machine, become None.
 
     Parameters
     ----------
-    estimator : BeatSSLPretrainer, RhythmEmbedder, BeatEmbedder or SampleEmbedder
+    estimator : BeatSSLPretrainer, RhythmEmbedder, BeatEmbedder, SampleEmbedder or WaveSegmenter
         Fitted.
     path : path
         Of the file; an older one is replaced.
@@ -54,11 +56,16 @@ def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False) ->
     OSError
         If the file cannot be written; an older one stays as it was.
     """
-    embedder = None
+    embedder, segmenter = None, None
+    if isinstance(estimator, WaveSegmenter):
+        check_is_fitted(estimator)
+        segmenter, estimator = estimator, estimator.pretrainer_
     if type(estimator).__name__ in _EMBEDDERS and isinstance(estimator, _EMBEDDERS[type(estimator).__name__]):
         embedder, estimator = estimator, estimator._fitted()
     if not isinstance(estimator, BeatSSLPretrainer):
-        raise TypeError(f"save takes a BeatSSLPretrainer or an embedder, got {type(estimator).__name__}; use joblib")
+        raise TypeError(
+            f"save takes a pretrainer, an embedder or a segmenter, got {type(estimator).__name__}; use joblib"
+        )
     check_is_fitted(estimator, "weights_")
     config = {
         "format": _FORMAT,
@@ -73,6 +80,12 @@ def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False) ->
             "n_features_in": getattr(embedder, "n_features_in_", None),
         }
     weights = estimator.weights_
+    if segmenter is not None:
+        config["segmenter"] = {
+            "parameters": _as_json(segmenter),
+            "fitted": {name: getattr(segmenter, name) for name in _FITTED_SEGMENTER},
+        }
+        weights = segmenter.weights_
     if half:
         weights = {name: a.astype(np.float16) if _may_be_halved(a) else a for name, a in weights.items()}
     write_tensor_file(path, weights, config)
@@ -93,7 +106,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    BeatSSLPretrainer, RhythmEmbedder, BeatEmbedder or SampleEmbedder
+    BeatSSLPretrainer, RhythmEmbedder, BeatEmbedder, SampleEmbedder or WaveSegmenter
         As it was saved.
 
     Raises
@@ -110,15 +123,23 @@ def load(path: str | os.PathLike[str]) -> Any:
         pretrainer = BeatSSLPretrainer(**_from_json(config["parameters"]))
         for name in _FITTED:
             setattr(pretrainer, name, config["fitted"][name])
-        restored = pretrainer
+        restored: Any = pretrainer
         if embedder := config.get("embedder"):
             restored = _EMBEDDERS[embedder["class"]](pretrainer, **_from_json(embedder["parameters"]))
             if embedder.get("n_features_in") is not None:
                 restored.n_features_in_ = embedder["n_features_in"]
+        if segmenter := config.get("segmenter"):
+            restored = WaveSegmenter(pretrainer, **_from_json(segmenter["parameters"]))
+            for name in _FITTED_SEGMENTER:
+                setattr(restored, name, segmenter["fitted"][name])
         version = str(config["version"])
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{Path(path).name} does not hold a model of this package: {error}") from error
-    pretrainer.weights_ = {k: a.astype(np.float32) if a.dtype == np.float16 else a for k, a in arrays.items()}
+    weights = {k: a.astype(np.float32) if a.dtype == np.float16 else a for k, a in arrays.items()}
+    if isinstance(restored, WaveSegmenter):
+        restored.restore(pretrainer, weights)
+    else:
+        pretrainer.weights_ = weights
     if version != __version__:
         warnings.warn(
             f"{Path(path).name} was saved by version {version} and is loaded by version {__version__}",
@@ -134,6 +155,8 @@ def load_shared(path: str | os.PathLike[str]) -> BeatSSLPretrainer:
     status = file.stat()
     with _SHARED_LOCK:
         loaded = _cached(str(file), status.st_mtime_ns, status.st_size)
+    if isinstance(loaded, WaveSegmenter):
+        return loaded.pretrainer_
     return loaded if isinstance(loaded, BeatSSLPretrainer) else loaded.pretrainer
 
 

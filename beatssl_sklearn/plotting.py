@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from beatssl_sklearn.delineation_plot import plot_delineation as plot_delineation
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.ecg_paper import (
     MARKERS,

@@ -1,10 +1,10 @@
 """Make the files that ship from pretrained models: for any rate, without heads, in half precision.
 
-    python -m benchmarks.release_weights ptbxl=M.bssl ptbxl-s=S.bssl --data ../shared/data
+    python -m benchmarks.release_weights ptbxl=M.bssl ptbxl-s=S.bssl ludb=SEGMENTER.bssl --data ../shared/data
 
-Writes `beatssl_sklearn/weights/NAME.bssl`, and the embeddings of two LUDB records that tests compare with
-(`tests/shipped_embeddings.npz`). Measures: the cosine between the embeddings of the file and those of the model it was
-made from, on LUDB, and the sizes.
+Writes `beatssl_sklearn/weights/NAME.bssl`, and what two LUDB records become with them, for tests to compare with
+(`tests/shipped_embeddings.npz`, `tests/shipped_waves.npz`). Measures: the cosine between the embeddings of the file and
+those of the model it was made from, or the share of samples that get the same label, on LUDB, and the sizes.
 
 Cannot show: what the embeddings are worth; `benchmarks/study` does that with the files that ship.
 """
@@ -18,17 +18,21 @@ from pathlib import Path
 
 import numpy as np
 
-from beatssl_sklearn import BeatEmbedder, RhythmEmbedder, WFDBFolder, load, persistence, save
+from beatssl_sklearn import BeatEmbedder, RhythmEmbedder, WaveSegmenter, WFDBFolder, load, persistence, save
 
 ROOT = Path(__file__).parents[1]
 # A user's recordings are seldom those of the training data: the rate is the package's default, not PTB-XL's 100 Hz.
 FS = 500.0
 N_COMPARED = 30
+ENCODERS, SEGMENTER = ("ptbxl", "ptbxl-s"), "ludb"
 
 
 def release(name: str, model: Path, records: WFDBFolder) -> None:
     """Write one file, and say what it lost."""
     trained = load(model)
+    if isinstance(trained, WaveSegmenter):
+        release_segmenter(name, trained, records)
+        return
     expected = RhythmEmbedder(trained).transform(records)
     trained.set_params(fs=FS, verbose=0, device=None, precision="auto")
     trained.weights_ = {k: a for k, a in trained.weights_.items() if k.startswith("encoder.")}
@@ -39,6 +43,17 @@ def release(name: str, model: Path, records: WFDBFolder) -> None:
     found = RhythmEmbedder(load(out)).transform(records)
     cosine = (found * expected).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
     sys.stdout.write(f"{out.name}: {out.stat().st_size / 1e6:.2f} MB, cosine at least {cosine.min():.6f}\n")
+
+
+def release_segmenter(name: str, trained: WaveSegmenter, records: WFDBFolder) -> None:
+    """Write the file of a segmenter, and say what it lost."""
+    trained.set_params(verbose=0, device=None, precision="fp32")
+    expected = trained.predict(records)
+    trained.set_params(precision="auto")
+    out = ROOT / "beatssl_sklearn" / "weights" / f"{name}.bssl"
+    save(trained, out, half=True)
+    found = load(out).set_params(precision="fp32").predict(records)
+    sys.stdout.write(f"{out.name}: {out.stat().st_size / 1e6:.2f} MB, same label {(found == expected).mean():.6f}\n")
 
 
 def main() -> None:
@@ -52,10 +67,14 @@ def main() -> None:
         release(name, Path(file), records)
     first = records[:2]
     stored = {}
-    for name in persistence.shipped_models():
+    for name in ENCODERS:
         stored[f"{name} rhythm"] = RhythmEmbedder(name).transform(first)
         stored[f"{name} beat"] = np.stack([beats[0] for beats in BeatEmbedder(name).transform(first)])
     np.savez_compressed(ROOT / "tests" / "shipped_embeddings.npz", **stored)
+    waves = WaveSegmenter.load(SEGMENTER).set_params(precision="fp32").delineate(first)
+    columns = {name: waves[name].to_numpy() for name in ("record", "onset", "peak", "offset")}
+    text = {name: waves[name].to_numpy().astype(str) for name in ("lead", "wave")}
+    np.savez_compressed(ROOT / "tests" / "shipped_waves.npz", **columns, **text)
 
 
 if __name__ == "__main__":

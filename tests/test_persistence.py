@@ -171,7 +171,7 @@ def test_what_cannot_be_saved(pre, tmp_path):
         with pytest.raises(NotFittedError):
             save(estimator, tmp_path / "m.bssl")
     for other in (LogisticRegression(), BeatClassifier(LogisticRegression()), None, pre.weights_):
-        with pytest.raises(TypeError, match="BeatSSLPretrainer or an embedder"):
+        with pytest.raises(TypeError, match="a pretrainer, an embedder or a segmenter"):
             save(other, tmp_path / "m.bssl")
     with pytest.raises(OSError):
         save(pre, tmp_path / "no" / "m.bssl")

@@ -46,11 +46,12 @@ def ptbxl500(data_dir):
     return np.stack([record.signal for record in folder]), np.array([superclass[i] == ["NORM"] for i in ids])
 
 
-def test_both_are_found_and_are_small():
-    assert persistence.shipped_models() == list(NAMES)
-    files = [persistence._SHIPPED / f"{name}.bssl" for name in NAMES]
+def test_all_are_found_and_are_small():
+    assert persistence.shipped_models() == ["ludb", *NAMES]
+    files = [persistence._SHIPPED / f"{name}.bssl" for name in ("ludb", *NAMES)]
     assert sum(file.stat().st_size for file in files) < 8e6
-    assert (persistence._SHIPPED / "ptbxl.md").read_text(encoding="utf-8").startswith("# ")
+    for card in ("ptbxl.md", "ludb.md"):
+        assert (persistence._SHIPPED / card).read_text(encoding="utf-8").startswith("# ")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from ..ecg.leads import LEADS
+from ..ecg.wave_annotations import group_marks
 from ..ecg.wfdb_io import WFDBFolder, read_annotations
 from ._folders import as_number, choose_records, provide, read_header, read_records, read_table, set_folder
 from ._lazy import LazyArray, LazyList
 
 PROJECT = "ludb/1.0.1"
 WAVES = ("P", "QRS", "T")
-_SYMBOLS = {"p": "P", "N": "QRS", "t": "T"}
 _EXTENSIONS = tuple(lead.lower() for lead in LEADS)
 _TABLE = "ludb.csv"
 _UNMARKED_BORDER = 0.05
@@ -162,7 +162,7 @@ def ludb_waves(record: str | os.PathLike[str]) -> dict[str, dict[str, NDArray[np
     waves = {}
     for lead, extension in zip(LEADS, _EXTENSIONS, strict=True):
         marks = read_annotations(record, extension)
-        waves[lead] = _group(np.asarray(marks.sample).tolist(), list(marks.symbol))
+        waves[lead] = group_marks(np.asarray(marks.sample).tolist(), list(marks.symbol))
     return waves
 
 
@@ -186,32 +186,6 @@ def ludb_masks(record: str | os.PathLike[str]) -> NDArray[np.int8]:
         If a file is missing or unreadable.
     """
     return _paint(ludb_waves(record), read_header(Path(f"{os.fspath(record)}.hea")).n_times)
-
-
-def _group(samples: list[int], symbols: list[str]) -> dict[str, NDArray[np.int64]]:
-    """Group marks ``( p )`` into waves, tolerating a mark that is missing or comes after its peak."""
-    waves: dict[str, list[tuple[int, int, int]]] = {wave: [] for wave in WAVES}
-    onset, peak, wave = -1, -1, ""
-    for i, (sample, symbol) in enumerate(zip(samples, symbols, strict=True)):
-        if symbol in _SYMBOLS:
-            if wave:
-                waves[wave].append((onset, peak, -1))
-                onset = -1
-            wave, peak = _SYMBOLS[symbol], sample
-        elif symbol == ")":
-            if wave:
-                waves[wave].append((onset, peak, sample))
-            onset, wave = -1, ""
-        elif symbol == "(":
-            if wave and symbols[i + 1 : i + 2] == [")"]:
-                onset = peak
-                continue
-            if wave:
-                waves[wave].append((onset, peak, -1))
-            onset, wave = sample, ""
-    if wave:
-        waves[wave].append((onset, peak, -1))
-    return {name: np.array(rows, np.int64).reshape(-1, 3) for name, rows in waves.items()}
 
 
 def _paint(waves: dict[str, dict[str, NDArray[np.int64]]], n_times: int) -> NDArray[np.int8]:

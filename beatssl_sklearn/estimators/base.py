@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -38,7 +38,7 @@ from .inputs import (
 VERSION_KEY = "_beatssl_version"
 # Networks ready to run, beside the estimators and not in them: an estimator's state stays what it was fitted to, so
 # that hashing, pickling and copying see arrays only.
-_READY: WeakKeyDictionary[Any, dict[tuple[Any, ...], tuple[Any, InferenceModel]]] = WeakKeyDictionary()
+_READY: WeakKeyDictionary[Any, dict[tuple[Any, ...], tuple[Any, Any]]] = WeakKeyDictionary()
 _READY_LOCK = threading.Lock()
 
 
@@ -159,8 +159,13 @@ def ready_model(
     check_is_fitted(fitted, "weights_")
     where = resolve_device(device)
     kind = inference_precision(precision)
-    weights = fitted.weights_
     key = (str(where), kind, tuple(fitted.beat_window), detector)
+    model: InferenceModel = kept_ready(fitted, fitted.weights_, key, lambda: _build(fitted, where, kind, detector))
+    return model
+
+
+def kept_ready(fitted: Any, weights: Any, key: tuple[Any, ...], build: Callable[[], Any]) -> Any:
+    """Return the network that `build` makes of a fitted estimator's weights, made once per key."""
     with _READY_LOCK:
         known = _READY.setdefault(fitted, {})
         # Another set of weights (a new fit) leaves the old networks behind. The weights are kept beside the network
@@ -168,7 +173,7 @@ def ready_model(
         for old in [k for k, (of, _) in known.items() if of is not weights]:
             del known[old]
         if key not in known:
-            known[key] = weights, _build(fitted, where, kind, detector)
+            known[key] = weights, build()
         return known[key][1]
 
 

@@ -19,6 +19,7 @@ from skorch.callbacks import Callback
 from skorch.history import History
 
 from ..tensor_file import read_tensor_file, write_tensor_file
+from .epoch_net import history_rows
 
 FILE_NAME = "training.checkpoint"
 
@@ -26,6 +27,21 @@ FILE_NAME = "training.checkpoint"
 def module_arrays(module: torch.nn.Module) -> dict[str, NDArray]:
     """Return a copy of a module's state as arrays."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
+
+
+def trained_arrays(module: torch.nn.Module, lr: Any) -> dict[str, NDArray]:
+    """Return a copy of a trained module's state.
+
+    Raises
+    ------
+    FloatingPointError
+        If a weight is not finite; the message names it and `lr`.
+    """
+    arrays = module_arrays(module)
+    broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    if broken:
+        raise FloatingPointError(f"training diverged: {broken[0]} is not finite with lr={lr!r}; lower lr")
+    return arrays
 
 
 def load_module_arrays(module: torch.nn.Module, arrays: Mapping[str, NDArray]) -> None:
@@ -56,7 +72,7 @@ class Checkpoint(Callback):
         config = {
             "fingerprint": dict(self.fingerprint),
             "max_epochs": self.max_epochs,
-            "history": [{k: v for k, v in row.items() if k != "batches"} for row in net.history],
+            "history": history_rows(net),
         }
         write_tensor_file(Path(self.folder) / FILE_NAME, arrays, config)
 

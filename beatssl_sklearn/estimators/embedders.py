@@ -18,14 +18,11 @@ from .base import SignalTransformer, check_given_rpeaks, ready_model
 from .embedding import BlockEmbedding, embed
 from .inputs import Source
 from .parameters import check_number
+from .pretrained import KeepsPretrainer, is_fitted
 from .pretrainer import BeatSSLPretrainer
 
 
-def _is_fitted(pretrainer: Any) -> bool:
-    return isinstance(pretrainer, (str, os.PathLike)) or hasattr(pretrainer, "weights_")
-
-
-class _Embedder(SignalTransformer):
+class _Embedder(KeepsPretrainer, SignalTransformer):
     """What the embedders share: where the encoder comes from, and how X is described."""
 
     def __init__(
@@ -47,21 +44,14 @@ class _Embedder(SignalTransformer):
         self.precision = precision
         self.memory = memory
 
-    def __sklearn_clone__(self) -> Any:
-        # A fitted encoder is kept, as FrozenEstimator keeps its estimator; cloning it would unfit it.
-        cloned = super().__sklearn_clone__()
-        if _is_fitted(self.pretrainer):
-            cloned.pretrainer = self.pretrainer
-        return cloned
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.requires_fit = not _is_fitted(self.pretrainer)
+        tags.requires_fit = not is_fitted(self.pretrainer)
         tags.input_tags.allow_nan = bool(getattr(self.pretrainer, "allow_nan", False))
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
-        return _is_fitted(self.pretrainer) or hasattr(self, "pretrainer_")
+        return is_fitted(self.pretrainer) or hasattr(self, "pretrainer_")
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None) -> Any:
         """Train the encoder where `pretrainer` is an unfitted pretrainer; otherwise only check X.
@@ -78,7 +68,7 @@ class _Embedder(SignalTransformer):
         estimator
             The estimator itself.
         """
-        if not _is_fitted(self.pretrainer):
+        if not is_fitted(self.pretrainer):
             if not isinstance(self.pretrainer, BeatSSLPretrainer):
                 raise TypeError(
                     f"pretrainer must be a BeatSSLPretrainer, a path or a shipped model's name, got {self.pretrainer!r}"
@@ -98,7 +88,7 @@ class _Embedder(SignalTransformer):
         """Return the fitted pretrainer, loading it where a path or name was given."""
         if hasattr(self, "pretrainer_"):
             return self.pretrainer_
-        if not _is_fitted(self.pretrainer):
+        if not is_fitted(self.pretrainer):
             raise NotFittedError(
                 f"This {type(self).__name__} instance is not fitted yet. Call 'fit', or give it a fitted pretrainer."
             )

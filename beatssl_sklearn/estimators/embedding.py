@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils import Bunch
 from torch import Tensor
 
 from ..ecg.beats import window_samples
@@ -149,6 +150,21 @@ def embed(
     if flat:
         warn_about_scale(np.concatenate(flat), np.concatenate(scales), stacklevel=stacklevel + 1)
         warn_about_rate(np.array(rr), stacklevel=stacklevel + 1)
+
+
+def gather(blocks: Iterator[BlockEmbedding], levels: Sequence[str]) -> Bunch:
+    """Join the embeddings of blocks in the order of X."""
+    parts = list(blocks)
+    out = Bunch()
+    if "rhythm" in levels:
+        out.rhythm = np.concatenate([p.rhythm for p in parts if p.rhythm is not None])
+    if "beat" in levels:
+        out.beat = [b for p in parts for b in p.beats or []]
+        out.rpeaks = [r for p in parts for r in p.rpeaks or []]
+    if "sample" in levels:
+        out.sample = [s for p in parts for s in p.samples or []]
+        out.times = [p.times for p in parts for _ in p.samples or []]
+    return out
 
 
 def find_rpeaks(

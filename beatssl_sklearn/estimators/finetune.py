@@ -15,11 +15,11 @@ from sklearn.utils.validation import check_is_fitted
 from ..nn.blocks import Encoder
 from ..views.augment import resolve_augment
 from .base import SignalTransformer, encode_groups
-from .checkpoint import module_arrays
+from .checkpoint import trained_arrays
 from .devices import resolve_device, training_precision
-from .embedders import _is_fitted
+from .epoch_net import make_net, optimizer_settings, run_epochs
 from .finetune_batches import LabelledBatches, LabelledRecords, read_labelled
-from .finetune_net import BestEpoch, ClassifierModule, FineTuneBar, build_net
+from .finetune_net import BestEpoch, ClassifierModule, FineTuneBar, FineTuneNet, LabelLoss
 from .finetune_probe import NORM_EPS
 from .finetune_start import (
     ENCODER_PREFIX,
@@ -32,13 +32,14 @@ from .finetune_start import (
 from .finetune_targets import encode_labels, hold_out
 from .inputs import ArraySource, Source, warn_about_scale
 from .parameters import seed_of
+from .pretrained import KeepsPretrainer
 from .pretrainer import BeatSSLPretrainer
 
 # From so many records on, a tenth of them tells more about when to stop than it would teach.
 EARLY_STOPPING_FROM = 1000
 
 
-class FineTunedClassifier(ClassifierMixin, BaseEstimator):
+class FineTunedClassifier(KeepsPretrainer, ClassifierMixin, BaseEstimator):
     """Train encoder and linear head end to end on labels of records.
 
     A pretrained encoder starts exactly at its frozen linear probe: the head is first fitted to the frozen embedding
@@ -191,13 +192,6 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
     _source: Any = SignalTransformer._source
     _source_of_one_lead: Any = SignalTransformer._source_of_one_lead
 
-    def __sklearn_clone__(self) -> Any:
-        # A fitted encoder is kept, as FrozenEstimator keeps its estimator; cloning it would unfit it.
-        cloned = super().__sklearn_clone__()
-        if _is_fitted(self.pretrainer):
-            cloned.pretrainer = self.pretrainer
-        return cloned
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
@@ -346,35 +340,25 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         )
         best = BestEpoch(self.patience) if len(valid) else None
         bar = [FineTuneBar(len(batches) * self.max_epochs)] if self.verbose > 0 else []
-        net = build_net(
+        net = make_net(
+            FineTuneNet,
             module,
-            softmax=records.targets.softmax,
-            lr=float(self.lr),
-            encoder_lr=float(self.lr if self.encoder_lr is None else self.encoder_lr),
-            weight_decay=self.weight_decay,
+            LabelLoss(records.targets.softmax),
             max_epochs=self.max_epochs,
             device=device,
             precision=training_precision(self.precision, device, len(train) * self.max_epochs),
             held_out=held_out if len(valid) else None,
             callbacks=bar + ([best] if best else []),
+            **optimizer_settings(
+                float(self.lr), self.weight_decay, float(self.lr if self.encoder_lr is None else self.encoder_lr)
+            ),
         )
-        net.notify("on_train_begin", X=batches)
-        for _ in range(self.max_epochs):
-            net.fit_loop(batches, epochs=1)
-            if best is not None and best.stop:
-                break
-        net.notify("on_train_end", X=batches)
+        self.history_ = run_epochs(net, batches, self.max_epochs, best)
         self.best_epoch_ = len(net.history) if best is None else best.epoch_
         if best is not None:
             best.restore(net)
-        self._keep(module_arrays(net.module_), records.pretrainer)
-        self.history_ = [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
+        weights = trained_arrays(net.module_, self.lr)
+        records.pretrainer.weights_ = {k: array for k, array in weights.items() if k.startswith(ENCODER_PREFIX)}
+        self.head_ = {k: array for k, array in weights.items() if not k.startswith(ENCODER_PREFIX)}
         self.n_iter_ = len(self.history_)
         self.device_ = str(device)
-
-    def _keep(self, weights: dict[str, NDArray], start: BeatSSLPretrainer) -> None:
-        broken = [name for name, array in weights.items() if not np.isfinite(array).all()]
-        if broken:
-            raise FloatingPointError(f"training diverged: {broken[0]} is not finite with lr={self.lr!r}; lower lr")
-        start.weights_ = {name: array for name, array in weights.items() if name.startswith(ENCODER_PREFIX)}
-        self.head_ = {name: array for name, array in weights.items() if not name.startswith(ENCODER_PREFIX)}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from math import cos, pi
 from typing import Any, cast
 
 import numpy as np
@@ -19,9 +16,8 @@ from torch.nn import functional as F
 from ..nn.blocks import Encoder
 from ..nn.roi import beat_embeddings, mean_beats
 from .checkpoint import load_module_arrays, module_arrays
-from .finetune_batches import LabelledBatches
+from .epoch_net import EpochNet
 from .finetune_probe import NORM_EPS
-from .net import FINAL_LR, WARM_UP
 from .progress import ProgressBar
 
 
@@ -87,89 +83,12 @@ class LabelLoss(nn.Module):
         return (weights * F.binary_cross_entropy_with_logits(logits, labels, reduction="none")).mean()
 
 
-class FineTuneNet(NeuralNet):
-    """skorch net of the fine-tuning: views from the iterator, bf16 autocast, warm-up and cosine.
+class FineTuneNet(EpochNet):
+    """skorch net of the fine-tuning; `held_out` are LabelledBatches."""
 
-    Parameters
-    ----------
-    precision : {"bf16", "fp32"}
-        Autocast type; weights stay in float32.
-    held_out : LabelledBatches or None
-        Records whose loss is recorded and not trained on.
-    **kwargs
-        As for `skorch.NeuralNet`.
-    """
-
-    def __init__(
-        self, *args: Any, precision: str = "fp32", held_out: LabelledBatches | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self.precision, self.held_out = precision, held_out
-
-    @property
-    def _default_callbacks(self) -> list[Any]:
-        # skorch's own would print, and read every batch's loss back from the device.
-        return []
-
-    def get_split_datasets(
-        self, X: LabelledBatches, y: Any = None, **fit_params: Any
-    ) -> tuple[LabelledBatches, LabelledBatches | None]:
-        return X, self.held_out
-
-    def get_iterator(self, dataset: LabelledBatches, training: bool = False) -> LabelledBatches:
-        return dataset
-
-    def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> Tensor:
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bf16"):
-            return self.module_(**x)
-
-    def get_loss(self, y_pred: Tensor, y_true: tuple[Tensor, Tensor], X: Any = None, training: bool = False) -> Tensor:
-        return self.criterion_(y_pred, y_true)
-
-    def run_single_epoch(
-        self, iterator: LabelledBatches | None, training: bool, prefix: str, step_fn: Any, **fit_params: Any
-    ) -> None:
-        """Run one epoch; as skorch does it, but the losses stay on the device until the end."""
-        if iterator is None:
-            return
-        epoch = len(self.history) - 1
-        # Validation sees the same windows every time, so that its losses can be compared.
-        iterator.epoch = epoch if training else 0
-        started = time.perf_counter()
-        losses, sizes, outputs = [], [], []
-        for step, batch in enumerate(iterator):
-            self.notify("on_batch_begin", batch=batch, training=training)
-            if training:
-                self._set_learning_rate(epoch * len(iterator) + step, self.max_epochs * len(iterator))
-            done = step_fn(batch, **fit_params)
-            losses.append(done["loss"].detach())
-            sizes.append(len(batch[0]["signal"]))
-            if not training:
-                outputs.append(done["y_pred"].float())
-            self.notify("on_batch_end", batch=batch, training=training, **done)
-        loss = float(np.average(torch.stack(losses).double().cpu().numpy(), weights=sizes))
-        if not np.isfinite(loss):
-            raise FloatingPointError(
-                f"training diverged: the loss of epoch {epoch + 1} is not finite with lr={self.lr!r}; lower lr"
-            )
-        self.history.record(f"{prefix}_loss", loss)
-        if not training:
-            members = iterator.records.targets.indicators()[iterator.index]
-            self.history.record("valid_auroc", macro_auroc(members, torch.cat(outputs).cpu().numpy()))
-            return
-        seconds = time.perf_counter() - started
-        self.history.record("lr", self.optimizer_.param_groups[-1]["lr"])
-        self.history.record("records_per_second", sum(sizes) / max(seconds, 1e-9))
-        self.history.record("seconds", seconds)
-
-    def _set_learning_rate(self, step: int, n_steps: int) -> None:
-        """Warm up, then fall as a cosine."""
-        rise = max(1, round(WARM_UP * n_steps))
-        share = (step + 1 - rise) / max(1, n_steps - rise)
-        falling = FINAL_LR + (1 - FINAL_LR) * 0.5 * (1 + cos(pi * min(max(share, 0.0), 1.0)))
-        factor = (step + 1) / rise if step < rise else falling
-        for group in self.optimizer_.param_groups:
-            group["lr"] = group.setdefault("peak_lr", group["lr"]) * factor
+    def record_validation(self, iterator: Any, outputs: list[Tensor]) -> None:
+        members = iterator.records.targets.indicators()[iterator.index]
+        self.history.record("valid_auroc", macro_auroc(members, torch.cat(outputs).cpu().numpy()))
 
 
 def macro_auroc(members: NDArray[np.bool_], logits: NDArray) -> float:
@@ -224,42 +143,3 @@ class FineTuneBar(ProgressBar):
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         super().on_train_begin(net, **kwargs)
         self.bar_.set_description("fine-tune")
-
-
-def build_net(
-    module: ClassifierModule,
-    *,
-    softmax: bool,
-    lr: float,
-    encoder_lr: float,
-    weight_decay: float,
-    max_epochs: int,
-    device: torch.device,
-    precision: str,
-    held_out: LabelledBatches | None,
-    callbacks: list[Callback],
-) -> FineTuneNet:
-    """Put network, loss, optimiser and callbacks together, initialised."""
-    slow = {"lr": encoder_lr}
-    net = FineTuneNet(
-        module,
-        LabelLoss(softmax),
-        optimizer=torch.optim.RAdam,
-        optimizer__decoupled_weight_decay=True,
-        optimizer__weight_decay=weight_decay,
-        optimizer__param_groups=[
-            ("encoder.*norm*", {**slow, "weight_decay": 0.0}),
-            ("encoder.*bias", {**slow, "weight_decay": 0.0}),
-            ("encoder.*", slow),
-            ("*bias", {"weight_decay": 0.0}),
-        ],
-        lr=lr,
-        max_epochs=max_epochs,
-        train_split=None,
-        callbacks=callbacks,
-        device=str(device),
-        verbose=0,
-        precision=precision,
-        held_out=held_out,
-    )
-    return net.initialize()

@@ -16,13 +16,13 @@ from ..nn.encoders import build_encoder
 from .base import ready_model
 from .checkpoint import load_module_arrays, module_arrays
 from .devices import check_precision, resolve_device
-from .embedders import _is_fitted
 from .embedding import embed
 from .finetune_batches import LabelledRecords
 from .finetune_net import ClassifierModule
 from .finetune_probe import fit_probe, standardisation
 from .inputs import Source
 from .parameters import check_number, check_parameters
+from .pretrained import is_fitted
 from .pretrainer import BeatSSLPretrainer
 
 HEAD_INITS = ("probe", "zero")
@@ -47,7 +47,7 @@ def starting_pretrainer(pretrainer: Any, seed: int) -> tuple[BeatSSLPretrainer, 
         given = load_shared(given)
     if not isinstance(given, BeatSSLPretrainer):
         raise TypeError(f"pretrainer must be a BeatSSLPretrainer, a path or a shipped model's name, got {pretrainer!r}")
-    if _is_fitted(given):
+    if is_fitted(given):
         start = copy(given)
         start.weights_ = {name: array for name, array in given.weights_.items() if name.startswith(ENCODER_PREFIX)}
         return start, False

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from math import cos, pi
 from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from skorch import NeuralNet
 from torch import Tensor, nn
 
 from ..contrast.beat_targets import HardBeatTargets, SoftBeatTargets
@@ -24,10 +20,9 @@ from ..contrast.targets import rhythm_targets
 from ..nn.blocks import Encoder
 from ..nn.roi import beat_embeddings, mean_beats
 from .batches import Context, PretrainingBatches
+from .epoch_net import EpochNet, raise_if_diverged, rate_factor
 
 PARTS = ("loss", "rhythm_loss", "beat_loss", "feature_loss", "beat_feature_loss", "rhythm_kl", "beat_kl")
-# Share of all steps that the learning rate rises, before it falls as a cosine to a hundredth.
-WARM_UP, FINAL_LR = 0.1, 0.01
 
 
 class Outputs(NamedTuple):
@@ -204,57 +199,22 @@ def prediction_loss(predicted: Tensor | None, values: Tensor, present: Tensor) -
     return (distance * known).sum() / known.sum().clamp_min(1)
 
 
-class BeatSSLNet(NeuralNet):
-    """skorch net of the pretraining: views from the iterator, bf16 autocast, one host synchronisation per epoch.
+class BeatSSLNet(EpochNet):
+    """skorch net of the pretraining: views from the iterator, and the loss's parts in the history.
 
     Parameters
     ----------
-    precision : {"bf16", "fp32"}
-        Autocast type; weights stay in float32.
     constant_lr : bool
         Whether to leave out warm-up and cosine (for `partial_fit`).
-    held_out : PretrainingBatches or None
-        Records whose losses are recorded and not trained on.
     first_epoch : int
         Epochs trained before (by `partial_fit`), so that every call draws other views and batches.
     **kwargs
-        As for `skorch.NeuralNet`.
+        As for `EpochNet`.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        precision: str = "fp32",
-        constant_lr: bool = False,
-        held_out: PretrainingBatches | None = None,
-        first_epoch: int = 0,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, constant_lr: bool = False, first_epoch: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.precision, self.constant_lr, self.held_out = precision, constant_lr, held_out
-        self.first_epoch = first_epoch
-
-    @property
-    def _default_callbacks(self) -> list[Any]:
-        # skorch's own would print, and read every batch's loss back from the device.
-        return []
-
-    def get_split_datasets(
-        self, X: PretrainingBatches, y: Any = None, **fit_params: Any
-    ) -> tuple[PretrainingBatches, PretrainingBatches | None]:
-        return X, self.held_out
-
-    def get_iterator(self, dataset: PretrainingBatches, training: bool = False) -> PretrainingBatches:
-        return dataset
-
-    def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> Outputs:
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bf16"):
-            return self.module_(**x)
-
-    def get_loss(
-        self, y_pred: Outputs, y_true: Context, X: Any = None, training: bool = False
-    ) -> Tensor:
-        return self.criterion_(y_pred, y_true)
+        self.constant_lr, self.first_epoch = constant_lr, first_epoch
 
     def run_single_epoch(
         self, iterator: PretrainingBatches | None, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -281,10 +241,7 @@ class BeatSSLNet(NeuralNet):
 
     def _record_epoch(self, means: Tensor, n_records: int, seconds: float, training: bool, epoch: int) -> None:
         values = dict(zip(PARTS, means.double().cpu().tolist(), strict=True))
-        if not np.isfinite(list(values.values())).all():
-            raise FloatingPointError(
-                f"training diverged: the loss of epoch {epoch + 1} is not finite with lr={self.lr!r}; lower lr"
-            )
+        raise_if_diverged(list(values.values()), epoch, self.lr)
         if not training:
             for name, value in values.items():
                 self.history.record(f"valid_{name}", value)
@@ -304,12 +261,6 @@ class BeatSSLNet(NeuralNet):
             self.history.record(name, value)
 
     def _set_learning_rate(self, step: int, n_steps: int) -> None:
-        """Warm up, then fall as a cosine; a function of the step alone, so that a resumed run has the same rates."""
-        factor = 1.0
-        if not self.constant_lr:
-            rise = max(1, round(WARM_UP * n_steps))
-            share = (step + 1 - rise) / max(1, n_steps - rise)
-            falling = FINAL_LR + (1 - FINAL_LR) * 0.5 * (1 + cos(pi * min(max(share, 0.0), 1.0)))
-            factor = (step + 1) / rise if step < rise else falling
+        factor = 1.0 if self.constant_lr else rate_factor(step, n_steps)
         for group in self.optimizer_.param_groups:
             group["lr"] = self.lr * factor

@@ -17,9 +17,10 @@ from ..nn.blocks import Encoder
 from ..views.augment import resolve_augment
 from .base import SignalTransformer, check_given_rpeaks, ready_model
 from .batches import PretrainingBatches
-from .checkpoint import module_arrays, resume
+from .checkpoint import resume, trained_arrays
 from .devices import check_precision, resolve_device, training_precision
-from .embedding import LEVELS, BlockEmbedding, Detector, embed
+from .embedding import LEVELS, BlockEmbedding, Detector, embed, gather
+from .epoch_net import history_rows
 from .inputs import ArraySource, Source
 from .net import BeatSSLNet
 from .parameters import check_number, check_parameters, seed_of
@@ -423,11 +424,8 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
     def _keep(
         self, net: BeatSSLNet, device: torch.device, source: Source, max_epochs: int, reset: bool
     ) -> BeatSSLPretrainer:
-        weights = {k: v for k, v in module_arrays(net.module_).items() if "_predictor." not in k}
-        broken = [name for name, array in weights.items() if not np.isfinite(array).all()]
-        if broken:
-            raise FloatingPointError(f"training diverged: {broken[0]} is not finite with lr={self.lr!r}; lower lr")
-        rows = [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
+        weights = {k: v for k, v in trained_arrays(net.module_, self.lr).items() if "_predictor." not in k}
+        rows = history_rows(net)
         earlier: list[dict[str, Any]] = [] if reset else self.history_
         self.weights_ = weights
         numbered = [{**row, "epoch": i} for i, row in enumerate(rows, start=len(earlier) + 1)]
@@ -437,18 +435,3 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         if reset:
             self.n_leads_ = source.array.shape[1] if isinstance(source, ArraySource) else 12
         return self
-
-
-def gather(blocks: Iterator[BlockEmbedding], levels: Sequence[str]) -> Bunch:
-    """Join the embeddings of blocks in the order of X."""
-    parts = list(blocks)
-    out = Bunch()
-    if "rhythm" in levels:
-        out.rhythm = np.concatenate([p.rhythm for p in parts if p.rhythm is not None])
-    if "beat" in levels:
-        out.beat = [b for p in parts for b in p.beats or []]
-        out.rpeaks = [r for p in parts for r in p.rpeaks or []]
-    if "sample" in levels:
-        out.sample = [s for p in parts for s in p.samples or []]
-        out.times = [p.times for p in parts for _ in p.samples or []]
-    return out

@@ -17,6 +17,7 @@ from ..nn.heads import build_predictor, build_projector
 from .base import check_given_rpeaks, encode_groups
 from .batches import PretrainingBatches
 from .checkpoint import Checkpoint, load_module_arrays
+from .epoch_net import optimizer_settings
 from .inputs import Source
 from .net import BeatSSLNet, ContrastSettings, DualContextLoss, DualContextModule
 from .progress import ProgressBar
@@ -124,12 +125,7 @@ def build_net(
     net = BeatSSLNet(
         module,
         DualContextLoss(settings_of(pretrainer), data.records.weights, data.beats.weights),
-        # The first steps of Adam follow the gradient's signs, rounding errors included; rectified, they do not.
-        optimizer=torch.optim.RAdam,
-        optimizer__decoupled_weight_decay=True,
-        optimizer__weight_decay=pretrainer.weight_decay,
-        optimizer__param_groups=[("*norm*", {"weight_decay": 0.0}), ("*bias", {"weight_decay": 0.0})],
-        lr=pretrainer.lr,
+        **optimizer_settings(pretrainer.lr, pretrainer.weight_decay),
         max_epochs=max_epochs,
         train_split=None,
         callbacks=callbacks,

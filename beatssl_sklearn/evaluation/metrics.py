@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .delineation import delineation_scores as delineation_scores
+from .segmentation import segmentation_scores as segmentation_scores
+
 
 class BeatDetectionScores(NamedTuple):
     """What :func:`beat_detection_scores` returns; rates are NaN where their denominator is 0."""

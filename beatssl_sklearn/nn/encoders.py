@@ -120,11 +120,22 @@ class BeatNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x (n, n_times, 12)`` to ``e (n, ceil(n_times / stride), n_dims)``."""
+        return self.stages(x)[-1]
+
+    @property
+    def stage_widths(self) -> tuple[int, int, int]:
+        """Channels of the maps that `stages` returns."""
+        return self.block1.conv2.conv.out_channels, self.block3.conv2.conv.out_channels, self.n_dims
+
+    def stages(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the maps of the first block, of the last block (half as many tokens) and of the neck."""
         n_tokens = -(-x.shape[1] // self.stride)
         x = fold_tokens(to_image(pad_times(x, self.stride * 2 * TOKEN_MULTIPLE)), self.stride)
         fine = self.block1(self.stem(x))
-        top = self.top(self.block3(self.block2(fine)))
-        return to_tokens(self.out(self.lateral(fine, _repeat_tokens(top))))[:, :n_tokens]
+        deep = self.block3(self.block2(fine))
+        out = self.out(self.lateral(fine, _repeat_tokens(self.top(deep))))
+        coarse = -(-n_tokens // 2)
+        return to_tokens(fine)[:, :n_tokens], to_tokens(deep)[:, :coarse], to_tokens(out)[:, :n_tokens]
 
     def pool(self, e: Tensor) -> Tensor:
         """Mean, maximum and standard deviation over tokens, ``(n, 3 * n_dims)`` float32."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from .blocks import ConvNorm, Encoder
 
+_Module = TypeVar("_Module", bound=nn.Module)
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # Weights are laid out for maps of this many records and tokens; other sizes work as well.
 _TYPICAL = (32, 320)
@@ -67,7 +68,7 @@ class _Inference(nn.Module):
         super().__init__()
         self.encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
         self.dtype = dtype
-        _fold(self.encoder, dtype)
+        fold_layers(self.encoder, dtype)
         # Layers of other people's encoders stay float32, and autocast decides about each.
         self.autocast = dtype != torch.float32 and any(p.dtype == torch.float32 for p in self.encoder.parameters())
         for name in ("stride", "n_dims", "n_dims_record", "receptive_field"):
@@ -88,12 +89,14 @@ class _Inference(nn.Module):
         return cast(Encoder, self.encoder).pool(e)
 
 
-def _fold(module: nn.Module, dtype: torch.dtype) -> None:
+def fold_layers(module: _Module, dtype: torch.dtype) -> _Module:
+    """Fold the norms of all `ConvNorm` layers into their weights, in place, for inference in a number format."""
     for name, child in module.named_children():
         if isinstance(child, ConvNorm):
             setattr(module, name, _FusedConv(child, dtype))
         else:
-            _fold(child, dtype)
+            fold_layers(child, dtype)
+    return module.eval().requires_grad_(False)
 
 
 class _FusedConv(nn.Module):

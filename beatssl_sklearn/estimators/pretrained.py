@@ -1,0 +1,23 @@
+"""Estimators that hold a pretrainer: fitted, by path or name, or still to be fitted."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+
+def is_fitted(pretrainer: Any) -> bool:
+    """Whether a pretrainer is fitted, or is the path or name of one."""
+    return isinstance(pretrainer, (str, os.PathLike)) or hasattr(pretrainer, "weights_")
+
+
+class KeepsPretrainer:
+    """Mixin: `clone` keeps a fitted pretrainer, as FrozenEstimator keeps its estimator; cloning it would unfit it."""
+
+    pretrainer: Any
+
+    def __sklearn_clone__(self) -> Any:
+        cloned = super().__sklearn_clone__()  # type: ignore[misc]
+        if is_fitted(self.pretrainer):
+            cloned.pretrainer = self.pretrainer
+        return cloned

@@ -1,0 +1,1 @@
+"""The study of delineation on LUDB: one command per table, resumable."""

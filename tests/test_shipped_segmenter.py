@@ -1,0 +1,83 @@
+"""The segmenter that ships: unchanged, for any rate and leads, and right on real ECGs that it was not trained on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.signal import resample_poly
+
+from beatssl_sklearn import ECGRecord, WaveSegmenter, WFDBFolder, fetch_mitdb, make_ecg
+from beatssl_sklearn.evaluation.metrics import beat_detection_scores
+
+STORED = Path(__file__).parent / "shipped_waves.npz"
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    """In float32: the same marks on every machine."""
+    return WaveSegmenter.load("ludb").set_params(precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def ptbxl500(data_dir):
+    return [WFDBFolder(data_dir / "ptbxl500")[i] for i in range(8)]
+
+
+def test_waves_are_the_stored_ones(segmenter, data_dir):
+    waves, stored = segmenter.delineate(WFDBFolder(data_dir / "ludb")[:2]), np.load(STORED)
+    assert waves["lead"].tolist() == stored["lead"].tolist()
+    assert waves["wave"].tolist() == stored["wave"].tolist()
+    for mark in ("onset", "offset", "peak"):
+        np.testing.assert_allclose(waves[mark], stored[mark], atol=0.05)
+
+
+def test_low_precision_moves_borders_by_little(segmenter, ptbxl500):
+    X = np.stack([record.signal for record in ptbxl500])
+    low = WaveSegmenter.load("ludb").set_params(precision="bf16").predict(X)
+    assert (low == segmenter.predict(X)).mean() > 0.99
+
+
+@pytest.mark.parametrize("record", [101, 119, 208])
+def test_beats_of_another_database(segmenter, data_dir, record):
+    """Half a minute with ventricular extrasystoles, two leads at 360 Hz: every annotated beat has one QRS."""
+    mitdb = fetch_mitdb(data_dir / "mitdb", records=[record], download_if_missing=False)
+    whole, stop = mitdb.data[0], 30 * 360
+    waves = segmenter.delineate([ECGRecord(whole.signal[:, :stop], whole.fs, whole.leads)])
+    lead = waves[(waves.lead == whole.leads[0]) & (waves.wave == "QRS")]
+    true = mitdb.rpeaks[0]
+    scores = beat_detection_scores(true[true < stop], lead.peak.to_numpy(), whole.fs)
+    assert scores.sensitivity > 0.97 and scores.ppv > 0.97
+
+
+def test_rates_agree(segmenter, ptbxl500):
+    """The same records at 500, 250 and 125 Hz have the same waves, within a sample or two."""
+    X = np.stack([record.signal for record in ptbxl500])
+    whole = segmenter.set_params(fs=500).delineate(X)
+    for step in (2, 4):
+        fewer = resample_poly(X, 1, step, axis=2).astype(np.float32)
+        found = WaveSegmenter.load("ludb").set_params(fs=500 / step, precision="fp32").delineate(fewer)
+        for wave in ("P", "QRS", "T"):
+            a, b = (table[table.wave == wave] for table in (whole, found))
+            assert abs(len(a) - len(b)) < 0.1 * len(a)
+            for record, lead in ((0, "II"), (3, "V5")):
+                x, y = (t[(t.record == record) & (t.lead == lead)].onset_s.to_numpy() for t in (a, b))
+                nearest = np.abs(x[:, None] - y).min(axis=1)
+                assert np.median(nearest) < 0.008
+
+
+@pytest.mark.parametrize("leads", [("II",), ("I", "II", "V2"), ("V5", "MLII")])
+def test_any_leads(segmenter, leads):
+    ecg = make_ecg(2, fs=500, random_state=0)
+    index = [ecg.leads.index(lead.replace("MLII", "II")) for lead in leads]
+    waves = WaveSegmenter.load("ludb").set_params(leads=leads).delineate(ecg.data[:, index])
+    assert set(waves.lead) == set(leads)
+    for i in range(2):
+        beats = waves[(waves.record == i) & (waves.lead == leads[0]) & (waves.wave == "QRS")]
+        assert beat_detection_scores(ecg.rpeaks[i], beats.peak.to_numpy(), 500).f1 > 0.95
+
+
+def test_nothing_is_found_in_nothing(segmenter):
+    flat = np.zeros((1, 12, 5000), np.float32)
+    noise = np.random.default_rng(0).normal(0, 0.001, (1, 12, 5000)).astype(np.float32)
+    assert len(segmenter.delineate(flat)) == 0
+    assert (segmenter.delineate(noise).wave == "QRS").sum() < 12
