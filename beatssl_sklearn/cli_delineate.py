@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 import warnings
@@ -21,14 +20,13 @@ from .ecg.wave_annotations import write_waves
 from .ecg.wave_table import CONSENSUS, empty_table, make_table, wave_labels
 from .ecg.wfdb_files import is_inside
 from .ecg.wfdb_pieces import WFDBReader
+from .growing_table import CSVTable, ParquetTable, require
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 _PICTURE_S = 10.0
 _SPOOLED_BYTES = 2**18
-_ROWS_PER_GROUP = 2**16
-_TEXTS = ("record", "lead", "wave")
 _MARKS = ("onset", "peak", "offset")
 _ROW = np.dtype([("wave", "i1"), *((mark, "f8") for mark in _MARKS), ("confidence", "f4")])
 
@@ -38,7 +36,7 @@ def run_delineate(arguments: argparse.Namespace) -> int:
     # What is missing must not be found out after the first record.
     empty_table()
     if arguments.plot:
-        _require("matplotlib", "--plot", "plot")
+        require("matplotlib", "--plot", "plot")
     segmenter = _segmenter(arguments)
     folder, refused = _folder(arguments), _Refused()
     with (
@@ -54,14 +52,6 @@ def run_delineate(arguments: argparse.Namespace) -> int:
             raise ValueError(f"none of {len(folder)} records could be delineated")
     _say(f"{arguments.out}: {results.n_waves} waves of {results.n_records} records")
     return refused.summary(len(folder), arguments.strict)
-
-
-def _require(module: str, option: str, extra: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        name = module.partition(".")[0]
-        raise ImportError(f"{option} needs {name}: pip install 'beatssl-sklearn[{extra}]'") from error
 
 
 def _segmenter(arguments: argparse.Namespace) -> Any:
@@ -175,7 +165,7 @@ class _Results:
         self._out: Path = arguments.out
         self._annotations, self._pictures = self._out / "annotations", self._out / "plots"
         _check_out(self._out, arguments.folder, self._annotations if arguments.annotations else None)
-        kind = _ParquetTable if arguments.format == "parquet" else _CSVTable
+        kind = ParquetTable if arguments.format == "parquet" else CSVTable
         self._tables = [kind(self._out / f"{name}.{arguments.format}") for name in ("waves", "intervals")]
 
     def __enter__(self) -> _Results:
@@ -258,95 +248,3 @@ def _check_out(out: Path, folder: Path, annotations: Path | None) -> None:
         return
     if is_inside(str(annotations), str(folder)) or is_inside(str(folder), str(annotations)):
         raise ValueError(f"--out {out}: annotations are not written into the records' own folder; choose another one")
-
-
-class _Table:
-    """A table that grows by data frames, under another name until it is complete."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.part = path, path.with_name(f"{path.stem}.part{path.suffix}")
-        self._stream: Any = None
-
-    def open(self) -> None:
-        """Create the file."""
-        if self.path.is_dir():
-            raise IsADirectoryError(0, f"{self.path.name} is a folder")
-        self._stream = open(self.part, "wb")
-
-    @property
-    def opened(self) -> bool:
-        """Whether the file was created."""
-        return self._stream is not None
-
-    def write(self, frame: DataFrame) -> None:
-        """Add rows."""
-        raise NotImplementedError
-
-    def commit(self) -> None:
-        """Declare that the rows so far are those of whole records."""
-        raise NotImplementedError
-
-    def close(self) -> bool:
-        """Complete the file; return whether it holds whole records only."""
-        raise NotImplementedError
-
-
-class _CSVTable(_Table):
-    _n_whole = 0
-
-    def write(self, frame: DataFrame) -> None:
-        # The fewest digits that read back as the same number, as pandas writes by itself.
-        frame.to_csv(self._stream, index=False, header=self._stream.tell() == 0, lineterminator="\n")
-
-    def commit(self) -> None:
-        self._stream.flush()
-        self._n_whole = self._stream.tell()
-
-    def close(self) -> bool:
-        try:
-            if not self._stream.closed:
-                self._stream.truncate(self._n_whole)
-        finally:
-            self._stream.close()
-        return True
-
-
-class _ParquetTable(_Table):
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._arrow = _require("pyarrow", "--format parquet", "parquet")
-        self._parquet = _require("pyarrow.parquet", "--format parquet", "parquet")
-        self._writer: Any = None
-        self._waiting: list[Any] = []
-        self._n_waiting = 0
-        self._whole = True
-
-    def write(self, frame: DataFrame) -> None:
-        self._whole = False
-        if self._writer is None:
-            text, number = self._arrow.string(), self._arrow.from_numpy_dtype
-            fields = [(name, text if name in _TEXTS else number(frame[name].dtype)) for name in frame.columns]
-            self._schema = self._arrow.schema(fields)
-            self._writer = self._parquet.ParquetWriter(self._stream, self._schema)
-        self._waiting.append(self._arrow.Table.from_pandas(frame, self._schema, preserve_index=False))
-        self._n_waiting += len(frame)
-        if self._n_waiting >= _ROWS_PER_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(self._arrow.concat_tables(self._waiting).combine_chunks())
-        self._waiting, self._n_waiting = [], 0
-
-    def commit(self) -> None:
-        self._whole = True
-
-    def close(self) -> bool:
-        try:
-            if self._writer is not None:
-                self._flush()
-                self._writer.close()
-                self._writer = None
-        finally:
-            self._stream.close()
-        return self._whole

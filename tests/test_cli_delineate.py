@@ -418,6 +418,14 @@ class TestFiles:
         assert capsys.readouterr().err == ""
 
 
+def test_info(model: Path, segmenter: WaveSegmenter, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(model)]) == 0
+    rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    rows = {name.strip(): value.strip() for name, value in rows.items()}
+    assert rows["class"] == "WaveSegmenter" and rows["epochs"] == "4"
+    assert rows["last training loss"] == f"{segmenter.history_[-1]['train_loss']:.4f}"
+
+
 class TestStreaming:
     @pytest.mark.parametrize("fs", [100, 250, 257, 360, 1000])
     def test_pieces_have_the_windows_of_the_whole(self, fs: int) -> None:

@@ -78,11 +78,11 @@ class FineTunedClassifier(KeepsPretrainer, ClassifierMixin, BaseEstimator):
     augment_params : dict, default=None
         For example ``{"lead_drop": .5}`` for a classifier of whatever leads there are.
     early_stopping : bool or "auto", default="auto"
-        Whether to hold out records, to stop after `patience` epochs without a new least validation loss, and to go
-        back to the best epoch's weights, which may be those of the start. "auto" does so from 1000 records on: with
-        fewer, the records are worth more in training.
-    patience : int, default=5
-        Epochs.
+        Whether to hold out records, and to keep the weights of the epoch with the least validation loss, which may be
+        those of the start. "auto" does so from 1000 records on: with fewer, the records are worth more in training.
+    patience : int, default=None
+        Epochs without a new least validation loss after which training stops. None trains all epochs: the largest
+        rates, at the beginning, raise the loss of a pretrained network above that of its probe for a while.
     validation_fraction : float, default=0.1
         Share that is held out, in whole groups and with class shares as even as they can be.
     allow_nan : bool, default=False
@@ -158,7 +158,7 @@ class FineTunedClassifier(KeepsPretrainer, ClassifierMixin, BaseEstimator):
         augment: Any = "vcg",
         augment_params: dict[str, Any] | None = None,
         early_stopping: bool | str = "auto",
-        patience: int = 5,
+        patience: int | None = None,
         validation_fraction: float = 0.1,
         allow_nan: bool = False,
         device: Any = None,

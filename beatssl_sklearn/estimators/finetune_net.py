@@ -106,11 +106,11 @@ class BestEpoch(Callback):
 
     Parameters
     ----------
-    patience : int
-        Epochs without a new best after which `stop` becomes True.
+    patience : int or None
+        Epochs without a new best after which `stop` becomes True; None never stops.
     """
 
-    def __init__(self, patience: int) -> None:
+    def __init__(self, patience: int | None) -> None:
         self.patience = patience
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
@@ -123,7 +123,7 @@ class BestEpoch(Callback):
     def _consider(self, net: NeuralNet, epoch: int, loss: float) -> None:
         if loss < self.loss_:
             self.loss_, self.epoch_, self.weights_ = loss, epoch, module_arrays(net.module_)
-        self.stop = epoch - self.epoch_ >= self.patience
+        self.stop = self.patience is not None and epoch - self.epoch_ >= self.patience
 
     def restore(self, net: NeuralNet) -> None:
         """Put the best weights back."""

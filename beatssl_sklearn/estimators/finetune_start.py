@@ -108,7 +108,6 @@ def check_fine_tuning(classifier: Any) -> None:
     numbers: dict[str, tuple[Any, float, float]] = {
         "max_epochs": (Integral, 0, _INF),
         "batch_size": (Integral, 2, _INF),
-        "patience": (Integral, 1, _INF),
         "lr": (Real, 0, _INF),
         "weight_decay": (Real, 0, _INF),
         "dropout": (Real, 0, 0.9),
@@ -116,6 +115,8 @@ def check_fine_tuning(classifier: Any) -> None:
     }
     for name, (kind, low, high) in numbers.items():
         check_number(name, getattr(classifier, name), kind, low, high)
+    if classifier.patience is not None:
+        check_number("patience", classifier.patience, Integral, 1, _INF)
     if classifier.encoder_lr is not None:
         check_number("encoder_lr", classifier.encoder_lr, Real, 0, _INF)
     if classifier.head_init not in HEAD_INITS:

@@ -13,6 +13,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ..ecg.intervals import consensus as find_consensus
+from ..ecg.leads import LEADS
 from ..ecg.preprocess import check_fs
 from ..ecg.wave_table import empty_table, make_table
 from ..nn.inference import bf16_supported, fold_layers
@@ -324,6 +325,10 @@ class WaveSegmenter(KeepsPretrainer, BaseEstimator):
         The network is the same for any leads, so that what is predicted may have others than what was trained on.
         """
         own = self.leads is not None
+        is_table = hasattr(X, "columns") or (isinstance(X, np.ndarray) and X.ndim == 2)
+        if is_table and own and not reset and self.n_features_in_ <= len(LEADS):
+            # Records of one lead, after training on others.
+            X = np.asarray(X)[:, None]
         return self._source(
             X,
             fs=start.fs if self.fs is None else check_fs(self.fs),

@@ -20,8 +20,10 @@ from .inputs import Block
 
 WAVE_PARAMS: dict[str, Any] = {"qrs_peak": "r", "border_window": 0.08}
 """How waves are found unless `wave_params` says otherwise: peaks as LUDB marks them, borders at their mean position."""
-# Lead-seconds that the network sees at once: 16 records of 12 leads and 10 s.
-_LEAD_SECONDS = 16 * 12 * 10.0
+# How far beyond its core a window's waves are considered [s].
+_SLACK_S = 0.05
+# Lead-seconds that the network sees at once: 8 records of 12 leads and 10 s, whose maps stay near the processor.
+_LEAD_SECONDS = 8 * 12 * 10.0
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,9 @@ def block_waves(block: Block, model: SegmentationModel, params: Mapping[str, Any
             **params,
         )
         shifted = found._replace(**{k: getattr(found, k) * ratio + window.start for k in ("onset", "peak", "offset")})
-        # A wave belongs to the window whose core holds its peak.
-        parts.append(_take(shifted, (shifted.peak >= window.core_start) & (shifted.peak < window.core_stop)))
+        # A wave belongs to the window whose core holds its peak; two windows may disagree on where that is.
+        first, last = window.core_start - _SLACK_S * block.fs, window.core_stop + _SLACK_S * block.fs
+        parts.append(_take(shifted, (shifted.peak >= first) & (shifted.peak < last)))
     return _joined(parts)
 
 
@@ -156,8 +159,24 @@ def _joined(parts: list[Waves]) -> Waves:
         return parts[0]
     columns = Waves(*(np.concatenate(c) for c in zip(*parts, strict=True)))
     waves = _take(columns, np.lexsort((columns.onset, columns.strip)))
+    # Sights of one wave first: which of them stays decides how far the wave beside it may reach.
+    return _without_overlaps(_apart(_without_overlaps(waves, alike=True)), alike=False)
+
+
+def _apart(waves: Waves) -> Waves:
+    """Let neighbours that overlap less than up to their peaks meet in the middle."""
+    onset, offset = waves.onset.copy(), waves.offset.copy()
+    overlap = (waves.strip[1:] == waves.strip[:-1]) & (onset[1:] < offset[:-1])
+    overlap &= (waves.peak[:-1] < onset[1:]) & (offset[:-1] < waves.peak[1:])
+    onset[1:][overlap] = offset[:-1][overlap] = ((onset[1:] + offset[:-1]) / 2)[overlap]
+    return waves._replace(onset=onset, offset=offset)
+
+
+def _without_overlaps(waves: Waves, alike: bool) -> Waves:
     while len(waves.strip) > 1:
         overlap = (waves.strip[1:] == waves.strip[:-1]) & (waves.onset[1:] < waves.offset[:-1])
+        if alike:
+            overlap &= waves.wave[1:] == waves.wave[:-1]
         if not overlap.any():
             break
         first_goes = overlap & (waves.confidence[:-1] < waves.confidence[1:])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import torch
@@ -18,8 +19,10 @@ from .blocks import ConvNorm, Encoder
 
 _Module = TypeVar("_Module", bound=nn.Module)
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-# Weights are laid out for maps of this many records and tokens; other sizes work as well.
-_TYPICAL = (32, 320)
+# Weights are laid out for maps of this many records; other sizes are as fast. For another number of tokens oneDNN may
+# want another layout, and would bring the weights into it in every call, so each number of tokens has its own.
+_TYPICAL_RECORDS = 32
+_MOST_LAYOUTS = 8
 
 
 def bf16_supported(device: torch.device | str = "cpu") -> bool:
@@ -110,24 +113,27 @@ class _FusedConv(nn.Module):
         self.padding = [int(p) for p in layer.conv.padding]
         self.stride = [1, 1]
         self.relu = layer.relu
-        self._packed: Tensor | None = None
-        self._pack()
+        self._layouts: dict[int, Tensor] = {}
 
-    def _pack(self) -> None:
-        """Lay the weights out for oneDNN; without its calls, or on another device, plain convolutions do."""
-        self._packed = None
-        if self.weight.device.type == "cpu" and torch.backends.mkldnn.is_available() and _has_fused_calls():
-            size = [_TYPICAL[0], self.weight.shape[1], 1, _TYPICAL[1]]
-            self._packed = torch.ops.mkldnn._reorder_convolution_weight(
+    def _packed(self, n_tokens: int) -> Tensor | None:
+        """Weights laid out for oneDNN; without its calls, or on another device, plain convolutions do."""
+        found = self._layouts.get(n_tokens)
+        if found is None and self.weight.device.type == "cpu" and _has_fused_calls():
+            if len(self._layouts) >= _MOST_LAYOUTS:
+                self._layouts = {}
+            size = [_TYPICAL_RECORDS, self.weight.shape[1], 1, n_tokens]
+            found = self._layouts[n_tokens] = torch.ops.mkldnn._reorder_convolution_weight(
                 self.weight.detach(), self.padding, self.stride, [1, 1], 1, size
             )
+        return found
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        if self._packed is None:
+        packed = self._packed(x.shape[3])
+        if packed is None:
             y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
             y = y if residual is None else y.add_(residual)
             return F.relu_(y) if self.relu else y
-        geometry = (self._packed, self.bias, self.padding, self.stride, [1, 1], 1)
+        geometry = (packed, self.bias, self.padding, self.stride, [1, 1], 1)
         unary = "relu" if self.relu else "none"
         if residual is None:
             fused: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *geometry, unary, [], "")
@@ -139,15 +145,11 @@ class _FusedConv(nn.Module):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> _FusedConv:
         super()._apply(fn, recurse)
-        self._pack()
+        self._layouts = {}
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_packed": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._pack()
+        return {**self.__dict__, "_layouts": {}}
 
 
 def _folded_weights(layer: ConvNorm) -> tuple[Tensor, Tensor]:
@@ -161,8 +163,9 @@ def _folded_weights(layer: ConvNorm) -> tuple[Tensor, Tensor]:
     return weight * scale[:, None, None, None], norm.bias.detach() - norm.running_mean * scale
 
 
+@lru_cache(maxsize=1)
 def _has_fused_calls() -> bool:
-    return all(
+    return torch.backends.mkldnn.is_available() and all(
         hasattr(torch.ops.mkldnn, name)
         for name in ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
     )

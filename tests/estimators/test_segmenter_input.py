@@ -13,7 +13,8 @@ from scipy.special import expit
 from beatssl_sklearn import BeatSSLPretrainer, ECGRecord, WaveSegmenter, make_ecg
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.ecg.wave_table import CONSENSUS, empty_table
-from beatssl_sklearn.estimators.wave_inference import SegmentationModel
+from beatssl_sklearn.ecg.waves import Waves, find_waves
+from beatssl_sklearn.estimators.wave_inference import SegmentationModel, _at_rate, _joined
 
 PLAIN = {"stretch": 1, "gain": 1, "noise": 0, "low_rate": 0, "lead_subset": 0}
 TINY = {
@@ -80,6 +81,13 @@ def test_a_record_does_not_depend_on_the_others(learned):
         assert len(alone) == len(among) and np.allclose(alone.onset, among.onset, atol=0.05)
     backwards = learned.predict_proba(records[::-1])
     close(backwards[::-1], together)
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_results_do_not_depend_on_what_is_run_at_once(learned, at_once, monkeypatch):
+    expected = learned.predict_proba(X)
+    monkeypatch.setattr("beatssl_sklearn.estimators.wave_inference._LEAD_SECONDS", at_once * 12 * 10.25)
+    close(learned.predict_proba(X), expected)
 
 
 def test_records_of_unequal_length_rate_and_leads(learned):
@@ -174,6 +182,15 @@ def test_tables_are_records_of_one_lead(pre):
     assert found.predict(pd.DataFrame(table).to_numpy()).shape == (3, 1, 1000)
     cube = WaveSegmenter(pre, leads=["II"], **FAST).fit(table[:, None], masks)
     assert np.array_equal(cube.predict_proba(table[:, None]), found.predict_proba(table))
+
+
+def test_tables_after_training_on_more_leads(learned):
+    found = other(learned, leads=["V2"])
+    expected = found.predict_proba(X[:, 7:8])
+    assert np.array_equal(found.predict_proba(X[:, 7]), expected)
+    assert np.array_equal(found.predict_proba(pd.DataFrame(X[:, 7])), expected)
+    with pytest.raises(ValueError, match=r"X has 1 leads but leads=\['V2', 'V3'\] names 2"):
+        other(learned, leads=["V2", "V3"]).predict(X[:, 7])
 
 
 # Leads
@@ -336,13 +353,87 @@ def test_boundaries_scale_with_the_rate(learned, fs, fs_model):
             assert np.array_equal((row == k)[~near], expected[~near])
 
 
-@pytest.mark.parametrize(("fs", "n_records"), [(250, 8), (360, 4)])
+def test_probabilities_are_interpolated():
+    ramp = np.repeat(np.arange(10, dtype=np.float32)[:, None], 4, axis=1)[None, None]
+    position = np.array([0, 0.25, 3, 4.5, 8.99, 9, 9.4])
+    np.testing.assert_allclose(_at_rate(ramp, position)[0, 0, :, 2], np.minimum(position, 9), rtol=1e-6)
+    assert np.array_equal(_at_rate(ramp, np.arange(0, 10, 2.0)), ramp[:, :, ::2])
+
+
+@pytest.mark.parametrize(("fs", "n_records"), [(250, 6), (360, 3)])
 def test_no_wave_is_doubled_or_lost_between_windows(learned, fs, n_records):
     starts = np.linspace(0.4, 1.2, n_records)
     signals, borders = zip(*(beats(fs, 61, s, seed=i) for i, s in enumerate(starts)), strict=True)
     table = told(learned, fs).delineate(np.stack(signals))
     for i, truth in enumerate(borders):
         check_marks(table[table.record == i], truth, 61, 0.004)
+
+
+@pytest.mark.parametrize("samples", [2, 7])
+def test_windows_that_disagree_lose_no_wave(learned, samples, monkeypatch):
+    """Every other window sees all waves some samples later, and surer."""
+    calls = []
+
+    def late(proba, signal, fs, **params):
+        calls.append(fs)
+        odd = len(calls) % 2
+        waves = find_waves(proba, signal, fs, **params)
+        confidence = waves.confidence - np.float32(0.1 * odd)
+        shift = samples * odd
+        return waves._replace(
+            onset=waves.onset - shift, peak=waves.peak - shift, offset=waves.offset - shift, confidence=confidence
+        )
+
+    monkeypatch.setattr("beatssl_sklearn.estimators.wave_inference.find_waves", late)
+    signals, borders = zip(*(beats(100, 41, s) for s in np.arange(0.4, 1.2, 0.04)), strict=True)
+    table = told(learned, 100).delineate(np.stack(signals))
+    assert len(calls) > 3
+    for lead in THREE:
+        for i, truth in enumerate(borders):
+            rows = table[(table.record == i) & (table.lead == lead)]
+            assert (rows.onset.to_numpy()[1:] >= rows.offset.to_numpy()[:-1]).all()
+            for k, wave in enumerate(("P", "QRS", "T")):
+                inside = truth[k][(truth[k][:, 0] > 0.1) & (truth[k][:, 1] < 40.9)]
+                onset = rows[rows.wave == wave].onset_s.to_numpy()
+                near = np.abs(onset[:, None] - inside[:, 0]) < 0.05
+                assert (near.sum(axis=0) == 1).all(), (i, wave, near.sum(axis=0))
+
+
+def sights(*rows):
+    """Waves of one window, as (strip, wave, onset, peak, offset, confidence)."""
+    types = (int, np.int8, float, float, float, np.float32)
+    return Waves(*(np.array(column, kind) for column, kind in zip(zip(*rows, strict=True), types, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        # The surer sight stays, whichever window it is of.
+        ([(0, 2, 10, 15, 20, 0.9)], [(0, 2, 11, 15, 21, 0.8)], [(0, 2, 10, 15, 20)]),
+        ([(0, 2, 10, 15, 20, 0.8)], [(0, 2, 11, 15, 21, 0.9)], [(0, 2, 11, 15, 21)]),
+        # Other strips are other leads.
+        ([(0, 2, 10, 15, 20, 0.8)], [(1, 2, 11, 15, 21, 0.9)], [(0, 2, 10, 15, 20), (1, 2, 11, 15, 21)]),
+        # Kinds that are surer in different windows meet in the middle.
+        (
+            [(0, 1, 0, 5, 10, 0.6), (0, 2, 10, 15, 20, 0.9)],
+            [(0, 1, 1, 6, 11, 0.8), (0, 2, 11, 16, 21, 0.7)],
+            [(0, 1, 1, 6, 10.5), (0, 2, 10.5, 15, 20)],
+        ),
+        # Kinds that cannot both be right: the surer one stays.
+        ([(0, 1, 0, 5, 10, 0.6)], [(0, 3, 4, 8, 15, 0.9)], [(0, 3, 4, 8, 15)]),
+        # A chain, of which the ends do not overlap.
+        (
+            [(0, 3, 0, 5, 10, 0.7), (0, 3, 16, 20, 25, 0.6)],
+            [(0, 3, 8, 12, 17, 0.9)],
+            [(0, 3, 8, 12, 17)],
+        ),
+        ([(0, 3, 0, 5, 10, 0.7)], [(0, 3, 10, 15, 20, 0.9)], [(0, 3, 0, 5, 10), (0, 3, 10, 15, 20)]),
+    ],
+)
+def test_two_sights_of_one_wave(first, second, expected):
+    for order in ((first, second), (second, first)):
+        found = _joined([sights(*rows) for rows in order])
+        assert list(zip(found.strip, found.wave, found.onset, found.peak, found.offset, strict=True)) == expected
 
 
 # Records without waves
