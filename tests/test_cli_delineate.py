@@ -68,7 +68,7 @@ def segmenter() -> WaveSegmenter:
         fs_model=250,
         max_epochs=4,
         widths=(8, 8, 8, 8),
-        wave_params={"min_confidence": 0.3},
+        wave_params={"min_confidence": 0.3, "need_qrs": False},
         device="cpu",
         precision="fp32",
         random_state=0,

@@ -67,6 +67,7 @@ class _Rules(NamedTuple):
     smoothing: int
     r_wave: bool
     border_window: int
+    need_qrs: bool
 
 
 def find_waves(
@@ -81,6 +82,7 @@ def find_waves(
     p_blanking: float = 0.06,
     qrs_peak: str = "largest",
     border_window: float = 0.0,
+    need_qrs: bool = False,
 ) -> Waves:
     """Find the waves of many strips from the probabilities of their samples.
 
@@ -120,6 +122,8 @@ def find_waves(
         moved inwards by half a sample. Otherwise, how far [s] around the first and the last sample of a wave its
         probability is added up: the border lies at its mean position, which has the least squared error if the
         probabilities are right.
+    need_qrs : bool, default=False
+        Whether a strip without a single QRS has no waves at all: without beats, what looks like P and T is noise.
 
     Returns
     -------
@@ -137,7 +141,7 @@ def find_waves(
         raise ValueError(f"proba must have shape (n_strips, n_times, {_N_LABELS}); got {p.shape}.")
     if x.shape != p.shape[:2]:
         raise ValueError(f"signal must have shape {p.shape[:2]}, that of proba without its classes; got {x.shape}.")
-    rules = _rules(fs, max_gap, min_duration, min_confidence, refractory, p_blanking, qrs_peak, border_window)
+    rules = _rules(fs, max_gap, min_duration, min_confidence, refractory, p_blanking, qrs_peak, border_window, need_qrs)
     n_strips, n_times = x.shape
     if not x.size:
         return _no_waves()
@@ -191,6 +195,7 @@ def _rules(
     p_blanking: float,
     qrs_peak: str,
     border_window: float,
+    need_qrs: bool,
 ) -> _Rules:
     if not np.isfinite(fs) or fs <= 0:
         raise ValueError(f"fs must be a positive, finite rate in Hz; got {fs!r}.")
@@ -208,7 +213,7 @@ def _rules(
     gap, dead, blank = (time * fs - 1e-6 for time in (max_gap, refractory, p_blanking))
     min_length = np.append(0.0, np.maximum(durations * fs - 1e-6, _MIN_SAMPLES))
     smoothing, window = int(_SMOOTHING * fs), round(border_window * fs)
-    return _Rules(gap, min_length, min_confidence, dead, blank, smoothing, qrs_peak == "r", window)
+    return _Rules(gap, min_length, min_confidence, dead, blank, smoothing, qrs_peak == "r", window, need_qrs)
 
 
 def _find(proba: NDArray[Any], signal: NDArray[Any], first_strip: int, rules: _Rules) -> Waves:
@@ -228,6 +233,9 @@ def _find(proba: NDArray[Any], signal: NDArray[Any], first_strip: int, rules: _R
     _drop_implausible(runs, (_P, _T), rules)
     _keep_one_t(runs)
     _drop_early_p(runs, rules)
+    if rules.need_qrs:
+        beatless = np.bincount(runs.strip, runs.label == _QRS, minlength=len(x)) == 0
+        runs.label[beatless[runs.strip]] = 0
     return _measure(runs, planes, x, first_strip, rules)
 
 

@@ -54,7 +54,7 @@ class WaveSegmenter(KeepsPretrainer, BaseEstimator):
     leads : sequence of str, default=None
         Names of the leads of X; None is the pretrainer's. Any subset of the twelve.
     fs_model : float, default=500
-        Rate at which leads are labelled [Hz]; resampled inside.
+        Rate at which leads are labelled [Hz], a multiple of 25; resampled inside.
     widths : sequence of 4 ints, default=(32, 48, 64, 96)
         Channels of the U-Net's levels, from the finest on.
     max_epochs : int, default=100
@@ -78,7 +78,8 @@ class WaveSegmenter(KeepsPretrainer, BaseEstimator):
     validation_fraction : float, default=None
         Share of the groups that is held out and scored after every epoch (`valid_loss`, `valid_dice`).
     wave_params : dict, default=None
-        Parameters of `ecg.waves.find_waves`, for `delineate`, in place of `qrs_peak` "r" and `border_window` .08.
+        Parameters of `ecg.waves.find_waves`, for `delineate`, in place of `qrs_peak` "r", `border_window`
+        .08, `need_qrs` True and `min_confidence` .6.
     allow_nan : bool, default=False
         Whether NaN counts as missing samples instead of being an error.
     device : str, default=None
@@ -364,7 +365,8 @@ class WaveSegmenter(KeepsPretrainer, BaseEstimator):
             net = fold_layers(module, dtype).to(device, dtype)
             return SegmentationModel(net, self.pretrainer_.amplitude, device, dtype)
 
-        found: SegmentationModel = kept_ready(self, self.weights_, (str(device), str(dtype)), build)
+        key = (str(device), str(dtype), float(self.fs_model), tuple(self.widths))
+        found: SegmentationModel = kept_ready(self, self.weights_, key, build)
         return found
 
 

@@ -18,7 +18,7 @@ from ..nn.unet import FRAME_S, WaveUNet
 from .embedding import Window, windows
 from .inputs import Block
 
-WAVE_PARAMS: dict[str, Any] = {"qrs_peak": "r", "border_window": 0.08}
+WAVE_PARAMS: dict[str, Any] = {"qrs_peak": "r", "border_window": 0.08, "need_qrs": True, "min_confidence": 0.6}
 """How waves are found unless `wave_params` says otherwise: peaks as LUDB marks them, borders at their mean position."""
 # How far beyond its core a window's waves are considered [s].
 _SLACK_S = 0.05
@@ -93,7 +93,10 @@ def _label(signal: NDArray[np.float32], block: Block, model: SegmentationModel) 
     for i in range(0, n, at_once):
         strips = _padded(leads[i : i + at_once], -1, round(n_frames * FRAME_S * model.fs))
         record = _padded(coarse.signal[i : i + at_once], 1, round(n_frames * FRAME_S * model.net.fs_encoder))
-        logits = model.net(*(torch.from_numpy(a).to(model.device, model.dtype) for a in (strips, record)))
+        inputs = (torch.from_numpy(a).to(model.device, model.dtype) for a in (strips, record))
+        # TensorFloat-32, cuDNN's default for convolutions, has ten bits: labels would differ from a CPU's.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=model.dtype != torch.float32):
+            logits = model.net(*inputs)
         proba[:, i : i + at_once] = logits[:, :, :n_times].movedim(-1, 0).contiguous().softmax(0).cpu().numpy()
     # A lead without a signal has no waves, whatever the others show.
     proba[:, ~fine.present[:, index]] = np.eye(model.net.n_classes, dtype=np.float32)[0][:, None, None]
@@ -106,7 +109,8 @@ def _padded(array: NDArray[np.float32], axis: int, length: int) -> NDArray[np.fl
         return np.ascontiguousarray(array.take(range(length), axis=axis) if missing else array)
     widths = [(0, 0)] * array.ndim
     widths[axis] = (0, missing)
-    return np.pad(array, widths)
+    # Mirrored: a step down to zero, or a hum that ends, would look like a QRS.
+    return np.pad(array, widths, mode="reflect")
 
 
 def block_probabilities(block: Block, model: SegmentationModel) -> NDArray[np.float32]:

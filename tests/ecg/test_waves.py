@@ -572,3 +572,14 @@ def test_mean_borders_stay_between_the_neighbours():
     same = found.strip[1:] == found.strip[:-1]
     assert (found.onset[1:] >= found.offset[:-1])[same].all()
     assert (found.onset >= 0).all() and (found.offset <= 599).all()
+
+
+def test_strips_without_a_complex_have_no_waves_where_one_is_needed():
+    proba = np.zeros((2, 400, 4), np.float32)
+    proba[:, 20:70, 1] = 1
+    proba[1, 90:140, 2] = 1
+    proba[:, 200:300, 3] = 1
+    proba[:, :, 0] = 1 - proba[:, :, 1:].sum(axis=2)
+    signal = np.zeros((2, 400), np.float32)
+    assert find_waves(proba, signal, 500).strip.tolist() == [0, 0, 1, 1, 1]
+    assert find_waves(proba, signal, 500, need_qrs=True).strip.tolist() == [1, 1, 1]

@@ -245,7 +245,7 @@ def test_consensus_rows_come_behind_those_of_the_leads(learned):
 def test_parameters_of_the_waves_are_passed_on(learned):
     X = LESSON.data[:2]
     plain = learned.delineate(X)
-    strict = copy.copy(learned).set_params(wave_params={"min_confidence": 0.9}).delineate(X)
+    strict = copy.copy(learned).set_params(wave_params={"min_confidence": 0.9, "need_qrs": False}).delineate(X)
     assert 0 < len(strict) < len(plain) and strict.confidence.min() >= 0.9 > plain.confidence.min()
     wrong = copy.copy(learned).set_params(wave_params={"confidence": 0.9})
     with pytest.raises(ValueError, match=r"wave_params may hold \[.*'max_gap', .*got \['confidence'\]"):
@@ -390,6 +390,20 @@ def test_one_seed_gives_the_same_bits(pre):
     assert not np.array_equal(first.weights_["head.conv.weight"], other.weights_["head.conv.weight"])
     refitted = again.fit(X, Y)
     assert refitted is again and np.array_equal(first.predict_proba(X), again.predict_proba(X))
+
+
+def test_windows_are_drawn_from_the_seed(pre, monkeypatch):
+    draws = []
+
+    def draw(self, record, rng):
+        draws.append(rng.random())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("beatssl_sklearn.estimators.wave_batches.WaveBatches._window", draw)
+    for seed in (5, 5, 6):
+        with pytest.raises(KeyboardInterrupt):
+            segmenter(pre, random_state=seed).fit(X, Y)
+    assert draws[0] == draws[1] != draws[2]
 
 
 def test_a_random_state_moves_on(pre):
