@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ def require(module: str, option: str, extra: str) -> Any:
         raise ImportError(f"{option} needs {name}: pip install 'beatssl-sklearn[{extra}]'") from error
 
 
-class GrowingTable:
+class GrowingTable(ABC):
     """A table that grows by data frames, under another name.
 
     Parameters
@@ -57,17 +58,17 @@ class GrowingTable:
         """Whether the file was created."""
         return self._stream is not None
 
+    @abstractmethod
     def write(self, frame: DataFrame) -> None:
         """Add rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def commit(self) -> None:
         """Declare that the rows so far are those of whole records."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> bool:
         """Complete the file; return whether it holds whole records only."""
-        raise NotImplementedError
 
 
 class CSVTable(GrowingTable):

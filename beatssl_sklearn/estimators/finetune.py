@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,7 +39,7 @@ from .pretrainer import BeatSSLPretrainer
 EARLY_STOPPING_FROM = 1000
 
 
-class FineTunedClassifier(KeepsPretrainer, ClassifierMixin, BaseEstimator):
+class FineTunedClassifier(ClassifierMixin, KeepsPretrainer):
     """Train encoder and linear head end to end on labels of records.
 
     A pretrained encoder starts exactly at its frozen linear probe: the head is first fitted to the frozen embedding

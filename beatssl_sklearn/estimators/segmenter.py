@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 _BLOCK = 16
 
 
-class WaveSegmenter(KeepsPretrainer, BaseEstimator):
+class WaveSegmenter(KeepsPretrainer):
     """Label every sample of every lead as background, P, QRS or T, and mark the boundaries of the waves.
 
     A U-Net runs over each lead at the full rate; the pretrained encoder, which sees all leads together, feeds it from
