@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from beatssl_sklearn import WaveSegmenter
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,3 +31,24 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real ECGs: {path.name} is not a folder; set BEATSSL_DATA")
     return path
+
+
+@pytest.fixture(scope="session")
+def segmenter_of() -> Callable[..., WaveSegmenter]:
+    """Makes a `WaveSegmenter` that trains in no time: ``segmenter_of(pretrainer, **changes)``."""
+    fast: dict[str, Any] = {
+        "fs_model": 100,
+        "widths": (8, 8, 8, 8),
+        "max_epochs": 1,
+        "batch_size": 2,
+        "leads_per_window": 3,
+        "window": 2.56,
+        "precision": "fp32",
+        "random_state": 0,
+        "device": "cpu",
+    }
+
+    def make(pretrainer: Any, **changes: Any) -> WaveSegmenter:
+        return WaveSegmenter(pretrainer, **(fast | changes))
+
+    return make

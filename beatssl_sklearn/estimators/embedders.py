@@ -115,11 +115,9 @@ class _Embedder(KeepsPretrainer, SignalTransformer):
         )
 
     def _blocks(self, X: Any, level: str, rpeaks: Any = None) -> Iterator[BlockEmbedding]:
-        check_number("batch_size", self.batch_size, int, 1, float("inf"))
+        check_number("batch_size", self.batch_size, int, 1)
         fitted = self._fitted()
-        model = ready_model(
-            fitted, device=self.device, precision=self.precision, detector=fitted.rpeak_detector
-        )
+        model = ready_model(fitted, device=self.device, precision=self.precision, detector=fitted.rpeak_detector)
         source = self._check(X, reset=False)
         check_given_rpeaks(rpeaks, source.n_records)
         # Warnings point at the caller of `transform`, which scikit-learn wraps where its output is a table.

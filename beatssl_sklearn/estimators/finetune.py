@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..nn.blocks import Encoder
 from ..views.augment import resolve_augment
-from .base import SignalTransformer, encode_groups
+from .base import encode_groups
 from .checkpoint import trained_arrays
 from .devices import resolve_device, training_precision
 from .epoch_net import make_net, optimizer_settings, run_epochs
@@ -26,20 +26,20 @@ from .finetune_start import (
     check_fine_tuning,
     embed_records,
     encoder_of,
+    encoder_weights,
     start_at_frozen,
     starting_pretrainer,
 )
 from .finetune_targets import encode_labels, hold_out
-from .inputs import ArraySource, Source, warn_about_scale
+from .inputs import warn_about_scale
 from .parameters import seed_of
-from .pretrained import KeepsPretrainer
-from .pretrainer import BeatSSLPretrainer
+from .pretrained import TrainsEncoder
 
 # From so many records on, a tenth of them tells more about when to stop than it would teach.
 EARLY_STOPPING_FROM = 1000
 
 
-class FineTunedClassifier(ClassifierMixin, KeepsPretrainer):
+class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
     """Train encoder and linear head end to end on labels of records.
 
     A pretrained encoder starts exactly at its frozen linear probe: the head is first fitted to the frozen embedding
@@ -188,15 +188,8 @@ class FineTunedClassifier(ClassifierMixin, KeepsPretrainer):
         self.random_state = random_state
         self.verbose = verbose
 
-    # Reads X as the transformers do, without being one.
-    _source: Any = SignalTransformer._source
-    _source_of_one_lead: Any = SignalTransformer._source_of_one_lead
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = bool(self.allow_nan)
         assert tags.classifier_tags is not None
         tags.classifier_tags.multi_label = True
         # On the two-sample "signals" that scikit-learn scores classifiers with.
@@ -249,11 +242,7 @@ class FineTunedClassifier(ClassifierMixin, KeepsPretrainer):
         if not scratch:
             start_at_frozen(module, records, train, patients, self, seed)
         self._train(module, records, train, valid, seed)
-        # The copy reads X as this classifier does.
-        start.n_features_in_ = self.n_features_in_
-        start.n_leads_ = source.array.shape[1] if isinstance(source, ArraySource) else 12
-        if isinstance(source, ArraySource):
-            start.fs, start.leads = source.fs, source.leads
+        self._describe_input(start, source)
         self.pretrainer_ = start
         self.classes_ = targets.classes
         self.multi_label_ = targets.multi_label
@@ -294,20 +283,6 @@ class FineTunedClassifier(ClassifierMixin, KeepsPretrainer):
         head = self.head_
         z = (z - head["norm.running_mean"]) / np.sqrt(head["norm.running_var"].astype(np.float64) + NORM_EPS)
         return z @ head["linear.weight"].T.astype(np.float64) + head["linear.bias"]
-
-    def _read_as(self, X: Any, start: BeatSSLPretrainer, reset: bool) -> Source:
-        """Return X as a source, described by this classifier's parameters where given, else by the pretrainer's."""
-        own = self.leads is not None
-        # An unfitted pretrainer has seen no leads; leads of one's own may be another number.
-        n_leads = None if own else getattr(start, "n_leads_", None)
-        return self._source(
-            X,
-            fs=start.fs if self.fs is None else self.fs,
-            leads=self.leads if own else start.leads,
-            allow_nan=self.allow_nan,
-            reset=reset,
-            n_leads=n_leads,
-        )
 
     def _stops_early(self, n_records: int) -> bool:
         if self.early_stopping == "auto":
@@ -358,7 +333,7 @@ class FineTunedClassifier(ClassifierMixin, KeepsPretrainer):
         if best is not None:
             best.restore(net)
         weights = trained_arrays(net.module_, self.lr)
-        records.pretrainer.weights_ = {k: array for k, array in weights.items() if k.startswith(ENCODER_PREFIX)}
+        records.pretrainer.weights_ = encoder_weights(weights)
         self.head_ = {k: array for k, array in weights.items() if not k.startswith(ENCODER_PREFIX)}
         self.n_iter_ = len(self.history_)
         self.device_ = str(device)

@@ -88,15 +88,19 @@ class FineTuneNet(EpochNet):
 
     def record_validation(self, iterator: Any, outputs: list[Tensor]) -> None:
         members = iterator.records.targets.indicators()[iterator.index]
-        self.history.record("valid_auroc", macro_auroc(members, torch.cat(outputs).cpu().numpy()))
+        logits = torch.cat(outputs).cpu().numpy()
+        self.history.record("valid_auroc", macro_auroc(members, logits, iterator.records.targets.softmax))
 
 
-def macro_auroc(members: NDArray[np.bool_], logits: NDArray) -> float:
-    """Return the mean over classes of the area under the ROC curve; classes that are constant are left out."""
+def macro_auroc(members: NDArray[np.bool_], logits: NDArray, softmax: bool) -> float:
+    """Return the mean over classes of the area under the ROC curve; classes that are constant are left out.
+
+    With a softmax, records are ranked by probability; a sigmoid ranks as its logit does.
+    """
     if logits.shape[1] < members.shape[1]:
         members = members[:, 1:]
     varying = members.any(axis=0) & ~members.all(axis=0)
-    scores = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True) if members.shape[1] > 1 else logits
+    scores = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True) if softmax else logits
     areas = [roc_auc_score(members[:, k], scores[:, k]) for k in np.flatnonzero(varying)]
     return float(np.mean(areas)) if areas else float("nan")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from copy import copy
 from numbers import Integral, Real
 from typing import Any
@@ -21,13 +22,22 @@ from .finetune_batches import LabelledRecords
 from .finetune_net import ClassifierModule
 from .finetune_probe import fit_probe, standardisation
 from .inputs import Source
-from .parameters import check_number, check_parameters
+from .parameters import Bounds, check_numbers, check_parameters
 from .pretrained import is_fitted
 from .pretrainer import BeatSSLPretrainer
 
 HEAD_INITS = ("probe", "zero")
 ENCODER_PREFIX = "encoder."
-_INF = float("inf")
+_NUMBERS = {
+    "max_epochs": Bounds(Integral, 0),
+    "batch_size": Bounds(Integral, 2),
+    "lr": Bounds(Real, 0),
+    "weight_decay": Bounds(Real, 0),
+    "dropout": Bounds(Real, 0, 0.9),
+    "validation_fraction": Bounds(Real, 0.01, 0.9),
+    "patience": Bounds(Integral, 1, or_none=True),
+    "encoder_lr": Bounds(Real, 0, or_none=True),
+}
 
 
 def starting_pretrainer(pretrainer: Any, seed: int) -> tuple[BeatSSLPretrainer, bool]:
@@ -49,7 +59,7 @@ def starting_pretrainer(pretrainer: Any, seed: int) -> tuple[BeatSSLPretrainer, 
         raise TypeError(f"pretrainer must be a BeatSSLPretrainer, a path or a shipped model's name, got {pretrainer!r}")
     if is_fitted(given):
         start = copy(given)
-        start.weights_ = {name: array for name, array in given.weights_.items() if name.startswith(ENCODER_PREFIX)}
+        start.weights_ = encoder_weights(given.weights_)
         return start, False
     check_parameters(given)
     start = clone(given)
@@ -58,6 +68,11 @@ def starting_pretrainer(pretrainer: Any, seed: int) -> tuple[BeatSSLPretrainer, 
     encoder = build_encoder(given.encoder, float(given.fs_model), given.encoder_params, generator)
     start.weights_ = {ENCODER_PREFIX + name: array for name, array in module_arrays(encoder).items()}
     return start, True
+
+
+def encoder_weights(weights: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Return those arrays of a network that are its encoder's, under the same names."""
+    return {name: array for name, array in weights.items() if name.startswith(ENCODER_PREFIX)}
 
 
 def encoder_of(pretrainer: Any) -> torch.nn.Module:
@@ -105,20 +120,7 @@ def check_fine_tuning(classifier: Any) -> None:
     TypeError, ValueError
         Naming the parameter and the value.
     """
-    numbers: dict[str, tuple[Any, float, float]] = {
-        "max_epochs": (Integral, 0, _INF),
-        "batch_size": (Integral, 2, _INF),
-        "lr": (Real, 0, _INF),
-        "weight_decay": (Real, 0, _INF),
-        "dropout": (Real, 0, 0.9),
-        "validation_fraction": (Real, 0.01, 0.9),
-    }
-    for name, (kind, low, high) in numbers.items():
-        check_number(name, getattr(classifier, name), kind, low, high)
-    if classifier.patience is not None:
-        check_number("patience", classifier.patience, Integral, 1, _INF)
-    if classifier.encoder_lr is not None:
-        check_number("encoder_lr", classifier.encoder_lr, Real, 0, _INF)
+    check_numbers(classifier, _NUMBERS)
     if classifier.head_init not in HEAD_INITS:
         raise ValueError(f"head_init must be one of {', '.join(HEAD_INITS)}, got {classifier.head_init!r}")
     if not isinstance(classifier.early_stopping, (bool, np.bool_)) and classifier.early_stopping != "auto":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,20 +17,32 @@ SIMILARITIES = ("rbf", "cosine")
 SAME_GROUP = ("mask", "positive")
 
 _INF = float("inf")
-_NUMBERS: dict[str, tuple[Any, float, float]] = {
-    "projection_dim": (Integral, 1, _INF),
-    "max_epochs": (Integral, 0, _INF),
-    "batch_size": (Integral, 2, _INF),
-    "temperature": (Real, 1e-6, _INF),
-    "exponent": (Real, 0, _INF),
-    "perplexity": (Real, 1, _INF),
-    "soft_fraction": (Real, 0, 1),
-    "beat_weight": (Real, 0, _INF),
-    "beat_phases": (Integral, 1, 64),
-    "feature_weight": (Real, 0, _INF),
-    "beat_feature_weight": (Real, 0, _INF),
-    "lr": (Real, 0, _INF),
-    "weight_decay": (Real, 0, _INF),
+
+
+class Bounds(NamedTuple):
+    """What a number must be: of a kind (`Integral` or `Real`), and neither below nor above."""
+
+    kind: Any
+    low: float
+    high: float = _INF
+    or_none: bool = False
+    """Whether None will do, too."""
+
+
+_NUMBERS = {
+    "projection_dim": Bounds(Integral, 1),
+    "max_epochs": Bounds(Integral, 0),
+    "batch_size": Bounds(Integral, 2),
+    "temperature": Bounds(Real, 1e-6),
+    "exponent": Bounds(Real, 0),
+    "perplexity": Bounds(Real, 1),
+    "soft_fraction": Bounds(Real, 0, 1),
+    "beat_weight": Bounds(Real, 0),
+    "beat_phases": Bounds(Integral, 1, 64),
+    "feature_weight": Bounds(Real, 0),
+    "beat_feature_weight": Bounds(Real, 0),
+    "lr": Bounds(Real, 0),
+    "weight_decay": Bounds(Real, 0),
 }
 _CHOICES = {
     "rhythm_targets": RHYTHM_TARGETS,
@@ -41,7 +53,7 @@ _CHOICES = {
 }
 
 
-def check_number(name: str, value: Any, kind: Any, low: float, high: float) -> None:
+def check_number(name: str, value: Any, kind: Any, low: float, high: float = _INF) -> None:
     """Refuse a number of the wrong type or outside its range.
 
     Raises
@@ -57,6 +69,20 @@ def check_number(name: str, value: Any, kind: Any, low: float, high: float) -> N
         raise ValueError(f"{name} must be {noun} {bound}, got {value!r}")
 
 
+def check_numbers(estimator: Any, table: Mapping[str, Bounds]) -> None:
+    """Check the parameters of an estimator that are numbers, in the order of the table.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and the value.
+    """
+    for name, (kind, low, high, or_none) in table.items():
+        value = getattr(estimator, name)
+        if value is not None or not or_none:
+            check_number(name, value, kind, low, high)
+
+
 def check_parameters(estimator: Any) -> None:
     """Check the parameters of a `BeatSSLPretrainer`.
 
@@ -67,8 +93,7 @@ def check_parameters(estimator: Any) -> None:
     """
     check_fs(estimator.fs, "fs")
     check_fs(estimator.fs_model, "fs_model")
-    for name, (kind, low, high) in _NUMBERS.items():
-        check_number(name, getattr(estimator, name), kind, low, high)
+    check_numbers(estimator, _NUMBERS)
     for name, choices in _CHOICES.items():
         value = getattr(estimator, name)
         if value not in choices:
@@ -77,8 +102,7 @@ def check_parameters(estimator: Any) -> None:
         value = getattr(estimator, name)
         if value is not None and not isinstance(value, Mapping):
             raise TypeError(f"{name} must be a dict or None, got {value!r}")
-    if estimator.validation_fraction is not None:
-        check_number("validation_fraction", estimator.validation_fraction, Real, 0.01, 0.9)
+    check_numbers(estimator, {"validation_fraction": Bounds(Real, 0.01, 0.9, or_none=True)})
     check_beat_window(estimator.beat_window)
     if estimator.checkpoint_dir is not None and not isinstance(estimator.checkpoint_dir, (str, os.PathLike)):
         raise TypeError(f"checkpoint_dir must be a folder's path or None, got {estimator.checkpoint_dir!r}")

@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from ..nn.blocks import Encoder
-from ..views.augment import resolve_augment
 from .base import SignalTransformer, check_given_rpeaks, ready_model
-from .batches import PretrainingBatches
-from .checkpoint import resume, trained_arrays
-from .devices import check_precision, resolve_device, training_precision
+from .checkpoint import trained_arrays
 from .embedding import LEVELS, BlockEmbedding, Detector, embed, gather
 from .epoch_net import history_rows
 from .inputs import ArraySource, Source
 from .net import BeatSSLNet
-from .parameters import check_number, check_parameters, seed_of
-from .training import (
-    add_predictors,
-    build_module,
-    build_net,
-    fingerprint_of,
-    measure_records,
-    settings_of,
-    split_records,
-)
+from .parameters import check_number
+from .training import pretrain
 
 PAPER_PRESET: dict[str, Any] = {
     "rhythm_targets": "paper",
@@ -269,7 +256,8 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
             If a checkpoint cannot be written.
         """
         start = self.weights_ if self.warm_start and hasattr(self, "weights_") else None
-        return self._fit(X, groups, rpeaks, self.max_epochs, start, constant_lr=False, reset=True)
+        net, source = pretrain(self, X, groups, rpeaks, self.max_epochs, start, constant_lr=False, reset=True)
+        return self._keep(net, source, reset=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> BeatSSLPretrainer:
@@ -300,7 +288,9 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         The optimiser starts anew with each call, and checkpoints are not written.
         """
         start = getattr(self, "weights_", None)
-        return self._fit(X, groups, rpeaks, 1, start, constant_lr=True, reset=start is None)
+        reset = start is None
+        net, source = pretrain(self, X, groups, rpeaks, 1, start, constant_lr=True, reset=reset)
+        return self._keep(net, source, reset)
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Embed records.
@@ -361,69 +351,11 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         return ready_model(self, device=self.device, precision=self.precision, detector=self.rpeak_detector)
 
     def _embed(self, source: Source, levels: Sequence[str], rpeaks: Any) -> Iterator[BlockEmbedding]:
-        check_number("batch_size", self.batch_size, int, 1, float("inf"))
+        check_number("batch_size", self.batch_size, int, 1)
         check_given_rpeaks(rpeaks, source.n_records)
         return embed(source, self._ready(), batch_size=self.batch_size, levels=levels, rpeaks=rpeaks, stacklevel=4)
 
-    def _fit(
-        self,
-        X: Any,
-        groups: Any,
-        rpeaks: Any,
-        max_epochs: int,
-        start: Mapping[str, NDArray] | None,
-        *,
-        constant_lr: bool,
-        reset: bool,
-    ) -> BeatSSLPretrainer:
-        check_parameters(self)
-        seed = seed_of(self.random_state)
-        device = resolve_device(self.device)
-        check_precision(self.precision)
-        augment = resolve_augment(self.augment, self.augment_params)
-        module = build_module(self, seed, start)
-        source = self._source(
-            X,
-            fs=self.fs,
-            leads=self.leads,
-            allow_nan=self.allow_nan,
-            reset=reset,
-            n_leads=None if reset else self.n_leads_,
-        )
-        if source.n_records < 2:
-            raise ValueError(f"n_samples = {source.n_records}: contrast needs at least 2 records")
-        data = measure_records(self, source, groups, rpeaks, seed)
-        add_predictors(self, module, data, seed)
-        train, valid = split_records(self, data, seed)
-        batches, held_out = (
-            PretrainingBatches(
-                data,
-                index,
-                batch_size=self.batch_size,
-                augment=augment,
-                stride=cast(Encoder, module.encoder).stride,
-                beat_window=self.beat_window,
-                device=device,
-                seed=seed,
-                n_views=settings_of(self).n_views,
-            )
-            for index in (train, valid)
-        )
-        precision = training_precision(self.precision, device, len(train) * max_epochs)
-        fingerprint = None
-        if self.checkpoint_dir is not None and not constant_lr:
-            fingerprint = fingerprint_of(self, data, seed)
-        net = build_net(self, module, data, device, precision, max_epochs, constant_lr, batches, held_out, fingerprint)
-        net.first_epoch = 0 if reset else self.n_iter_
-        done = 0 if fingerprint is None else resume(net, self.checkpoint_dir, fingerprint, max_epochs)
-        net.notify("on_train_begin", X=batches)
-        net.fit_loop(batches, epochs=max_epochs - done)
-        net.notify("on_train_end", X=batches)
-        return self._keep(net, device, source, max_epochs, reset)
-
-    def _keep(
-        self, net: BeatSSLNet, device: torch.device, source: Source, max_epochs: int, reset: bool
-    ) -> BeatSSLPretrainer:
+    def _keep(self, net: BeatSSLNet, source: Source, reset: bool) -> BeatSSLPretrainer:
         weights = {k: v for k, v in trained_arrays(net.module_, self.lr).items() if "_predictor." not in k}
         rows = history_rows(net)
         earlier: list[dict[str, Any]] = [] if reset else self.history_
@@ -431,7 +363,7 @@ class BeatSSLPretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         numbered = [{**row, "epoch": i} for i, row in enumerate(rows, start=len(earlier) + 1)]
         self.history_: list[dict[str, Any]] = earlier + numbered
         self.n_iter_ = len(self.history_)
-        self.device_ = str(device)
+        self.device_ = str(net.device)
         if reset:
             self.n_leads_ = source.array.shape[1] if isinstance(source, ArraySource) else 12
         return self

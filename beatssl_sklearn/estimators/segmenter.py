@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ..ecg.intervals import consensus as find_consensus
@@ -16,15 +15,15 @@ from ..ecg.leads import LEADS
 from ..ecg.preprocess import check_fs
 from ..ecg.wave_table import empty_table, make_table
 from ..nn.inference import bf16_supported, fold_layers
-from .base import SignalTransformer, encode_groups, kept_ready
+from .base import encode_groups, kept_ready
 from .checkpoint import trained_arrays
 from .devices import check_precision, resolve_device
 from .embedders import as_objects
 from .epoch_net import history_rows
-from .finetune_start import ENCODER_PREFIX, encoder_of, starting_pretrainer
-from .inputs import ArraySource, Block, Source
+from .finetune_start import encoder_of, encoder_weights, starting_pretrainer
+from .inputs import Block, Source
 from .parameters import seed_of
-from .pretrained import KeepsPretrainer
+from .pretrained import TrainsEncoder
 from .pretrainer import BeatSSLPretrainer
 from .wave_inference import SegmentationModel, block_probabilities, block_waves, checked_wave_params
 from .wave_net import build_unet
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 _BLOCK = 16
 
 
-class WaveSegmenter(KeepsPretrainer):
+class WaveSegmenter(TrainsEncoder):
     """Label every sample of every lead as background, P, QRS or T, and mark the boundaries of the waves.
 
     A U-Net runs over each lead at the full rate; the pretrained encoder, which sees all leads together, feeds it from
@@ -165,18 +164,6 @@ class WaveSegmenter(KeepsPretrainer):
         self.random_state = random_state
         self.verbose = verbose
 
-    # Reads X as the transformers do, without being one.
-    _source: Any = SignalTransformer._source
-    _source_of_one_lead: Any = SignalTransformer._source_of_one_lead
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = bool(self.allow_nan)
-        tags.target_tags.required = True
-        return tags
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "weights_")
 
@@ -214,11 +201,7 @@ class WaveSegmenter(KeepsPretrainer):
         self.history_ = history_rows(net)
         self.n_iter_, self.device_ = len(self.history_), str(net.device)
         self.restore(start, trained_arrays(net.module_, self.lr))
-        # The copy reads X as this estimator does.
-        start.n_features_in_ = self.n_features_in_
-        start.n_leads_ = source.array.shape[1] if isinstance(source, ArraySource) else 12
-        if isinstance(source, ArraySource):
-            start.fs, start.leads = source.fs, source.leads
+        self._describe_input(start, source)
         return self
 
     def predict_proba(self, X: Any) -> NDArray:
@@ -320,28 +303,19 @@ class WaveSegmenter(KeepsPretrainer):
         return source.read(np.arange(source.n_records), _BLOCK)
 
     def _read_as(self, X: Any, start: BeatSSLPretrainer, reset: bool) -> Source:
-        """Return X as a source, described by this estimator's parameters where given, else by the pretrainer's.
-
-        The network is the same for any leads, so that what is predicted may have others than what was trained on.
-        """
-        own = self.leads is not None
+        # The network is the same for any leads, so that what is predicted may have others than what was trained on.
         is_table = hasattr(X, "columns") or (isinstance(X, np.ndarray) and X.ndim == 2)
-        if is_table and own and not reset and self.n_features_in_ <= len(LEADS):
+        if is_table and self.leads is not None and not reset and self.n_features_in_ <= len(LEADS):
             # Records of one lead, after training on others.
             X = np.asarray(X)[:, None]
-        return self._source(
-            X,
-            fs=start.fs if self.fs is None else check_fs(self.fs),
-            leads=self.leads if own else start.leads,
-            allow_nan=self.allow_nan,
-            reset=reset,
-            n_leads=None if own else getattr(start, "n_leads_", None),
-        )
+        if self.fs is not None:
+            check_fs(self.fs)
+        return super()._read_as(X, start, reset)
 
     def restore(self, pretrainer: BeatSSLPretrainer, weights: dict[str, NDArray]) -> None:
         """Take the weights of a trained network, whose encoder becomes that of `pretrainer`."""
         self.weights_ = weights
-        pretrainer.weights_ = {name: array for name, array in weights.items() if name.startswith(ENCODER_PREFIX)}
+        pretrainer.weights_ = encoder_weights(weights)
         self.pretrainer_ = pretrainer
         self.classes_ = np.arange(N_CLASSES)
 

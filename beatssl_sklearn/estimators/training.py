@@ -1,4 +1,4 @@
-"""The parts of a pretraining run, put together from a pretrainer's parameters."""
+"""A pretraining run, put together from a pretrainer's parameters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from ..nn.blocks import Encoder
 from ..nn.encoders import build_encoder
 from ..nn.heads import build_predictor, build_projector
+from ..views.augment import Augmentation, resolve_augment
 from .base import check_given_rpeaks, encode_groups
 from .batches import PretrainingBatches
-from .checkpoint import Checkpoint, load_module_arrays
+from .checkpoint import Checkpoint, load_module_arrays, resume
+from .devices import check_precision, resolve_device, training_precision
 from .epoch_net import optimizer_settings
 from .inputs import Source
 from .net import BeatSSLNet, ContrastSettings, DualContextLoss, DualContextModule
+from .parameters import check_parameters, seed_of
 from .progress import ProgressBar
 from .training_set import TrainingSet, build_training_set
 
@@ -27,6 +30,74 @@ from .training_set import TrainingSet, build_training_set
 MAX_HIDDEN = 512
 # Parameters that change how a fit runs, but not what it computes.
 _NOT_OF_THE_RUN = ("checkpoint_dir", "device", "max_epochs", "n_jobs", "verbose", "warm_start", "callbacks")
+
+
+def pretrain(
+    pretrainer: Any,
+    X: Any,
+    groups: Any,
+    rpeaks: Any,
+    max_epochs: int,
+    start: Mapping[str, NDArray] | None,
+    *,
+    constant_lr: bool,
+    reset: bool,
+) -> tuple[BeatSSLNet, Source]:
+    """Check the parameters of a pretrainer, read X, and train.
+
+    Parameters
+    ----------
+    pretrainer : BeatSSLPretrainer
+    X, groups, rpeaks : as for its `fit`
+    max_epochs : int
+        Epochs to train, including those of a checkpoint.
+    start : dict of ndarray or None
+        Weights to begin with; None is at random.
+    constant_lr : bool
+        Whether the rate stays what it is; checkpoints are then neither read nor written.
+    reset : bool
+        Whether X says how many leads there are; otherwise it must have as many as before.
+
+    Returns
+    -------
+    net : BeatSSLNet
+        With the trained network as `module_` and what was recorded as `history`.
+    source : Source
+        X as it was read.
+    """
+    check_parameters(pretrainer)
+    seed = seed_of(pretrainer.random_state)
+    device = resolve_device(pretrainer.device)
+    check_precision(pretrainer.precision)
+    augment = resolve_augment(pretrainer.augment, pretrainer.augment_params)
+    module = build_module(pretrainer, seed, start)
+    source = pretrainer._source(
+        X,
+        fs=pretrainer.fs,
+        leads=pretrainer.leads,
+        allow_nan=pretrainer.allow_nan,
+        reset=reset,
+        n_leads=None if reset else pretrainer.n_leads_,
+    )
+    if source.n_records < 2:
+        raise ValueError(f"n_samples = {source.n_records}: contrast needs at least 2 records")
+    data = measure_records(pretrainer, source, groups, rpeaks, seed)
+    add_predictors(pretrainer, module, data, seed)
+    train, valid = (
+        build_batches(pretrainer, module, data, index, augment, device, seed)
+        for index in split_records(pretrainer, data, seed)
+    )
+    precision = training_precision(pretrainer.precision, device, len(train.index) * max_epochs)
+    fingerprint = None
+    if pretrainer.checkpoint_dir is not None and not constant_lr:
+        fingerprint = fingerprint_of(pretrainer, data, seed)
+    net = build_net(pretrainer, module, data, device, precision, max_epochs, constant_lr, train, valid, fingerprint)
+    net.first_epoch = 0 if reset else pretrainer.n_iter_
+    done = 0 if fingerprint is None else resume(net, pretrainer.checkpoint_dir, fingerprint, max_epochs)
+    net.notify("on_train_begin", X=train)
+    net.fit_loop(train, epochs=max_epochs - done)
+    net.notify("on_train_end", X=train)
+    return net, source
 
 
 def settings_of(pretrainer: Any) -> ContrastSettings:
@@ -102,6 +173,29 @@ def split_records(pretrainer: Any, data: TrainingSet, seed: int) -> tuple[NDArra
             f"on and {int(held_out.sum())} to validate; 2 of each are needed"
         )
     return data.usable[~held_out], data.usable[held_out]
+
+
+def build_batches(
+    pretrainer: Any,
+    module: DualContextModule,
+    data: TrainingSet,
+    index: NDArray[np.int64],
+    augment: Augmentation,
+    device: torch.device,
+    seed: int,
+) -> PretrainingBatches:
+    """Return the batches of the records at `index`."""
+    return PretrainingBatches(
+        data,
+        index,
+        batch_size=pretrainer.batch_size,
+        augment=augment,
+        stride=cast(Encoder, module.encoder).stride,
+        beat_window=pretrainer.beat_window,
+        device=device,
+        seed=seed,
+        n_views=settings_of(pretrainer).n_views,
+    )
 
 
 def build_net(

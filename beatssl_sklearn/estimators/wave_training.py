@@ -14,12 +14,22 @@ from ..nn.unet import FRAME_S, FS_STEP, N_LEVELS
 from .devices import check_precision, resolve_device, training_precision
 from .epoch_net import EpochNet, make_net, optimizer_settings, run_epochs
 from .finetune_start import encoder_of
-from .parameters import check_number
+from .parameters import Bounds, check_numbers
 from .wave_batches import AnnotatedRecord, WaveAugment, WaveBatches
 from .wave_inference import checked_wave_params
 from .wave_net import WaveBar, WaveLoss, WaveNet, build_unet
 
-_INF = float("inf")
+_NUMBERS = {
+    "max_epochs": Bounds(Integral, 0),
+    "batch_size": Bounds(Integral, 1),
+    "leads_per_window": Bounds(Integral, 1, 12),
+    "window": Bounds(Real, FRAME_S, 60),
+    "lr": Bounds(Real, 0),
+    "weight_decay": Bounds(Real, 0),
+    "dice_weight": Bounds(Real, 0),
+    "encoder_lr": Bounds(Real, 0, or_none=True),
+    "validation_fraction": Bounds(Real, 0.01, 0.9, or_none=True),
+}
 # The share of `lr` that a pretrained encoder learns with.
 _SLOW = 0.1
 
@@ -32,20 +42,7 @@ def check_segmenter(segmenter: Any) -> None:
     TypeError, ValueError
         Naming the parameter and the value.
     """
-    numbers: dict[str, tuple[Any, float, float]] = {
-        "max_epochs": (Integral, 0, _INF),
-        "batch_size": (Integral, 1, _INF),
-        "leads_per_window": (Integral, 1, 12),
-        "window": (Real, FRAME_S, 60),
-        "lr": (Real, 0, _INF),
-        "weight_decay": (Real, 0, _INF),
-        "dice_weight": (Real, 0, _INF),
-    }
-    for name, (kind, low, high) in numbers.items():
-        check_number(name, getattr(segmenter, name), kind, low, high)
-    for name, low, high in (("encoder_lr", 0.0, _INF), ("validation_fraction", 0.01, 0.9)):
-        if getattr(segmenter, name) is not None:
-            check_number(name, getattr(segmenter, name), Real, low, high)
+    check_numbers(segmenter, _NUMBERS)
     check_fs(segmenter.fs_model, "fs_model")
     if segmenter.fs_model % FS_STEP:
         raise ValueError(f"fs_model must be a multiple of {FS_STEP:g} Hz, got {segmenter.fs_model!r}")

@@ -20,7 +20,7 @@ from beatssl_sklearn.evaluation.segmentation import confusion
 from ..study.results import Row
 
 ROOT = Path(__file__).parents[2]
-N_FOLDS = 5
+N_FOLDS, SHARE = 5, 16
 BOUNDARIES = ("onset", "peak", "offset")
 MEANING = {
     "ours": "pretrained encoder, fine-tuned",
@@ -94,12 +94,22 @@ def network_file(name: str, args: argparse.Namespace, key: str) -> Path:
     return Path(args.cache) / f"{name.replace(' ', '_')}-{key}-e{args.epochs}-s{args.seed}{quick}.bssl"
 
 
-def fitted(name: str, ludb: Annotated, train: NDArray[np.int64], args: argparse.Namespace, key: str) -> WaveSegmenter:
+def few_records(n_records: int, seed: int, quick: bool = False) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw a sixteenth of one fold's training patients; return them and the fold."""
+    folds = folds_of(n_records, quick)
+    test = folds[seed % len(folds)]
+    train = np.random.default_rng(seed).permutation(np.setdiff1d(np.arange(n_records), test))
+    return np.sort(train[: max(2, len(train) // SHARE)]), test
+
+
+def fitted(
+    name: str, ludb: Annotated, train: NDArray[np.int64], args: argparse.Namespace, key: str, **params: Any
+) -> WaveSegmenter:
     """Train a row's network on some records, unless that is done."""
     file = network_file(name, args, key)
     if file.exists():
         return WaveSegmenter.load(file)
-    segmenter = make_segmenter(name, args.epochs, args.seed).fit(ludb.X[train], ludb.masks[train])
+    segmenter = make_segmenter(name, args.epochs, args.seed, **params).fit(ludb.X[train], ludb.masks[train])
     file.parent.mkdir(parents=True, exist_ok=True)
     save(segmenter, file)
     seconds = sum(row["seconds"] for row in segmenter.history_)

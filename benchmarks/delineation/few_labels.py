@@ -14,12 +14,9 @@ from __future__ import annotations
 
 import sys
 
-import numpy as np
-
 from ..study.results import Table, command_of, mean_interval, write_markdown
-from .common import MEANING, count, fitted, folds_of, make_parser, read_ludb, scores
+from .common import MEANING, SHARE, count, few_records, fitted, folds_of, make_parser, read_ludb, scores
 
-SHARE = 16
 ROWS = ("ours", "frozen", "scratch", "random frozen")
 SCORES = ("miou", "dice", "P_f1", "QRS_f1", "T_f1")
 
@@ -33,12 +30,9 @@ def main(argv: list[str] | None = None) -> None:
     if args.quick:
         args.epochs, args.seeds = 2, 2
     ludb = read_ludb(args.data, args.quick)
-    folds = folds_of(len(ludb.X), args.quick)
     table = Table(args.out / "few_labels.csv", ("row", "seed", "epochs", "n_records"))
     for seed in range(args.seeds):
-        test = folds[seed % len(folds)]
-        train = np.random.default_rng(seed).permutation(np.setdiff1d(np.arange(len(ludb.X)), test))
-        train = np.sort(train[: max(2, len(train) // SHARE)])
+        train, test = few_records(len(ludb.X), seed, args.quick)
         for name in args.rows.split(","):
             key = {"row": name, "seed": seed, "epochs": args.epochs, "n_records": len(train)}
             if table.find(**key) is not None:
@@ -53,24 +47,25 @@ def main(argv: list[str] | None = None) -> None:
     lines = []
     for name in [n for n in ROWS if any(r["row"] == n for r in own)]:
         cells = [mean_interval([float(r[s]) for r in own if r["row"] == name]) for s in SCORES]
-        lines.append([MEANING[name], *(_cell(c) for c in cells)])
+        lines.append([MEANING[name], *(interval_cell(c) for c in cells)])
     by_seed = {(r["row"], r["seed"]): r for r in own}
     both = [s for s in range(args.seeds) if ("ours", s) in by_seed and ("scratch", s) in by_seed]
     gains = [
         mean_interval([float(by_seed["ours", s][k]) - float(by_seed["scratch", s][k]) for s in both]) for k in SCORES
     ]
-    lines.append(["pretrained, fine-tuned - scratch", *(_cell(g) for g in gains)])
+    lines.append(["pretrained, fine-tuned - scratch", *(interval_cell(g) for g in gains)])
+    n_tested = len(folds_of(len(ludb.X), args.quick)[0])
     about = [
         f"LUDB, {own[0]['n_records']} training records (a {SHARE}th of the patients), {args.seeds} seeds, each tested",
-        f"on a fold of {len(folds[0])}; {args.epochs} epochs. Means with 95 % t intervals over seeds; differences",
-        "seed by seed.",
+        f"on a fold of {n_tested}; {args.epochs} epochs. Means with 95 % t intervals over seeds; differences seed by",
+        "seed.",
     ]
     header = ["row", "mIoU", "Dice", "F1: P", "QRS", "T"]
     command = command_of("benchmarks.delineation.few_labels", argv or sys.argv[1:])
     write_markdown(args.out / "few_labels.md", "A sixteenth of the patients", about, command, header, lines)
 
 
-def _cell(values: tuple[float, float, float]) -> str:
+def interval_cell(values: tuple[float, float, float]) -> str:
     return "{:.3f} ({:.3f} to {:.3f})".format(*values)
 
 

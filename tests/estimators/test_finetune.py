@@ -242,9 +242,17 @@ def test_a_class_that_only_validation_would_have_is_named(pre):
 def test_the_mean_area_leaves_constant_classes_out():
     members = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0], [1, 0, 0]], dtype=bool)
     logits = np.array([[2.0, 0, 0], [0, 1, 0], [1, 1, 0], [3, 0, 0]])
-    assert macro_auroc(members, logits) == 1
-    assert macro_auroc(members[:, :2], np.array([[-1.0], [1], [-1], [-1]])) == 0.75
-    assert np.isnan(macro_auroc(members[:1], logits[:1]))
+    assert macro_auroc(members, logits, softmax=True) == 1
+    assert macro_auroc(members[:, :2], np.array([[-1.0], [1], [-1], [-1]]), softmax=False) == 0.75
+    assert np.isnan(macro_auroc(members[:1], logits[:1], softmax=True))
+
+
+def test_labels_that_are_several_are_ranked_one_by_one():
+    members = np.array([[1, 1], [1, 0], [0, 0]], dtype=bool)
+    # Among the probabilities of a softmax, the first record's would be the least of class 0.
+    logits = np.array([[2.0, 9], [1, -5], [-1, -1]])
+    assert macro_auroc(members, logits, softmax=False) == 1
+    assert macro_auroc(members, logits, softmax=True) < 1
 
 
 # Class weights

@@ -30,17 +30,6 @@ TINY = {
     "random_state": 0,
     "device": "cpu",
 }
-FAST = {
-    "fs_model": 100,
-    "widths": (8, 8, 8, 8),
-    "max_epochs": 1,
-    "batch_size": 2,
-    "leads_per_window": 3,
-    "window": 2.56,
-    "precision": "fp32",
-    "random_state": 0,
-    "device": "cpu",
-}
 PLAIN = {"stretch": 1, "gain": 1, "noise": 0, "low_rate": 0, "lead_subset": 0}
 ECG = make_ecg(4, fs=FS, duration=6, random_state=0)
 X, Y = ECG.data, ECG.masks
@@ -70,21 +59,13 @@ def pre():
 
 
 @pytest.fixture(scope="module")
-def fitted(pre):
-    return WaveSegmenter(pre, **FAST).fit(X, Y)
+def fitted(pre, segmenter_of):
+    return segmenter_of(pre).fit(X, Y)
 
 
 @pytest.fixture(scope="module")
 def learned():
     return WaveSegmenter(BeatSSLPretrainer(**TINY), **LEARNER).fit(LESSON.data, LESSON.masks)
-
-
-def segmenter(pretrainer, **changes):
-    return WaveSegmenter(pretrainer, **(FAST | changes))
-
-
-def scratch(**changes):
-    return segmenter(BeatSSLPretrainer(**TINY), **changes)
 
 
 def dice(truth, found):
@@ -119,8 +100,8 @@ def test_it_finds_the_waves_of_records_it_was_not_shown(learned):
         assert np.mean(hits) > 0.9 and len(found) <= len(truth) + 3
 
 
-def test_history(pre):
-    found = segmenter(pre, max_epochs=2).fit(X, Y)
+def test_history(pre, segmenter_of):
+    found = segmenter_of(pre, max_epochs=2).fit(X, Y)
     assert len(found.history_) == found.n_iter_ == 2
     for k, row in enumerate(found.history_):
         assert row["epoch"] == k + 1 and np.isfinite(row["train_loss"]) and row["seconds"] > 0
@@ -150,25 +131,25 @@ def test_the_loss_without_a_label_is_0():
     assert float(loss.detach()) == 0 and not logits.grad.any()
 
 
-def test_validation_holds_out_whole_patients(pre):
-    found = segmenter(pre, max_epochs=3, validation_fraction=0.5).fit(X, Y, groups=PATIENT)
+def test_validation_holds_out_whole_patients(pre, segmenter_of):
+    found = segmenter_of(pre, max_epochs=3, validation_fraction=0.5).fit(X, Y, groups=PATIENT)
     assert all(np.isfinite(row["valid_loss"]) and 0 <= row["valid_dice"] <= 1 for row in found.history_)
     # The weights are those of training on either patient alone, whatever the other one's records are.
     others = []
     for patient in (3, 7):
         changed = np.array(X)
         changed[patient == PATIENT] *= -2
-        others.append(segmenter(pre, max_epochs=3, validation_fraction=0.5).fit(changed, Y, groups=PATIENT))
+        others.append(segmenter_of(pre, max_epochs=3, validation_fraction=0.5).fit(changed, Y, groups=PATIENT))
     same = [all(np.array_equal(a, found.weights_[k]) for k, a in other.weights_.items()) for other in others]
     assert sorted(same) == [False, True]
     assert others[same.index(True)].history_[0]["valid_loss"] != found.history_[0]["valid_loss"]
 
 
-def test_validation_leaves_something_to_train_on(pre):
+def test_validation_leaves_something_to_train_on(pre, segmenter_of):
     with pytest.raises(ValueError, match=r"validation_fraction=0.5 leaves no record of 4 to train on"):
-        segmenter(pre, validation_fraction=0.5).fit(X, Y, groups=np.zeros(4))
+        segmenter_of(pre, validation_fraction=0.5).fit(X, Y, groups=np.zeros(4))
     with pytest.raises(ValueError, match="groups must hold one label per record"):
-        segmenter(pre, validation_fraction=0.5).fit(X, Y, groups=PATIENT[1:])
+        segmenter_of(pre, validation_fraction=0.5).fit(X, Y, groups=PATIENT[1:])
 
 
 # What it predicts
@@ -196,8 +177,8 @@ def test_score_is_the_mean_dice(learned):
     assert learned.score(X, np.zeros_like(Y)) == 0
 
 
-def test_score_of_records_without_a_wave():
-    found = scratch(max_epochs=0).fit(X, Y)
+def test_score_of_records_without_a_wave(segmenter_of):
+    found = segmenter_of(BeatSSLPretrainer(**TINY), max_epochs=0).fit(X, Y)
     weights = {name: np.zeros_like(a) if name.startswith("head") else a for name, a in found.weights_.items()}
     found.restore(found.pretrainer_, weights)
     assert not found.predict(X).any() and found.score(X, np.zeros_like(Y)) == 1
@@ -279,90 +260,89 @@ class Averages(torch.nn.Module):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_encoders_of_others(precision):
+def test_encoders_of_others(precision, segmenter_of):
     given = BeatSSLPretrainer(**(TINY | {"encoder": Averages, "encoder_params": None}))
-    found = segmenter(given, precision=precision).fit(X, Y)
+    found = segmenter_of(given, precision=precision).fit(X, Y)
     assert found.predict(X).shape == X.shape
     assert found.weights_["encoder.norm.running_mean"].any()
 
 
 @pytest.mark.parametrize("encoder", ["resnet1d"])
-def test_encoders_without_stages(encoder):
+def test_encoders_without_stages(encoder, segmenter_of):
     given = BeatSSLPretrainer(**(TINY | {"encoder": encoder, "encoder_params": {"width": 4}}))
-    assert segmenter(given).fit(X, Y).predict(X).shape == X.shape
+    assert segmenter_of(given).fit(X, Y).predict(X).shape == X.shape
 
 
 # What it starts from
 
 
-def test_an_unfitted_pretrainer_says_which_encoder(pre):
+def test_an_unfitted_pretrainer_says_which_encoder(pre, segmenter_of):
     given = BeatSSLPretrainer(encoder_params={"size": "s"})
-    found = WaveSegmenter(given, fs=FS, **(FAST | {"max_epochs": 0})).fit(X, Y)
+    found = segmenter_of(given, fs=FS, max_epochs=0).fit(X, Y)
     assert found.weights_[CONV].shape[0] == 32 and not hasattr(given, "weights_")
     assert found.pretrainer_.transform(X).shape == (4, 10 * 96)
 
 
-def test_without_a_pretrainer_the_shipped_encoder_starts_from_scratch():
-    first, again, other = (
-        WaveSegmenter(None, fs=FS, **(FAST | {"max_epochs": 0, "random_state": seed})).fit(X, Y) for seed in (0, 0, 1)
-    )
-    shipped = WaveSegmenter("ptbxl", fs=FS, **(FAST | {"max_epochs": 0})).fit(X, Y)
+def test_without_a_pretrainer_the_shipped_encoder_starts_from_scratch(segmenter_of):
+    first, again, other = (segmenter_of(None, fs=FS, max_epochs=0, random_state=seed).fit(X, Y) for seed in (0, 0, 1))
+    shipped = segmenter_of("ptbxl", fs=FS, max_epochs=0).fit(X, Y)
     assert {k: a.shape for k, a in first.weights_.items()} == {k: a.shape for k, a in shipped.weights_.items()}
     assert np.array_equal(first.weights_[CONV], again.weights_[CONV])
     for differing in (other, shipped):
         assert not np.array_equal(first.weights_[CONV], differing.weights_[CONV])
 
 
-def test_a_name_a_file_and_a_fitted_pretrainer_are_the_same(pre, tmp_path):
+def test_a_name_a_file_and_a_fitted_pretrainer_are_the_same(pre, tmp_path, segmenter_of):
     save(pre, tmp_path / "model.bssl")
-    expected = segmenter(pre).fit(X, Y)
+    expected = segmenter_of(pre).fit(X, Y)
     for given in (tmp_path / "model.bssl", str(tmp_path / "model.bssl")):
-        found = clone(segmenter(given)).fit(X, Y)
+        found = clone(segmenter_of(given)).fit(X, Y)
         assert np.array_equal(found.predict_proba(X), expected.predict_proba(X))
-    small = WaveSegmenter("ptbxl-s", fs=FS, **(FAST | {"max_epochs": 0})).fit(X, Y)
+    small = segmenter_of("ptbxl-s", fs=FS, max_epochs=0).fit(X, Y)
     assert np.array_equal(small.weights_[CONV], load("ptbxl-s").weights_[CONV])
 
 
-def test_a_fitted_pretrainer_is_never_changed(pre):
+def test_a_fitted_pretrainer_is_never_changed(pre, segmenter_of):
     before = joblib.hash(pre)
-    found = segmenter(pre, fs=200, leads=ECG.leads, lr=1e-2).fit(X, Y)
+    found = segmenter_of(pre, fs=200, leads=ECG.leads, lr=1e-2).fit(X, Y)
     assert joblib.hash(pre) == before
     assert not np.array_equal(found.weights_[CONV], pre.weights_[CONV])
     assert found.pretrainer is pre and found.pretrainer_ is not pre
 
 
 @pytest.mark.parametrize("pretrained", [True, False])
-def test_an_encoder_of_rate_0_stays(pre, pretrained):
+def test_an_encoder_of_rate_0_stays(pre, pretrained, segmenter_of):
     start = pre if pretrained else BeatSSLPretrainer(**TINY)
-    frozen = segmenter(start, encoder_lr=0, lr=1e-2, max_epochs=2).fit(X, Y)
-    before = pre.weights_ if pretrained else segmenter(start, max_epochs=0).fit(X, Y).weights_
+    frozen = segmenter_of(start, encoder_lr=0, lr=1e-2, max_epochs=2).fit(X, Y)
+    before = pre.weights_ if pretrained else segmenter_of(start, max_epochs=0).fit(X, Y).weights_
     encoder = {name: a for name, a in frozen.weights_.items() if name.startswith("encoder.")}
     assert len(encoder) > 10 and all(np.array_equal(a, before[name]) for name, a in encoder.items())
-    start_head = segmenter(start, max_epochs=0).fit(X, Y).weights_["head.conv.weight"]
+    start_head = segmenter_of(start, max_epochs=0).fit(X, Y).weights_["head.conv.weight"]
     assert not np.array_equal(frozen.weights_["head.conv.weight"], start_head)
 
 
-def test_a_pretrained_encoder_learns_slowly_and_keeps_its_statistics(pre):
+def test_a_pretrained_encoder_learns_slowly_and_keeps_its_statistics(pre, segmenter_of):
     steps = {}
     for name, changes in {"default": {}, "fast": {"encoder_lr": 1e-2}, "slow": {"encoder_lr": 1e-5}}.items():
-        found = segmenter(pre, lr=1e-2, max_epochs=2, **changes).fit(X, Y)
+        found = segmenter_of(pre, lr=1e-2, max_epochs=2, **changes).fit(X, Y)
         assert np.array_equal(found.weights_[NORM], pre.weights_[NORM])
         steps[name] = np.abs(found.weights_[CONV] - pre.weights_[CONV]).max()
     assert 0 < steps["slow"] < steps["default"] < steps["fast"]
-    tenth = segmenter(pre, lr=1e-2, max_epochs=2, encoder_lr=1e-3).fit(X, Y)
+    tenth = segmenter_of(pre, lr=1e-2, max_epochs=2, encoder_lr=1e-3).fit(X, Y)
     assert np.abs(tenth.weights_[CONV] - pre.weights_[CONV]).max() == pytest.approx(steps["default"])
 
 
-def test_an_encoder_from_scratch_learns_at_the_full_rate_and_its_statistics():
+def test_an_encoder_from_scratch_learns_at_the_full_rate_and_its_statistics(segmenter_of):
     start, found, same = (
-        scratch(lr=1e-2, **changes).fit(X, Y) for changes in ({"max_epochs": 0}, {}, {"encoder_lr": 1e-2})
+        segmenter_of(BeatSSLPretrainer(**TINY), lr=1e-2, **changes).fit(X, Y)
+        for changes in ({"max_epochs": 0}, {}, {"encoder_lr": 1e-2})
     )
     assert not start.weights_[NORM].any() and found.weights_[NORM].any()
     assert np.array_equal(found.weights_[CONV], same.weights_[CONV])
 
 
-def test_the_encoder_embeds_as_any_other(pre):
-    found = segmenter(pre, fs=50, leads=["V1", "II"], lr=1e-2).fit(X[:, :2], Y)
+def test_the_encoder_embeds_as_any_other(pre, segmenter_of):
+    found = segmenter_of(pre, fs=50, leads=["V1", "II"], lr=1e-2).fit(X[:, :2], Y)
     embedded = found.pretrainer_.transform(X[:, :2])
     assert embedded.shape == (4, 80) and np.isfinite(embedded).all()
     np.testing.assert_allclose(RhythmEmbedder(found.pretrainer_).transform(X[:, :2]), embedded)
@@ -382,8 +362,8 @@ def test_weights_come_from_the_seed_alone(pre):
 # As an estimator
 
 
-def test_one_seed_gives_the_same_bits(pre):
-    first, again, other = (segmenter(pre, max_epochs=2, random_state=seed).fit(X, Y) for seed in (5, 5, 6))
+def test_one_seed_gives_the_same_bits(pre, segmenter_of):
+    first, again, other = (segmenter_of(pre, max_epochs=2, random_state=seed).fit(X, Y) for seed in (5, 5, 6))
     assert all(np.array_equal(a, again.weights_[name]) for name, a in first.weights_.items())
     assert np.array_equal(first.predict_proba(X), again.predict_proba(X))
     assert first.delineate(X).equals(again.delineate(X))
@@ -392,7 +372,7 @@ def test_one_seed_gives_the_same_bits(pre):
     assert refitted is again and np.array_equal(first.predict_proba(X), again.predict_proba(X))
 
 
-def test_windows_are_drawn_from_the_seed(pre, monkeypatch):
+def test_windows_are_drawn_from_the_seed(pre, monkeypatch, segmenter_of):
     draws = []
 
     def draw(self, record, rng):
@@ -402,39 +382,39 @@ def test_windows_are_drawn_from_the_seed(pre, monkeypatch):
     monkeypatch.setattr("beatssl_sklearn.estimators.wave_batches.WaveBatches._window", draw)
     for seed in (5, 5, 6):
         with pytest.raises(KeyboardInterrupt):
-            segmenter(pre, random_state=seed).fit(X, Y)
+            segmenter_of(pre, random_state=seed).fit(X, Y)
     assert draws[0] == draws[1] != draws[2]
 
 
-def test_a_random_state_moves_on(pre):
+def test_a_random_state_moves_on(pre, segmenter_of):
     state = np.random.RandomState(0)  # noqa: NPY002 - scikit-learn's convention
-    weights = [segmenter(pre, max_epochs=0, random_state=state).fit(X, Y).weights_["stem.conv.weight"] for _ in "ab"]
+    weights = [segmenter_of(pre, max_epochs=0, random_state=state).fit(X, Y).weights_["stem.conv.weight"] for _ in "ab"]
     assert not np.array_equal(*weights)
-    unseeded = [segmenter(pre, max_epochs=0, random_state=None).fit(X, Y).weights_["stem.conv.weight"] for _ in "ab"]
+    unseeded = [segmenter_of(pre, max_epochs=0, random_state=None).fit(X, Y).weights_["stem.conv.weight"] for _ in "ab"]
     assert not np.array_equal(*unseeded)
 
 
-def test_global_random_states_stay(pre):
+def test_global_random_states_stay(pre, segmenter_of):
     def states():
         numpys = np.random.get_state()  # noqa: NPY002 - the global state is what this is about
         return random.getstate(), numpys[1].tolist(), numpys[2], torch.get_rng_state().tolist()
 
     before = states()
-    found = segmenter(pre, validation_fraction=0.3).fit(X, Y)
+    found = segmenter_of(pre, validation_fraction=0.3).fit(X, Y)
     found.delineate(X)
     found.score(X, Y)
     assert states() == before
 
 
-def test_input_is_left_as_it_is(fitted):
+def test_input_is_left_as_it_is(fitted, segmenter_of):
     """X and Y are read-only throughout this file; what is writable is not written to either."""
     signal, masks = X.copy(), np.repeat(Y[:, None], 12, axis=1)
     expected = masks.copy()
-    segmenter(fitted.pretrainer).fit(signal, masks).predict(signal)
+    segmenter_of(fitted.pretrainer).fit(signal, masks).predict(signal)
     assert np.array_equal(signal, X) and np.array_equal(masks, expected)
     params = {"stretch": 1.2}
     waves = {"max_gap": 0.01}
-    found = segmenter(fitted.pretrainer, augment_params=params, wave_params=waves).fit(X, Y)
+    found = segmenter_of(fitted.pretrainer, augment_params=params, wave_params=waves).fit(X, Y)
     found.delineate(X)
     assert found.augment_params is params == {"stretch": 1.2} and found.wave_params is waves == {"max_gap": 0.01}
 
@@ -458,19 +438,19 @@ def test_another_version_is_told_of(fitted):
         other.pretrainer_.__setstate__(state)
 
 
-def test_clone_keeps_the_encoder_and_forgets_the_fit(fitted, pre):
+def test_clone_keeps_the_encoder_and_forgets_the_fit(fitted, pre, segmenter_of):
     copied = clone(fitted)
     assert copied.pretrainer is pre and copied.get_params() == fitted.get_params()
     assert not hasattr(copied, "weights_")
     with pytest.raises(NotFittedError):
         copied.predict(X)
-    given = scratch()
+    given = segmenter_of(BeatSSLPretrainer(**TINY))
     copied = clone(given)
     assert copied.pretrainer is not given.pretrainer and not hasattr(copied.pretrainer, "weights_")
 
 
-def test_parameters(pre):
-    found = segmenter(pre)
+def test_parameters(pre, segmenter_of):
+    found = segmenter_of(pre)
     assert found.set_params(lr=0.5, wave_params={"max_gap": 0.1}) is found
     params = found.get_params(deep=False)
     assert params["lr"] == 0.5 and params["wave_params"] == {"max_gap": 0.1} and params["pretrainer"] is pre
@@ -483,41 +463,41 @@ def test_parameters(pre):
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "delineate"])
-def test_it_must_be_fitted(pre, method):
+def test_it_must_be_fitted(pre, method, segmenter_of):
     with pytest.raises(NotFittedError, match="WaveSegmenter"):
-        getattr(segmenter(pre), method)(X)
+        getattr(segmenter_of(pre), method)(X)
     with pytest.raises(NotFittedError, match="WaveSegmenter"):
-        segmenter(pre).score(X, Y)
+        segmenter_of(pre).score(X, Y)
 
 
-def test_tags(pre):
-    tags = get_tags(segmenter(pre, allow_nan=True))
+def test_tags(pre, segmenter_of):
+    tags = get_tags(segmenter_of(pre, allow_nan=True))
     assert tags.input_tags.three_d_array and tags.input_tags.allow_nan and not tags.input_tags.sparse
-    assert tags.target_tags.required and tags.requires_fit and not get_tags(segmenter(pre)).input_tags.allow_nan
+    assert tags.target_tags.required and tags.requires_fit and not get_tags(segmenter_of(pre)).input_tags.allow_nan
 
 
-def test_search(pre):
-    search = GridSearchCV(segmenter(pre), {"lr": [1e-3, 1e-2]}, cv=2, error_score="raise").fit(X, Y)
+def test_search(pre, segmenter_of):
+    search = GridSearchCV(segmenter_of(pre), {"lr": [1e-3, 1e-2]}, cv=2, error_score="raise").fit(X, Y)
     assert search.predict(X).shape == X.shape and 0 <= search.best_score_ <= 1
     assert search.best_estimator_.pretrainer is pre
     assert search.score(X, Y) == search.best_estimator_.score(X, Y)
 
 
-def test_cross_validation(pre):
-    scores = cross_val_score(segmenter(pre), X, list(Y), groups=PATIENT, cv=GroupKFold(2), error_score="raise")
+def test_cross_validation(pre, segmenter_of):
+    scores = cross_val_score(segmenter_of(pre), X, list(Y), groups=PATIENT, cv=GroupKFold(2), error_score="raise")
     assert scores.shape == (2,) and np.isfinite(scores).all()
-    assert cross_val_predict(segmenter(pre), X, Y, cv=2).shape == X.shape
+    assert cross_val_predict(segmenter_of(pre), X, Y, cv=2).shape == X.shape
 
 
-def test_last_step_of_a_pipeline(pre, fitted):
+def test_last_step_of_a_pipeline(pre, fitted, segmenter_of):
     microvolts = 1000 * X.astype(np.float64)
-    model = make_pipeline(FunctionTransformer(millivolts), segmenter(pre)).fit(microvolts, Y)
+    model = make_pipeline(FunctionTransformer(millivolts), segmenter_of(pre)).fit(microvolts, Y)
     np.testing.assert_allclose(model.predict_proba(microvolts), fitted.predict_proba(X), atol=1e-3)
     assert model.score(microvolts, Y) == pytest.approx(fitted.score(X, Y), abs=0.02)
 
 
-def test_a_second_fit_is_what_is_used(pre):
-    found = segmenter(pre, lr=1e-2).fit(X, Y)
+def test_a_second_fit_is_what_is_used(pre, segmenter_of):
+    found = segmenter_of(pre, lr=1e-2).fit(X, Y)
     first = found.predict_proba(X)
     found.set_params(max_epochs=2).fit(X[::-1], Y[::-1])
     assert not np.array_equal(found.predict_proba(X), first)
@@ -525,15 +505,15 @@ def test_a_second_fit_is_what_is_used(pre):
     assert np.array_equal(weights.predict_proba(X), found.predict_proba(X))
 
 
-def test_it_is_silent_unless_asked(pre, capsys):
-    segmenter(pre).fit(X, Y).predict(X)
+def test_it_is_silent_unless_asked(pre, capsys, segmenter_of):
+    segmenter_of(pre).fit(X, Y).predict(X)
     assert capsys.readouterr() == ("", "")
-    segmenter(pre, verbose=1).fit(X, Y)
+    segmenter_of(pre, verbose=1).fit(X, Y)
     assert "segment" in capsys.readouterr().err
 
 
-def test_divergence_is_an_error(pre):
-    found = segmenter(pre, lr=1e30, max_epochs=4)
+def test_divergence_is_an_error(pre, segmenter_of):
+    found = segmenter_of(pre, lr=1e30, max_epochs=4)
     with pytest.raises(FloatingPointError, match="lr=1e\\+30"):
         found.fit(X, Y)
     with pytest.raises(NotFittedError):
@@ -605,8 +585,8 @@ def test_it_is_read_back_from_a_file(fitted, pre, tmp_path):
         ("random_state", "now", ValueError),
     ],
 )
-def test_parameters_are_checked_and_named(pre, parameter, value, error):
-    found = segmenter(pre).set_params(**{parameter: value})
+def test_parameters_are_checked_and_named(pre, parameter, value, error, segmenter_of):
+    found = segmenter_of(pre).set_params(**{parameter: value})
     with pytest.raises(error) as caught:
         found.fit(X, Y)
     message = str(caught.value)
@@ -616,17 +596,17 @@ def test_parameters_are_checked_and_named(pre, parameter, value, error):
     assert not hasattr(found, "weights_")
 
 
-def test_the_parameters_of_an_unfitted_pretrainer_are_checked():
+def test_the_parameters_of_an_unfitted_pretrainer_are_checked(segmenter_of):
     with pytest.raises(ValueError, match="encoder_params"):
-        WaveSegmenter(BeatSSLPretrainer(encoder_params={"depth": 3}), fs=FS, **FAST).fit(X, Y)
+        segmenter_of(BeatSSLPretrainer(encoder_params={"depth": 3}), fs=FS).fit(X, Y)
 
 
-def test_an_interrupt_reaches_the_caller(pre, monkeypatch):
+def test_an_interrupt_reaches_the_caller(pre, monkeypatch, segmenter_of):
     def interrupt(self, *args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("beatssl_sklearn.estimators.wave_batches.WaveBatches._window", interrupt)
-    found = segmenter(pre)
+    found = segmenter_of(pre)
     with pytest.raises(KeyboardInterrupt):
         found.fit(X, Y)
     assert not hasattr(found, "weights_")

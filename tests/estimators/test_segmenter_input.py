@@ -10,7 +10,7 @@ import scipy.sparse
 import torch
 from scipy.special import expit
 
-from beatssl_sklearn import BeatSSLPretrainer, ECGRecord, WaveSegmenter, make_ecg
+from beatssl_sklearn import BeatSSLPretrainer, ECGRecord, make_ecg
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.ecg.wave_table import CONSENSUS, empty_table
 from beatssl_sklearn.ecg.waves import Waves, find_waves
@@ -28,17 +28,6 @@ TINY = {
     "random_state": 0,
     "device": "cpu",
 }
-FAST = {
-    "fs_model": 100,
-    "widths": (8, 8, 8, 8),
-    "max_epochs": 1,
-    "batch_size": 2,
-    "leads_per_window": 3,
-    "window": 2.56,
-    "precision": "fp32",
-    "random_state": 0,
-    "device": "cpu",
-}
 LESSON = make_ecg(6, fs=250, noise=0.005, random_state=0)
 ECG = make_ecg(3, fs=250, noise=0.005, random_state=50)
 X, Y = ECG.data, ECG.masks
@@ -53,11 +42,11 @@ def pre():
 
 
 @pytest.fixture(scope="module")
-def learned():
+def learned(segmenter_of):
     """A network that finds most waves of simulated records."""
-    params = FAST | {"fs_model": 250, "widths": (32, 32, 32, 32), "max_epochs": 10, "batch_size": 1, "lr": 3e-2}
+    params = {"fs_model": 250, "widths": (32, 32, 32, 32), "max_epochs": 10, "batch_size": 1, "lr": 3e-2}
     params |= {"wave_params": WEAK, "window": 5.12, "leads_per_window": 6, "augment_params": PLAIN}
-    return WaveSegmenter(BeatSSLPretrainer(**TINY), **params).fit(LESSON.data, LESSON.masks)
+    return segmenter_of(BeatSSLPretrainer(**TINY), **params).fit(LESSON.data, LESSON.masks)
 
 
 def other(segmenter, **changes):
@@ -122,19 +111,19 @@ def test_records_of_one_shape_are_one_array(learned):
     assert np.array_equal(learned.predict_proba(records), learned.predict_proba(X))
 
 
-def test_training_on_records_of_all_kinds(pre):
+def test_training_on_records_of_all_kinds(pre, segmenter_of):
     records = [
         ECGRecord(X[0], 250.0, LEADS),
         ECGRecord(X[1, [1, 6], :1500], 250.0, ("II", "V1")),
         ECGRecord(X[2, 3:4, ::2], 125.0, ("-aVR",)),
     ]
     masks = [Y[0], np.stack([Y[1, :1500]] * 2), Y[2, ::2]]
-    found = WaveSegmenter(pre, **FAST).fit(records, masks)
+    found = segmenter_of(pre).fit(records, masks)
     assert found.n_features_in_ == 12
     assert [p.shape for p in found.predict(records)] == [(12, 2500), (2, 1500), (1, 1250)]
     assert 0 <= found.score(records, masks) <= 1
     with pytest.raises(ValueError, match="record 1: mask of shape .2500,. for 2 leads of 1500 samples"):
-        WaveSegmenter(pre, **FAST).fit(records, [Y[0], Y[1], Y[2, ::2]])
+        segmenter_of(pre).fit(records, [Y[0], Y[1], Y[2, ::2]])
 
 
 # Containers and types
@@ -162,13 +151,13 @@ def test_arrays_of_all_kinds(learned, kind, tmp_path):
         close(learned.predict_proba(given), expected)
 
 
-def test_training_reads_arrays_of_all_kinds(pre, tmp_path):
-    expected = WaveSegmenter(pre, **FAST).fit(X, Y).weights_
+def test_training_reads_arrays_of_all_kinds(pre, tmp_path, segmenter_of):
+    expected = segmenter_of(pre).fit(X, Y).weights_
     np.save(tmp_path / "x.npy", X)
     np.save(tmp_path / "y.npy", np.stack([Y] * 12, axis=1))
     mapped = [np.load(tmp_path / name, mmap_mode="r") for name in ("x.npy", "y.npy")]
     for given, masks in (mapped, (X.astype(np.float64), Y.astype(float)), (np.asfortranarray(X), Y.tolist())):
-        found = WaveSegmenter(pre, **FAST).fit(given, masks).weights_
+        found = segmenter_of(pre).fit(given, masks).weights_
         assert all(np.array_equal(a, found[name]) for name, a in expected.items())
 
 
@@ -177,12 +166,12 @@ def test_whole_numbers_are_warned_of(learned):
         learned.predict((100 * X[:1]).astype(np.int16))
 
 
-def test_tables_are_records_of_one_lead(pre):
+def test_tables_are_records_of_one_lead(pre, segmenter_of):
     table, masks = X[:, 1, :1000], Y[:, :1000]
-    found = WaveSegmenter(pre, leads=["II"], **FAST).fit(table, masks)
+    found = segmenter_of(pre, leads=["II"]).fit(table, masks)
     assert found.predict(table).shape == (3, 1, 1000) and found.n_features_in_ == 1000
     assert found.predict(pd.DataFrame(table).to_numpy()).shape == (3, 1, 1000)
-    cube = WaveSegmenter(pre, leads=["II"], **FAST).fit(table[:, None], masks)
+    cube = segmenter_of(pre, leads=["II"]).fit(table[:, None], masks)
     assert np.array_equal(cube.predict_proba(table[:, None]), found.predict_proba(table))
 
 
@@ -265,11 +254,11 @@ def test_records_of_any_length(learned, seconds):
     assert table.onset.min() > -1 and table.offset.max() < n_times if len(table) else seconds < 2
 
 
-def test_training_on_short_and_on_long_records(pre):
-    short = WaveSegmenter(pre, **FAST).fit(X[:, :, 400:525], Y[:, 400:525])
+def test_training_on_short_and_on_long_records(pre, segmenter_of):
+    short = segmenter_of(pre).fit(X[:, :, 400:525], Y[:, 400:525])
     assert short.predict(X[:, :, 400:525]).shape == (3, 12, 125)
     long = make_ecg(1, fs=250, duration=61, random_state=0)
-    found = WaveSegmenter(pre, **(FAST | {"batch_size": 6})).fit(long.data, long.masks)
+    found = segmenter_of(pre, batch_size=6).fit(long.data, long.masks)
     assert found.n_iter_ == 1 and found.predict(long.data).shape == long.data.shape
 
 
@@ -316,9 +305,7 @@ def beats(fs, duration, start, rr=0.83, seed=0):
     t = np.arange(round(duration * fs)) / fs
     middle = np.arange(start, duration + rr, rr)
     borders = [middle[:, None] + np.array(b) for b in ((-0.22, -0.1), (-0.05, 0.05), (0.18, 0.36))]
-    signal = [
-        (expit((t - b[:, :1]) / 0.008) * expit((b[:, 1:] - t) / 0.008)).sum(axis=0) for b in borders
-    ]
+    signal = [(expit((t - b[:, :1]) / 0.008) * expit((b[:, 1:] - t) / 0.008)).sum(axis=0) for b in borders]
     noise = np.random.default_rng(seed).normal(0, 1e-3, (3, len(t)))
     return (np.stack(signal) + noise).astype(np.float32), borders
 
@@ -486,15 +473,15 @@ def test_a_gap_hides_what_lies_in_it_only(learned):
     assert found[:, :, 1100:1400].mean() < 0.2
 
 
-def test_training_passes_over_what_is_missing(pre):
+def test_training_passes_over_what_is_missing(pre, segmenter_of):
     gaps = X.copy()
     gaps[0], gaps[1, 3], gaps[2, :, :400] = np.nan, np.nan, np.nan
-    found = WaveSegmenter(pre, **FAST, allow_nan=True).fit(gaps, Y)
+    found = segmenter_of(pre, allow_nan=True).fit(gaps, Y)
     assert np.isfinite(found.predict_proba(X)).all()
     with pytest.raises(ValueError, match="record 0, lead I has 2500"):
-        WaveSegmenter(pre, **FAST).fit(gaps, Y)
+        segmenter_of(pre).fit(gaps, Y)
     with pytest.raises(ValueError, match="no sample is labelled background, P, QRS, T"):
-        WaveSegmenter(pre, **FAST, allow_nan=True).fit(np.full_like(X, np.nan), Y)
+        segmenter_of(pre, allow_nan=True).fit(np.full_like(X, np.nan), Y)
 
 
 # What is refused
@@ -531,11 +518,11 @@ def bad(value, record=1, lead=4, time=7):
         ([x[:, : 500 + i] for i, x in enumerate(X)], ValueError, "unequal shapes"),
     ],
 )
-def test_signals_that_cannot_be_used(learned, given, error, message):
+def test_signals_that_cannot_be_used(learned, given, error, message, segmenter_of):
     with pytest.raises(error, match=message):
         learned.predict(given)
     with pytest.raises(error):
-        WaveSegmenter(learned.pretrainer, fs=250, leads=LEADS, **FAST).fit(given, Y)
+        segmenter_of(learned.pretrainer, fs=250, leads=LEADS).fit(given, Y)
 
 
 @pytest.mark.parametrize(
@@ -551,9 +538,9 @@ def test_signals_that_cannot_be_used(learned, given, error, message):
         (ECGRecord(X[0, :2], 250.0, ("I", "EDA")), ValueError, "unknown lead names 'EDA'"),
     ],
 )
-def test_records_that_cannot_be_used(learned, record, error, message):
+def test_records_that_cannot_be_used(learned, record, error, message, segmenter_of):
     given = [ECGRecord(X[0], 250.0, LEADS), record]
-    for use in (learned.predict, learned.delineate, lambda X: WaveSegmenter(learned.pretrainer, **FAST).fit(X, Y[:2])):
+    for use in (learned.predict, learned.delineate, lambda X: segmenter_of(learned.pretrainer).fit(X, Y[:2])):
         with pytest.raises(error, match=message):
             use(given)
 
@@ -571,8 +558,8 @@ def test_records_that_cannot_be_used(learned, record, error, message):
         (None, TypeError, "one mask per record, got NoneType"),
     ],
 )
-def test_masks_that_cannot_be_used(pre, masks, error, message):
-    segmenter = WaveSegmenter(pre, **FAST)
+def test_masks_that_cannot_be_used(pre, masks, error, message, segmenter_of):
+    segmenter = segmenter_of(pre)
     with pytest.raises(error, match=message):
         segmenter.fit(X, masks)
     assert not hasattr(segmenter, "weights_")
