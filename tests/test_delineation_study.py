@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.delineation.common import Annotated, Counts, folds_of, joined, scores, with_bootstrap
+from benchmarks.delineation.common import Annotated, Counts, few_records, folds_of, joined, scores, with_bootstrap
+from benchmarks.delineation.error_parts import beat_times, parts, scatter_sd
 from benchmarks.delineation.robustness import as_they_are, at_rate, members, with_leads
 
 FS, N = 500.0, 1000
@@ -84,3 +85,27 @@ def test_members_have_the_finding(records):
     assert members(records, ("Atrial fibrillation",)).tolist() == [1]
     assert members(records, ("PVC", "Sinus rhythm")).tolist() == [0, 1]
     assert as_they_are(records, np.array([1])).waves == [records.waves[1]]
+
+
+def test_few_records_are_a_sixteenth_of_a_training_set():
+    drawn = [few_records(150, seed) for seed in range(5)]
+    assert all(len(train) == 7 and len(test) == 30 and not np.isin(train, test).any() for train, test in drawn)
+    assert len({tuple(test) for _, test in drawn}) == 5
+
+
+def test_errors_split_into_what_a_lead_shares_and_the_rest():
+    rng = np.random.default_rng(0)
+    errors = rng.normal(scale=3, size=(400, 1)) + rng.normal(scale=4, size=(400, 20))
+    counts = np.stack([np.full(400, 20), errors.sum(1), (errors**2).sum(1)], axis=1)
+    whole, within, between = parts(np.vstack([counts, np.zeros(3)]))
+    assert whole == pytest.approx(5, rel=0.05) and within == pytest.approx(4, rel=0.05)
+    assert between == pytest.approx(3, rel=0.1)
+
+
+def test_marks_scatter_about_their_own_beat():
+    marks = {lead: {"QRS": [[90, 100 + d, 110], [590, 600 + d, 610]]} for lead, d in (("I", -2), ("II", 0), ("III", 3))}
+    beats = beat_times(marks)
+    assert beats.tolist() == [100, 600]
+    # T waves 150 and 156 samples behind their QRS, and one of a beat without marks.
+    strips = [(np.array([250.0, 756, 1250]), beats), (np.array([250.0, 750]), beats), (np.array([3.0]), np.empty(0))]
+    assert scatter_sd(strips, "T", fs=500.0) == pytest.approx(np.sqrt((3**2 + 3**2) / 2) * 2)

@@ -72,7 +72,8 @@ class WaveSegmenter(TrainsEncoder):
     dice_weight : float, default=1.0
         Weight of the Dice loss beside the cross entropy.
     augment_params : dict, default=None
-        Fields of `WaveAugment`: ``stretch``, ``gain``, ``noise``, ``noise_mv``, ``low_rate``, ``lead_subset``.
+        Fields of `WaveAugment`: ``stretch``, ``gain``, ``noise``, ``noise_mv``, ``low_rate``, ``lead_subset``,
+        ``background``.
     validation_fraction : float, default=None
         Share of the groups that is held out and scored after every epoch (`valid_loss`, `valid_dice`).
     wave_params : dict, default=None

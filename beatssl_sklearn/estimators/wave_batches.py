@@ -21,6 +21,8 @@ IGNORED = -1
 _EIGHT = tuple(LEADS[i] for i in INDEPENDENT)
 # Rates [Hz] of recorders that a signal is brought down to and up again, so that blunt boundaries are learnt too.
 _LOW_RATES = (100.0, 125.0, 180.0, 250.0, 360.0)
+# Root mean square of noise without a signal [mV].
+_NOISE_ALONE_MV = (0.01, 1.0)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class WaveAugment:
         Share of windows that are brought to a lower sampling rate, 100 to 360 Hz, and back.
     lead_subset : float
         Share of windows of which the network sees a random subset of the leads.
+    background : float
+        Share of windows that hold noise instead of a signal, up to 1 mV of it, and no waves: the detached electrodes
+        that no annotated record shows.
     """
 
     stretch: float = 1.25
@@ -49,6 +54,7 @@ class WaveAugment:
     noise_mv: float = 0.2
     low_rate: float = 0.25
     lead_subset: float = 0.5
+    background: float = 0.03
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
@@ -58,7 +64,7 @@ class WaveAugment:
         for name in ("stretch", "gain"):
             if not 1 <= getattr(self, name) <= 4:
                 raise ValueError(f"augment_params: {name} must lie between 1 and 4, got {getattr(self, name)!r}")
-        for name in ("noise", "low_rate", "lead_subset"):
+        for name in ("noise", "low_rate", "lead_subset", "background"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"augment_params: {name} must lie between 0 and 1, got {getattr(self, name)!r}")
         if not 0 < self.noise_mv <= 10:
@@ -89,6 +95,17 @@ class AnnotatedRecord(NamedTuple):
     """Preprocessed leads (n_times, 12), absent ones 0."""
     mask: NDArray[np.int8]
     """Labels (n_times, 12), -1 where unknown or the lead is absent."""
+
+
+def noise_alone(rng: np.random.Generator, fs: float, n_times: int) -> NDArray[np.float32]:
+    """Draw a window (n_times, 12) without a heart in it: white and electrode noise in a random mixture and size."""
+    share = rng.random(dtype=np.float32)
+    white = rng.standard_normal((8, n_times), dtype=np.float32)
+    low, high = _NOISE_ALONE_MV
+    level = low * (high / low) ** rng.random() / UNIT_MV
+    mixed = np.sqrt(share) * white + np.sqrt(1 - share) * electrode_noise(rng, fs, n_times)
+    placed, _ = place_leads(np.float32(level) * mixed, _EIGHT)
+    return np.asarray(placed.T, dtype=np.float32)
 
 
 class WaveBatches:
@@ -190,7 +207,13 @@ class WaveBatches:
         mask = record.mask[start : start + n_seen][np.round(position).astype(np.int64)]
         beyond = np.arange(n_times) * stretch > n_seen - 1
         signal[beyond], mask = 0, np.where(beyond[:, None], np.int8(IGNORED), mask)
-        return (signal, mask) if augment is None else (self._varied(signal, augment, rng), mask)
+        if augment is None:
+            return signal, mask
+        if augment.background > 0 and rng.random() < augment.background:
+            present = signal.any(axis=0)
+            mask = np.where(present, np.int8(0), np.int8(IGNORED)) + np.zeros_like(mask)
+            return noise_alone(rng, self.fs, n_times) * present, mask
+        return self._varied(signal, augment, rng), mask
 
     def _varied(self, signal: NDArray[np.float32], augment: WaveAugment, rng: np.random.Generator) -> NDArray:
         present = signal.any(axis=0)

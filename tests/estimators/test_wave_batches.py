@@ -9,7 +9,7 @@ import torch
 from beatssl_sklearn.estimators.wave_batches import IGNORED, AnnotatedRecord, WaveAugment, WaveBatches
 
 FS = 100.0
-PLAIN = {"stretch": 1, "gain": 1, "noise": 0, "low_rate": 0, "lead_subset": 0}
+PLAIN = {"stretch": 1, "gain": 1, "noise": 0, "low_rate": 0, "lead_subset": 0, "background": 0}
 SIZE = 1 + np.arange(12, dtype=np.float32)
 
 
@@ -245,6 +245,25 @@ def test_noise_has_the_size_asked_for():
     assert 0.04 < min(rms) < 0.3 and 0.8 < max(rms) < 4
 
 
+def test_a_window_of_noise_alone_has_no_waves():
+    rms = []
+    for seed in range(30):
+        noise, target = one_window(seed, background=1)
+        assert not target.any()
+        np.testing.assert_allclose(noise[:, 0] + noise[:, 2], noise[:, 1], atol=1e-3)
+        rms.append(float(np.sqrt((noise[:, 6:] ** 2).mean())) * 0.2)
+    assert 0.005 < min(rms) < 0.1 < max(rms) < 3
+
+
+def test_leads_that_are_absent_stay_so_in_a_window_of_noise():
+    size = np.ones(12, np.float32)
+    size[3:] = 0
+    given = [record(1500, size=size)]
+    _, signal, target = collect(batches(given, augment={"background": 1}, n_leads=12, window=2.56))
+    assert signal[..., :3].any() and not signal[..., 3:].any()
+    assert ((target != IGNORED).any(-1).sum(1) == 3).all() and not (target > 0).any()
+
+
 def test_a_lower_rate_blunts_without_a_shift():
     for seed in range(6):
         mask = np.repeat(labels(3000)[:, None], 12, axis=1)
@@ -342,7 +361,7 @@ def test_other_leads_are_labelled_each_time():
         ({"noise": "much"}, TypeError, "augment_params: noise must be a number, got 'much'"),
         ({"stretch": None}, TypeError, "augment_params: stretch must be a number, got None"),
         ({"low_rate": True}, TypeError, "augment_params: low_rate must be a number, got True"),
-        ({"turn": 3, 1: 2}, ValueError, r"augment_params may hold \['gain', .*got \['1', 'turn'\]"),
+        ({"turn": 3, 1: 2}, ValueError, r"augment_params may hold \['background', .*got \['1', 'turn'\]"),
         ([("noise", 1)], TypeError, "augment_params must be a dict or None, got"),
         ("strong", TypeError, "augment_params must be a dict or None, got 'strong'"),
     ],
