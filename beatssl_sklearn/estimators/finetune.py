@@ -23,10 +23,13 @@ from .finetune_net import BestEpoch, ClassifierModule, FineTuneBar, FineTuneNet,
 from .finetune_probe import NORM_EPS
 from .finetune_start import (
     ENCODER_PREFIX,
+    MANY_RECORDS,
+    Recipe,
     check_fine_tuning,
     embed_records,
     encoder_of,
     encoder_weights,
+    recipe_of,
     start_at_frozen,
     starting_pretrainer,
 )
@@ -35,15 +38,14 @@ from .inputs import warn_about_scale
 from .parameters import seed_of
 from .pretrained import TrainsEncoder
 
-# From so many records on, a tenth of them tells more about when to stop than it would teach.
-EARLY_STOPPING_FROM = 1000
-
 
 class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
     """Train encoder and linear head end to end on labels of records.
 
-    A pretrained encoder starts exactly at its frozen linear probe: the head is first fitted to the frozen embedding
-    (regularised logistic regression, penalty by cross-validation), then both are trained on views of the records.
+    With few records, a pretrained encoder starts exactly at its frozen linear probe: the head is first fitted to the
+    frozen embedding (regularised logistic regression, penalty by cross-validation), then both are trained on views of
+    the records, slowly. With many, the head starts at zero and both are trained with larger rates, from which more
+    is learnt than near the probe.
 
     Parameters
     ----------
@@ -59,16 +61,17 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         0 keeps the frozen encoder and the head as it was initialised.
     batch_size : int, default=32
         Records per step, and per pass in prediction, where it does not change the result.
-    lr : float, default=1e-3
+    lr : float, default=None
         Largest rate of the head, with RAdam and decoupled weight decay; rates rise over the first tenth of the steps
-        and fall as a cosine.
+        and fall as a cosine. None is 1e-3 from a probe on, otherwise 1e-2.
     encoder_lr : float, default=None
-        Largest rate of the encoder; None is `lr`. 0 keeps a pretrained encoder as it is.
+        Largest rate of the encoder. 0 keeps a pretrained encoder as it is. None is a fifth of `lr` for a pretrained
+        encoder whose head starts at zero, otherwise `lr`.
     weight_decay : float, default=0.05
         Of weights, not of biases and normalisations.
-    head_init : {"probe", "zero"}, default="probe"
+    head_init : {"auto", "probe", "zero"}, default="auto"
         "probe": the frozen probe, where the encoder is pretrained. "zero": no knowledge, on an embedding that is
-        standardised all the same.
+        standardised all the same. "auto": "zero" from 1000 training records on.
     dropout : float, default=0.0
         Share of the embedding's entries that are set to 0 in training.
     class_weight : None, "balanced" or dict, default=None
@@ -149,10 +152,10 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         leads: Sequence[str] | None = None,
         max_epochs: int = 10,
         batch_size: int = 32,
-        lr: float = 1e-3,
+        lr: float | None = None,
         encoder_lr: float | None = None,
         weight_decay: float = 0.05,
-        head_init: str = "probe",
+        head_init: str = "auto",
         dropout: float = 0.0,
         class_weight: Any = None,
         augment: Any = "vcg",
@@ -239,9 +242,10 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         if self._stops_early(len(train)):
             train, valid = hold_out(train, targets, patients, float(self.validation_fraction), seed)
         module = ClassifierModule(encoder_of(start), int(start.beat_phases), targets.n_outputs, adapt_norm=scratch)
+        recipe = recipe_of(self, len(train), scratch)
         if not scratch:
-            start_at_frozen(module, records, train, patients, self, seed)
-        self._train(module, records, train, valid, seed)
+            start_at_frozen(module, records, train, patients, self, recipe.from_probe, seed)
+        self._train(module, records, train, valid, recipe, seed)
         self._describe_input(start, source)
         self.pretrainer_ = start
         self.classes_ = targets.classes
@@ -286,7 +290,7 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
 
     def _stops_early(self, n_records: int) -> bool:
         if self.early_stopping == "auto":
-            return n_records >= EARLY_STOPPING_FROM and self.max_epochs > 0
+            return n_records >= MANY_RECORDS and self.max_epochs > 0
         return bool(self.early_stopping)
 
     def _train(
@@ -295,6 +299,7 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         records: LabelledRecords,
         train: NDArray[np.int64],
         valid: NDArray[np.int64],
+        recipe: Recipe,
         seed: int,
     ) -> None:
         device = resolve_device(self.device)
@@ -324,15 +329,13 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
             precision=training_precision(self.precision, device, len(train) * self.max_epochs),
             held_out=held_out if len(valid) else None,
             callbacks=bar + ([best] if best else []),
-            **optimizer_settings(
-                float(self.lr), self.weight_decay, float(self.lr if self.encoder_lr is None else self.encoder_lr)
-            ),
+            **optimizer_settings(recipe.lr, self.weight_decay, recipe.encoder_lr),
         )
         self.history_ = run_epochs(net, batches, self.max_epochs, best)
         self.best_epoch_ = len(net.history) if best is None else best.epoch_
         if best is not None:
             best.restore(net)
-        weights = trained_arrays(net.module_, self.lr)
+        weights = trained_arrays(net.module_, recipe.lr)
         records.pretrainer.weights_ = encoder_weights(weights)
         self.head_ = {k: array for k, array in weights.items() if not k.startswith(ENCODER_PREFIX)}
         self.n_iter_ = len(self.history_)

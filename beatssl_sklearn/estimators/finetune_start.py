@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from copy import copy
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,18 +26,48 @@ from .parameters import Bounds, check_numbers, check_parameters
 from .pretrained import is_fitted
 from .pretrainer import BeatSSLPretrainer
 
-HEAD_INITS = ("probe", "zero")
+HEAD_INITS = ("auto", "probe", "zero")
+# From so many records on, a tenth of them tells more about when to stop than it would teach, and training from a head
+# of zeros finds more than the probe knows.
+MANY_RECORDS = 1000
+# Rates of the head, and of a pretrained encoder in units of the head's.
+_LR_FROM_PROBE, _LR_FROM_ZERO, _ENCODER_SHARE = 1e-3, 1e-2, 0.2
 ENCODER_PREFIX = "encoder."
 _NUMBERS = {
     "max_epochs": Bounds(Integral, 0),
     "batch_size": Bounds(Integral, 2),
-    "lr": Bounds(Real, 0),
+    "lr": Bounds(Real, 0, or_none=True),
     "weight_decay": Bounds(Real, 0),
     "dropout": Bounds(Real, 0, 0.9),
     "validation_fraction": Bounds(Real, 0.01, 0.9),
     "patience": Bounds(Integral, 1, or_none=True),
     "encoder_lr": Bounds(Real, 0, or_none=True),
 }
+
+
+class Recipe(NamedTuple):
+    """What a classifier's parameters come to for the records at hand."""
+
+    from_probe: bool
+    lr: float
+    encoder_lr: float
+
+
+def recipe_of(classifier: Any, n_train: int, scratch: bool) -> Recipe:
+    """Decide what the parameters leave open: where the head starts, and the rates."""
+    head = classifier.head_init
+    if head == "auto":
+        # A head of zeros has to learn from an encoder that learns with it.
+        trains = classifier.max_epochs > 0 and classifier.encoder_lr != 0
+        head = "zero" if trains and n_train >= MANY_RECORDS else "probe"
+    from_probe = head == "probe" and not scratch
+    lr = classifier.lr
+    if lr is None:
+        lr = _LR_FROM_PROBE if from_probe else _LR_FROM_ZERO
+    encoder_lr = classifier.encoder_lr
+    if encoder_lr is None:
+        encoder_lr = lr if from_probe or scratch else _ENCODER_SHARE * lr
+    return Recipe(from_probe, float(lr), float(encoder_lr))
 
 
 def starting_pretrainer(pretrainer: Any, seed: int) -> tuple[BeatSSLPretrainer, bool]:
@@ -100,13 +130,14 @@ def start_at_frozen(
     train: NDArray[np.int64],
     patients: NDArray[np.int64] | None,
     classifier: Any,
+    from_probe: bool,
     seed: int,
 ) -> None:
     """Standardise the frozen embedding in the network, and put the probe into its head where that is wanted."""
     embedding = embed_records(records.pretrainer, records.source, classifier, stacklevel=5)
     standard = standardisation(embedding[train])
     state = {"norm.running_mean": standard.mean, "norm.running_var": standard.variance}
-    if classifier.head_init == "probe":
+    if from_probe:
         weight, bias = fit_probe(embedding, standard, records.targets, train, patients, seed)
         state |= {"linear.weight": weight, "linear.bias": bias}
     load_module_arrays(module, module_arrays(module) | state)

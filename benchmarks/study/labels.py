@@ -25,6 +25,8 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from beatssl_sklearn import FineTunedClassifier
+from beatssl_sklearn.estimators.finetune_start import recipe_of
 from beatssl_sklearn.evaluation.probing import nested_subsets
 
 from .common import Study, make_parser, parse
@@ -95,6 +97,8 @@ def _trained_on_labels(
     args, records = study.args, study.records
     epochs = epochs_for(fraction, args.supervised_epochs)
     own = {"batch_size": args.supervised_batch_size, "device": args.device}
+    recipe = recipe_of(FineTunedClassifier(), len(rows), scratch=name == "supervised")
+    tag = f"e{epochs}-b{args.supervised_batch_size}-{recipe.lr:g}-{recipe.encoder_lr:g}"
 
     def compute() -> Fit:
         encoders = study.encoders("ours") if name == "finetuned" else [study.unfitted(seed)]
@@ -110,7 +114,7 @@ def _trained_on_labels(
             **own,
         )
 
-    file = f"{row_digest(study, name, seed)}-e{epochs}-b{args.supervised_batch_size}-{where}.npz"
+    file = f"{row_digest(study, name, seed)}-{tag}-{where}.npz"
     return kept_fit(args.cache / "fits" / file, compute)
 
 

@@ -19,6 +19,7 @@ from beatssl_sklearn import BeatSSLPretrainer, ECGRecord, RhythmEmbedder, make_e
 from beatssl_sklearn.estimators.finetune import FineTunedClassifier
 from beatssl_sklearn.estimators.finetune_net import LabelLoss, macro_auroc
 from beatssl_sklearn.estimators.finetune_probe import fit_probe, standardisation
+from beatssl_sklearn.estimators.finetune_start import recipe_of
 from beatssl_sklearn.estimators.finetune_targets import encode_labels, hold_out
 
 FS = 100
@@ -455,6 +456,23 @@ def test_parameters_are_checked_and_named(pre, parameter, value, error):
     clf = FineTunedClassifier(pre, **FAST).set_params(**{parameter: value})
     with pytest.raises(error, match="no-such-model" if value == "no-such-model" else parameter):
         clf.fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("params", "n_train", "scratch", "recipe"),
+    [
+        ({}, 999, False, (True, 1e-3, 1e-3)),
+        ({}, 1000, False, (False, 1e-2, 2e-3)),
+        ({}, 50, True, (False, 1e-2, 1e-2)),
+        ({"head_init": "probe"}, 5000, False, (True, 1e-3, 1e-3)),
+        ({"head_init": "zero", "lr": 5e-3}, 50, False, (False, 5e-3, 1e-3)),
+        ({"lr": 1e-4, "encoder_lr": 3e-4}, 5000, False, (False, 1e-4, 3e-4)),
+        ({"encoder_lr": 0}, 5000, False, (True, 1e-3, 0)),
+        ({"max_epochs": 0}, 5000, False, (True, 1e-3, 1e-3)),
+    ],
+)
+def test_what_is_left_open_depends_on_the_records(params, n_train, scratch, recipe):
+    assert tuple(recipe_of(FineTunedClassifier(**params), n_train, scratch)) == pytest.approx(recipe)
 
 
 def test_the_parameters_of_an_unfitted_pretrainer_are_checked():
