@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -67,6 +68,9 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
     encoder_lr : float, default=None
         Largest rate of the encoder. 0 keeps a pretrained encoder as it is. None is a fifth of `lr` for a pretrained
         encoder whose head starts at zero, otherwise `lr`.
+    window : float, default=None
+        Seconds of a record that a training step sees, another piece in each epoch; validation and prediction see all.
+        None is 5 s for a pretrained encoder whose head starts at zero, otherwise the whole record.
     weight_decay : float, default=0.05
         Of weights, not of biases and normalisations.
     head_init : {"auto", "probe", "zero"}, default="auto"
@@ -125,8 +129,9 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
 
     Notes
     -----
-    BatchNorm keeps its pretrained statistics in fine-tuning, and follows the batches in training from scratch. Records
-    over 15 s are trained on by random windows of 10 s, and predicted from the average over their windows' embeddings.
+    BatchNorm keeps its pretrained statistics in fine-tuning, and follows the batches in training from scratch. Of
+    records over 15 s, training sees 10 s at a time at most, and they are predicted from the average over their windows'
+    embeddings.
     Pickles hold arrays and no training data.
 
     References
@@ -154,6 +159,7 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         batch_size: int = 32,
         lr: float | None = None,
         encoder_lr: float | None = None,
+        window: float | None = None,
         weight_decay: float = 0.05,
         head_init: str = "auto",
         dropout: float = 0.0,
@@ -176,6 +182,7 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         self.batch_size = batch_size
         self.lr = lr
         self.encoder_lr = encoder_lr
+        self.window = window
         self.weight_decay = weight_decay
         self.head_init = head_init
         self.dropout = dropout
@@ -304,9 +311,10 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
     ) -> None:
         device = resolve_device(self.device)
         augment = resolve_augment(self.augment, self.augment_params)
+        pieces = replace(records, window=min(records.window, recipe.window))
         batches, held_out = (
             LabelledBatches(
-                records,
+                seen,
                 index,
                 batch_size=self.batch_size,
                 augment=view,
@@ -316,7 +324,7 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
                 device=device,
                 seed=seed,
             )
-            for index, view in ((train, augment), (valid, None))
+            for seen, index, view in ((pieces, train, augment), (records, valid, None))
         )
         best = BestEpoch(self.patience) if len(valid) else None
         bar = [FineTuneBar(len(batches) * self.max_epochs)] if self.verbose > 0 else []

@@ -32,7 +32,11 @@ HEAD_INITS = ("auto", "probe", "zero")
 MANY_RECORDS = 1000
 # Rates of the head, and of a pretrained encoder in units of the head's.
 _LR_FROM_PROBE, _LR_FROM_ZERO, _ENCODER_SHARE = 1e-3, 1e-2, 0.2
+# [s]. Not from a probe on, which knows the embeddings of whole records, nor from scratch, where BatchNorm learns the
+# statistics of whatever it is shown.
+_WINDOW_FROM_ZERO = 5.0
 ENCODER_PREFIX = "encoder."
+_INF = float("inf")
 _NUMBERS = {
     "max_epochs": Bounds(Integral, 0),
     "batch_size": Bounds(Integral, 2),
@@ -42,6 +46,7 @@ _NUMBERS = {
     "validation_fraction": Bounds(Real, 0.01, 0.9),
     "patience": Bounds(Integral, 1, or_none=True),
     "encoder_lr": Bounds(Real, 0, or_none=True),
+    "window": Bounds(Real, 1, or_none=True),
 }
 
 
@@ -51,6 +56,8 @@ class Recipe(NamedTuple):
     from_probe: bool
     lr: float
     encoder_lr: float
+    window: float
+    """Longest piece of a record that a step sees [s]."""
 
 
 def recipe_of(classifier: Any, n_train: int, scratch: bool) -> Recipe:
@@ -67,7 +74,10 @@ def recipe_of(classifier: Any, n_train: int, scratch: bool) -> Recipe:
     encoder_lr = classifier.encoder_lr
     if encoder_lr is None:
         encoder_lr = lr if from_probe or scratch else _ENCODER_SHARE * lr
-    return Recipe(from_probe, float(lr), float(encoder_lr))
+    window = classifier.window
+    if window is None:
+        window = _INF if from_probe or scratch else _WINDOW_FROM_ZERO
+    return Recipe(from_probe, float(lr), float(encoder_lr), float(window))
 
 
 def starting_pretrainer(pretrainer: Any, seed: int) -> tuple[BeatSSLPretrainer, bool]:

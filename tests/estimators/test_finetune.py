@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 
 from beatssl_sklearn import BeatSSLPretrainer, ECGRecord, RhythmEmbedder, make_ecg, save
 from beatssl_sklearn.estimators.finetune import FineTunedClassifier
-from beatssl_sklearn.estimators.finetune_net import LabelLoss, macro_auroc
+from beatssl_sklearn.estimators.finetune_net import ClassifierModule, LabelLoss, macro_auroc
 from beatssl_sklearn.estimators.finetune_probe import fit_probe, standardisation
 from beatssl_sklearn.estimators.finetune_start import recipe_of
 from beatssl_sklearn.estimators.finetune_targets import encode_labels, hold_out
@@ -295,6 +295,19 @@ def test_records_of_any_length(pre):
         FineTunedClassifier(pre, **FAST).fit(records, Y[1:])
 
 
+def test_training_sees_pieces_and_validation_whole_records(pre, monkeypatch):
+    seen = {True: set(), False: set()}
+    original = ClassifierModule.forward
+
+    def forward(self, signal, *args, **kwargs):
+        seen[self.training].add(signal.shape[1])
+        return original(self, signal, *args, **kwargs)
+
+    monkeypatch.setattr(ClassifierModule, "forward", forward)
+    FineTunedClassifier(pre, **(FAST | {"early_stopping": True, "window": 3})).fit(X, Y)
+    assert seen == {True: {3 * FS}, False: {X.shape[2]}}
+
+
 def test_long_records_are_cut_into_windows(pre):
     long, y = labelled(n=8, duration=32, n_classes=2)
     clf = FineTunedClassifier(pre, **FAST).fit(long, y)
@@ -439,6 +452,7 @@ def test_labels_that_cannot_be_learned(pre, y, message):
         ("patience", 0, ValueError),
         ("validation_fraction", 1.0, ValueError),
         ("head_init", "best", ValueError),
+        ("window", 0.5, ValueError),
         ("early_stopping", "yes", ValueError),
         ("class_weight", "even", ValueError),
         ("class_weight", {7: 1.0}, ValueError),
@@ -461,14 +475,15 @@ def test_parameters_are_checked_and_named(pre, parameter, value, error):
 @pytest.mark.parametrize(
     ("params", "n_train", "scratch", "recipe"),
     [
-        ({}, 999, False, (True, 1e-3, 1e-3)),
-        ({}, 1000, False, (False, 1e-2, 2e-3)),
-        ({}, 50, True, (False, 1e-2, 1e-2)),
-        ({"head_init": "probe"}, 5000, False, (True, 1e-3, 1e-3)),
-        ({"head_init": "zero", "lr": 5e-3}, 50, False, (False, 5e-3, 1e-3)),
-        ({"lr": 1e-4, "encoder_lr": 3e-4}, 5000, False, (False, 1e-4, 3e-4)),
-        ({"encoder_lr": 0}, 5000, False, (True, 1e-3, 0)),
-        ({"max_epochs": 0}, 5000, False, (True, 1e-3, 1e-3)),
+        ({}, 999, False, (True, 1e-3, 1e-3, np.inf)),
+        ({}, 1000, False, (False, 1e-2, 2e-3, 5)),
+        ({}, 50, True, (False, 1e-2, 1e-2, np.inf)),
+        ({"head_init": "probe"}, 5000, False, (True, 1e-3, 1e-3, np.inf)),
+        ({"head_init": "zero", "lr": 5e-3}, 50, False, (False, 5e-3, 1e-3, 5)),
+        ({"lr": 1e-4, "encoder_lr": 3e-4}, 5000, False, (False, 1e-4, 3e-4, 5)),
+        ({"encoder_lr": 0}, 5000, False, (True, 1e-3, 0, np.inf)),
+        ({"window": 3, "head_init": "probe"}, 50, False, (True, 1e-3, 1e-3, 3)),
+        ({"max_epochs": 0}, 5000, False, (True, 1e-3, 1e-3, np.inf)),
     ],
 )
 def test_what_is_left_open_depends_on_the_records(params, n_train, scratch, recipe):
