@@ -41,6 +41,7 @@ def add_supervised_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the budget of networks that are trained on labels."""
     parser.add_argument("--supervised-epochs", type=int, default=15, help="with all labels; more with fewer")
     parser.add_argument("--supervised-seeds", type=int, default=1, help="fits with all labels")
+    parser.add_argument("--supervised-draws", type=int, default=None, help="of smaller subsets; default --subset-seeds")
     parser.add_argument("--supervised-batch-size", type=int, default=64)
 
 
@@ -120,9 +121,10 @@ def _trained_on_labels(
 
 def n_draws(study: Study, name: str, fraction: float) -> int:
     """Fits of a cell: with all labels nothing is drawn, and only other encoders or initialisations differ."""
+    args, trained = study.args, name in ("supervised", "finetuned")
     if fraction < 1:
-        return int(study.args.subset_seeds)
-    return int(study.args.supervised_seeds) if name in ("supervised", "finetuned") else study.n_encoders(name)
+        return int(args.supervised_draws if trained and args.supervised_draws else args.subset_seeds)
+    return int(args.supervised_seeds) if trained else study.n_encoders(name)
 
 
 def cell(study: Study, table: Table, name: str, task: str, fraction: float) -> dict[str, Any]:
@@ -168,6 +170,8 @@ def main(argv: list[str] | None = None) -> None:
         f"training records; {args.subset_seeds} draws of the smaller subsets (SD of their AUROC in brackets), seeds 0",
         f"to {args.subset_seeds - 1}; 95 % intervals by bootstrap over patients.",
     ]
+    if "supervised" in args.rows:
+        about.append(f'"supervised": {n_draws(study, "supervised", 0.1)} draws, {args.supervised_epochs} epochs.')
     write_markdown(args.out / "labels.md", "Few labels", about, args.command, header, lines)
 
 
