@@ -64,7 +64,7 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         Records per step, and per pass in prediction, where it does not change the result.
     lr : float, default=None
         Largest rate of the head, with RAdam and decoupled weight decay; rates rise over the first tenth of the steps
-        and fall as a cosine. None is 1e-3 from a probe on, otherwise 1e-2.
+        and fall as a cosine. None is 1e-4 from a probe on, otherwise 1e-2.
     encoder_lr : float, default=None
         Largest rate of the encoder. 0 keeps a pretrained encoder as it is. None is a fifth of `lr` for a pretrained
         encoder whose head starts at zero, otherwise `lr`.

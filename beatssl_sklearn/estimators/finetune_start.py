@@ -31,7 +31,7 @@ HEAD_INITS = ("auto", "probe", "zero")
 # of zeros finds more than the probe knows.
 MANY_RECORDS = 1000
 # Rates of the head, and of a pretrained encoder in units of the head's.
-_LR_FROM_PROBE, _LR_FROM_ZERO, _ENCODER_SHARE = 1e-3, 1e-2, 0.2
+_LR_FROM_PROBE, _LR_FROM_ZERO, _ENCODER_SHARE = 1e-4, 1e-2, 0.2
 # [s]. Not from a probe on, which knows the embeddings of whole records, nor from scratch, where BatchNorm learns the
 # statistics of whatever it is shown.
 _WINDOW_FROM_ZERO = 5.0

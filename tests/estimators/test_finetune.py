@@ -475,15 +475,15 @@ def test_parameters_are_checked_and_named(pre, parameter, value, error):
 @pytest.mark.parametrize(
     ("params", "n_train", "scratch", "recipe"),
     [
-        ({}, 999, False, (True, 1e-3, 1e-3, np.inf)),
+        ({}, 999, False, (True, 1e-4, 1e-4, np.inf)),
         ({}, 1000, False, (False, 1e-2, 2e-3, 5)),
         ({}, 50, True, (False, 1e-2, 1e-2, np.inf)),
-        ({"head_init": "probe"}, 5000, False, (True, 1e-3, 1e-3, np.inf)),
+        ({"head_init": "probe"}, 5000, False, (True, 1e-4, 1e-4, np.inf)),
         ({"head_init": "zero", "lr": 5e-3}, 50, False, (False, 5e-3, 1e-3, 5)),
         ({"lr": 1e-4, "encoder_lr": 3e-4}, 5000, False, (False, 1e-4, 3e-4, 5)),
-        ({"encoder_lr": 0}, 5000, False, (True, 1e-3, 0, np.inf)),
-        ({"window": 3, "head_init": "probe"}, 50, False, (True, 1e-3, 1e-3, 3)),
-        ({"max_epochs": 0}, 5000, False, (True, 1e-3, 1e-3, np.inf)),
+        ({"encoder_lr": 0}, 5000, False, (True, 1e-4, 0, np.inf)),
+        ({"window": 3, "head_init": "probe"}, 50, False, (True, 1e-4, 1e-4, 3)),
+        ({"max_epochs": 0}, 5000, False, (True, 1e-4, 1e-4, np.inf)),
     ],
 )
 def test_what_is_left_open_depends_on_the_records(params, n_train, scratch, recipe):
