@@ -37,16 +37,26 @@ def test_low_precision_moves_borders_by_little(segmenter, ptbxl500):
     assert (low == segmenter.predict(X)).mean() > 0.99
 
 
+def test_noise_has_no_waves():
+    """White noise of .02 to 1 mV, mains hum and wander: of 240 leads, hardly one has a wave."""
+    rng, t = np.random.default_rng(0), np.arange(5000) / 500
+    white = [rng.normal(0, level, (4, 12, 5000)) for level in (0.02, 0.2, 1)]
+    hum = 0.2 * np.sin(2 * np.pi * 50 * t + rng.random((4, 12, 1)) * 6)
+    wander = 0.5 * np.sin(2 * np.pi * 0.3 * t + rng.random((4, 12, 1)) * 6) + rng.normal(0, 0.01, (4, 12, 5000))
+    noise = np.concatenate([*white, hum, wander]).astype(np.float32)
+    assert len(WaveSegmenter.load("ludb").delineate(noise)) <= 2
+
+
 @pytest.mark.parametrize("record", [101, 119, 208])
 def test_beats_of_another_database(segmenter, data_dir, record):
-    """Half a minute with ventricular extrasystoles, two leads at 360 Hz: every annotated beat has one QRS."""
+    """Two minutes with ventricular extrasystoles, two leads at 360 Hz: nearly every annotated beat has one QRS."""
     mitdb = fetch_mitdb(data_dir / "mitdb", records=[record], download_if_missing=False)
-    whole, stop = mitdb.data[0], 30 * 360
+    whole, stop = mitdb.data[0], 120 * 360
     waves = segmenter.delineate([ECGRecord(whole.signal[:, :stop], whole.fs, whole.leads)])
     lead = waves[(waves.lead == whole.leads[0]) & (waves.wave == "QRS")]
     true = mitdb.rpeaks[0]
     scores = beat_detection_scores(true[true < stop], lead.peak.to_numpy(), whole.fs)
-    assert scores.sensitivity > 0.97 and scores.ppv > 0.97
+    assert scores.sensitivity > 0.985 and scores.ppv > 0.985
 
 
 def test_rates_agree(segmenter, ptbxl500):
