@@ -75,7 +75,7 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         Of weights, not of biases and normalisations.
     head_init : {"auto", "probe", "zero"}, default="auto"
         "probe": the frozen probe, where the encoder is pretrained. "zero": no knowledge, on an embedding that is
-        standardised all the same. "auto": "zero" from 1000 training records on.
+        standardised all the same. "auto": "zero" from 5000 training records on.
     dropout : float, default=0.0
         Share of the embedding's entries that are set to 0 in training.
     class_weight : None, "balanced" or dict, default=None

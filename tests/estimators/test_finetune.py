@@ -475,8 +475,8 @@ def test_parameters_are_checked_and_named(pre, parameter, value, error):
 @pytest.mark.parametrize(
     ("params", "n_train", "scratch", "recipe"),
     [
-        ({}, 999, False, (True, 1e-4, 1e-4, np.inf)),
-        ({}, 1000, False, (False, 1e-2, 2e-3, 5)),
+        ({}, 4999, False, (True, 1e-4, 1e-4, np.inf)),
+        ({}, 5000, False, (False, 1e-2, 2e-3, 5)),
         ({}, 50, True, (False, 1e-2, 1e-2, np.inf)),
         ({"head_init": "probe"}, 5000, False, (True, 1e-4, 1e-4, np.inf)),
         ({"head_init": "zero", "lr": 5e-3}, 50, False, (False, 5e-3, 1e-3, 5)),
