@@ -41,7 +41,8 @@ def add_supervised_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the budget of networks that are trained on labels."""
     parser.add_argument("--supervised-epochs", type=int, default=15, help="with all labels; more with fewer")
     parser.add_argument("--supervised-seeds", type=int, default=1, help="fits with all labels")
-    parser.add_argument("--supervised-draws", type=int, default=None, help="of smaller subsets; default --subset-seeds")
+    draws = "of the subsets of 10 and 1 %, for networks trained on labels; default --subset-seeds of both"
+    parser.add_argument("--supervised-draws", type=lambda s: tuple(int(n) for n in s.split(",")), help=draws)
     parser.add_argument("--supervised-batch-size", type=int, default=64)
 
 
@@ -122,8 +123,10 @@ def _trained_on_labels(
 def n_draws(study: Study, name: str, fraction: float) -> int:
     """Fits of a cell: with all labels nothing is drawn, and only other encoders or initialisations differ."""
     args, trained = study.args, name in ("supervised", "finetuned")
+    if fraction < 1 and trained and args.supervised_draws:
+        return int(args.supervised_draws[FRACTIONS[1:].index(fraction)])
     if fraction < 1:
-        return int(args.supervised_draws if trained and args.supervised_draws else args.subset_seeds)
+        return int(args.subset_seeds)
     return int(args.supervised_seeds) if trained else study.n_encoders(name)
 
 
@@ -171,7 +174,8 @@ def main(argv: list[str] | None = None) -> None:
         f"to {args.subset_seeds - 1}; 95 % intervals by bootstrap over patients.",
     ]
     if "supervised" in args.rows:
-        about.append(f'"supervised": {n_draws(study, "supervised", 0.1)} draws, {args.supervised_epochs} epochs.')
+        draws = " and ".join(str(n_draws(study, "supervised", f)) for f in FRACTIONS[1:])
+        about.append(f'"supervised": {args.supervised_epochs} epochs with all labels, {draws} draws of the subsets.')
     write_markdown(args.out / "labels.md", "Few labels", about, args.command, header, lines)
 
 
