@@ -75,14 +75,19 @@ def folds_of(n_records: int, quick: bool = False) -> list[NDArray[np.int64]]:
     return [np.sort(part) for part in np.array_split(order, 2 if quick else N_FOLDS)]
 
 
+def untrained(seed: int, fs: float = 500, **params: Any) -> BeatSSLPretrainer:
+    """Return an encoder as initialised."""
+    pretrainer = BeatSSLPretrainer(fs=fs, max_epochs=0, random_state=seed, **params)
+    return pretrainer.fit(make_ecg(8, fs=fs, random_state=0).data)
+
+
 def make_segmenter(name: str, epochs: int, seed: int, **params: Any) -> WaveSegmenter:
     """Return the unfitted network of a row."""
     own: dict[str, Any] = {"pretrainer": "ptbxl"}
     if name in ("frozen", "random frozen"):
         own["encoder_lr"] = 0.0
     if name == "random frozen":
-        untrained = BeatSSLPretrainer(fs=500, max_epochs=0, random_state=seed)
-        own["pretrainer"] = untrained.fit(make_ecg(8, fs=500, random_state=0).data)
+        own["pretrainer"] = untrained(seed)
     if name == "scratch":
         own["pretrainer"] = None
     return WaveSegmenter(**{**own, "fs": 500, "max_epochs": epochs, "random_state": seed, **params})

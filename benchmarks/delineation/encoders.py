@@ -20,11 +20,11 @@ import argparse
 import sys
 from typing import Any
 
-from beatssl_sklearn import BeatSSLPretrainer, make_ecg
+from beatssl_sklearn import BeatSSLPretrainer
 from beatssl_sklearn.persistence import load
 
 from ..study.results import Row, Table, command_of, mean_interval, write_markdown
-from .common import SHARE, Annotated, count, few_records, fitted, make_parser, read_ludb, scores
+from .common import SHARE, Annotated, count, few_records, fitted, make_parser, read_ludb, scores, untrained
 from .few_labels import SCORES, interval_cell
 
 MODES: dict[str, dict[str, Any]] = {"frozen": {"encoder_lr": 0.0}, "fine-tuned": {}}
@@ -34,8 +34,7 @@ NO_BEATS = ", no beats"
 def random_encoder(like: BeatSSLPretrainer) -> BeatSSLPretrainer:
     """Return a pretrainer with the same architecture, as initialised."""
     params = {name: getattr(like, name) for name in ("fs", "fs_model", "amplitude", "encoder", "encoder_params")}
-    untrained = BeatSSLPretrainer(**params, max_epochs=0, random_state=0)
-    return untrained.fit(make_ecg(8, fs=float(like.fs), random_state=0).data)
+    return untrained(0, **params)
 
 
 def one_fit(

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from beatssl_sklearn.ecg.waves import WAVES
 from beatssl_sklearn.evaluation.delineation import delineation_counts
 
 from ..study.results import Table, command_of, write_markdown
 from .common import BOUNDARIES, Annotated, fitted, folds_of, make_parser, read_ludb
 
 COLUMNS = ("n_matched", "sum_error_ms", "sum_squared_error_ms2")
-WAVES = ("P", "QRS", "T")
 REACH = 0.15  # [s], the tolerance of the errors
 
 

