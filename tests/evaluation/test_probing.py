@@ -215,7 +215,9 @@ def test_strength_is_chosen_over_patients():
 
 def test_strength_follows_the_data():
     Z, signal = labelled(600, d=40)
-    chosen = LinearProbe().fit(Z, signal > 0).C_
+    probe = LinearProbe().fit(Z, signal > 0)
+    chosen = probe.C_
+    assert probe.losses_[chosen] == min(probe.losses_.values()) and probe.losses_.keys() == probe.scores_.keys()
     noise = LinearProbe().fit(Z, np.random.default_rng(0).permutation(signal > 2)).C_
     assert chosen > 0.003 and chosen in probing.LinearProbe().C_grid
     assert noise < chosen
