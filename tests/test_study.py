@@ -6,9 +6,9 @@ import inspect
 import numpy as np
 import pytest
 
-from beatssl_sklearn import BeatSSLPretrainer
+from beatssl_sklearn import BeatSSLPretrainer, make_ecg
 from beatssl_sklearn.ecg.tables import make_table
-from benchmarks.study import ablation, beats, configs, data, finetune, leads, results, scoring, train
+from benchmarks.study import ablation, beats, configs, data, finetune, leads, results, scoring, train, trials
 from benchmarks.study.models import remembered, shared_measurements
 
 
@@ -70,7 +70,7 @@ def test_every_row_is_a_pretrainer_whose_parameters_are_accepted():
     grids = [configs.PRETRAINED, ablation.grid("paper"), ablation.grid("changes"), ablation.grid("sizes")]
     for rows in grids:
         for name, changes in rows.items():
-            assert set(changes) <= known, name
+            assert set(changes) - {"trial"} <= known and changes.get("trial", "average") in trials.TRIALS, name
             made = configs.make_pretrainer(name, 3, encoder={"size": "s"}, changes=changes, max_epochs=2)
             assert made.random_state == 3 and made.max_epochs == (0 if name == "random" else 2)
     with pytest.raises(ValueError, match="--table"):
@@ -243,3 +243,70 @@ def test_shared_measurements_change_nothing():
         shared = [fit(**c) for c in changes]
     for a, b in zip(alone, shared, strict=True):
         assert a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def small(**parameters):
+    given = {"fs": 100, "encoder_params": {"size": "s"}, "max_epochs": 2, "batch_size": 4, "random_state": 0}
+    return BeatSSLPretrainer(**{**given, **configs.SHIPPED, **parameters})
+
+
+@pytest.mark.parametrize(("momentum", "epochs"), [(0.0, 2), (1.0, 0)])
+def test_averaged_weights_lie_between_the_first_and_the_last(momentum, epochs, monkeypatch):
+    """Without momentum the average is the network itself, with nothing else it stays what it was at first."""
+    monkeypatch.setattr(trials, "MOMENTUM", momentum)
+    X = make_ecg(8, fs=100, random_state=0).data
+    with trials.in_place("average"):
+        found = small().fit(X).weights_
+    expected = small(max_epochs=epochs).fit(X).weights_
+    for name in (n for n in expected if not n.endswith("num_batches_tracked")):
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-6, err_msg=name)
+
+
+def test_a_teacher_is_not_trained_but_follows(monkeypatch):
+    X = make_ecg(8, fs=100, random_state=0).data
+    contrast = configs.CONTRAST
+    monkeypatch.setattr(trials, "MOMENTUM", 1.0)
+    with trials.in_place("teacher"):
+        still = small(**contrast).fit(X)
+        monkeypatch.setattr(trials, "MOMENTUM", 0.9)
+        moved = small(**contrast).fit(X)
+    start = small(max_epochs=0, **contrast).fit(X).weights_
+    name = "encoder.stem.conv.weight"
+    np.testing.assert_array_equal(still.weights_[name], start[name])
+    assert not np.array_equal(moved.weights_[name], start[name])
+    assert np.isfinite(moved.history_[-1]["rhythm_loss"]) and np.isfinite(moved.history_[-1]["beat_loss"])
+
+
+def test_windows_of_a_record_differ_between_views(monkeypatch):
+    seen = []
+    original = trials.WindowBatches._batch
+
+    def batch(self, index, rng, generator):
+        views, context = original(self, index, rng, generator)
+        seen.append((len(index), views))
+        return views, context
+
+    monkeypatch.setattr(trials.WindowBatches, "_batch", batch)
+    X = make_ecg(8, fs=100, random_state=0).data
+    changes = configs.one_change_rows()["contrast of two windows of 5 s instead"]
+    given = {k: v for k, v in changes.items() if k != "trial"}
+    with trials.in_place("windows"):
+        small(**{**given, "augment": "none", "augment_params": None}, max_epochs=1).fit(X)
+    assert seen
+    for n, views in seen:
+        assert views.signal.shape == (2 * n, 500, 12)
+        assert not np.allclose(views.signal[:n], views.signal[n:])
+        assert views.roi_record.max() < 2 * n and (views.roi_end <= 500 / 2).all() and (views.roi_start >= -1).all()
+
+
+def test_unknown_trials_are_refused():
+    with pytest.raises(ValueError, match="got 'sum'"), trials.in_place("sum"):
+        pass
+
+
+def test_training_goes_on_from_a_model():
+    X = make_ecg(8, fs=100, random_state=0).data
+    first = small(max_epochs=1).fit(X)
+    again = small(max_epochs=0, random_state=1)
+    assert train.begin_with(again, first) == first.history_
+    np.testing.assert_array_equal(again.fit(X).transform(X), first.transform(X))

@@ -33,6 +33,7 @@ from .labels import scored_rows, subset
 from .models import digest_of, embeddings, fit_or_load, shared_measurements
 from .results import Row, Table, mean_interval, shown, with_interval, write_markdown
 from .scoring import kept_fit, probe
+from .trials import in_place
 
 KEYS = ("table", "name", "seed", "budget")
 SCORES = ("auroc", "f1", "auroc_1", "f1_1", "beats_f1")
@@ -67,7 +68,9 @@ def run(study: Study, table: Table, part: str, name: str, changes: dict[str, Any
         batch_size=args.batch_size,
         device=args.device,
     )
-    fitted = fit_or_load("ablation", unfitted, study.records, args.cache)
+    trial = changes.get("trial")
+    with in_place(trial):
+        fitted = fit_or_load(f"ablation-{trial}" if trial else "ablation", unfitted, study.records, args.cache)
     row: Row = {"table": part, "name": name, "seed": seed, "budget": budget}
     row |= {"epochs": fitted.n_iter_, "train_seconds": sum(r.get("seconds", 0.0) for r in fitted.history_)}
     row |= {"effective_rank": fitted.history_[-1]["effective_rank"] if fitted.history_ else float("nan")}
@@ -191,8 +194,11 @@ def _write_page(study: Study, part: str, rows: Iterable[Row]) -> None:
         scores = ("auroc", "auroc_gain", "auroc_1", "auroc_1_gain", "f1", "beats_f1", "beats_f1_gain")
         line = [*names, *(with_interval(row, s) for s in scores), str(row["n_seeds"])]
         lines.append(line + ([shown(row["published_auroc"]), shown(row["published_f1"])] if part == "paper" else []))
+    budget = str(rows[0]["budget"])
+    if part == "sizes":
+        budget = f"widths of the size, {budget.partition(', ')[2]}"
     about = [
-        f"Budget of every row: {rows[0]['budget']}. Linear probe on frozen embeddings, PTB-XL superclasses, fold",
+        f"Budget of every row: {budget}. Linear probe on frozen embeddings, PTB-XL superclasses, fold",
         f"{study.args.test_fold}; mean over seeds (from 0) with a 95 % t interval; differences from the row \"ours\"",
         "are taken seed by seed." + (" Published: other data split, budget and network." if part == "paper" else ""),
     ]

@@ -59,11 +59,12 @@ def make_pretrainer(name: str, seed: int, *, encoder: dict[str, Any], changes: A
     encoder : dict
         ``encoder_params``.
     changes : mapping, default=None
-        Parameters that differ from the row's, ``encoder_params`` being added to `encoder`.
+        Parameters that differ from the row's, ``encoder_params`` being added to `encoder`; "trial" is left out.
     **run
         Parameters of the run: ``max_epochs``, ``batch_size``, ``device``, ``checkpoint_dir``, ...
     """
     own = {**PRETRAINED.get(name, {}), **(changes or {})}
+    own.pop("trial", None)
     chosen = own.pop("encoder_params", None) or {}
     if "size" in chosen:  # a size says all widths
         encoder = {k: v for k, v in encoder.items() if k not in ("widths", "n_dims")}
@@ -142,7 +143,15 @@ _ONE_CHANGE: dict[str, dict[str, Any]] = {
     "mask .5": {"augment_params": {"mask_ratio": 0.5, "lead_subset": 0.25}},
     "all leads always": {"augment_params": None},
     "learning rate 3e-3": {"lr": 3e-3},
+    "tokens of 48": {"encoder_params": {"n_dims": 48}},
+    "tokens of 192": {"encoder_params": {"n_dims": 192}},
+    "averaged weights": {"trial": "average"},
+    "one window of 5 s, no prediction of beat features": {"beat_feature_weight": 0.0, "trial": "windows"},
+    "contrast of two windows of 5 s instead": {"rhythm_targets": "soft", **NO_PREDICTION, "trial": "windows"},
+    "contrast of records instead, momentum teacher": {"rhythm_targets": "soft", **NO_PREDICTION, "trial": "teacher"},
+    "contrast of both too, momentum teacher": {**CONTRAST, "trial": "teacher"},
 }
+"""Parameters of the pretrainer; "trial" is none, see `trials`."""
 SIZES: dict[str, dict[str, Any]] = {f"size {s}": {**SHIPPED, "encoder_params": {"size": s}} for s in "sml"}
 
 

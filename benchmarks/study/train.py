@@ -5,7 +5,9 @@
 
 Measures: nothing but the time. Signals of PTB-XL folds 1 to 8, no labels. Run again, it goes on from its last
 checkpoint; with the same seed, size, precision and batch size it is the same run on a GPU (``--device cuda``), though
-not bit for bit. ``--set lr=3e-3 --set augment_params='{"angle": 30}'`` changes parameters of the row (values as JSON).
+not bit for bit. ``--start MODEL`` goes on from a model, with rates that rise and fall anew: give it another seed, or it
+sees the same views again. ``--set lr=3e-3 --set augment_params='{"angle": 30}'`` changes parameters of the row (values
+as JSON).
 
 Cannot show: whether the model is any good; see the other commands.
 """
@@ -23,11 +25,12 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from beatssl_sklearn import save
+from beatssl_sklearn import BeatSSLPretrainer, save
 
 from .common import QUICK
 from .configs import PRETRAINED, encoder_params, make_pretrainer
 from .data import load_ptbxl
+from .models import load_model
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -40,6 +43,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--size", default="m", choices=("s", "m", "l"))
     add("--seed", type=int, default=0)
     add("--epochs", type=int, default=40)
+    add("--start", default=None, help="a trained model, file or name, whose weights it begins with")
     add("--batch-size", type=int, default=256)
     add("--precision", default="auto")
     add("--checkpoint-dir", type=Path, default=None)
@@ -87,17 +91,29 @@ def main(argv: list[str] | None = None) -> None:
         device=args.device,
         verbose=1,
     )
+    earlier = [] if args.start is None else begin_with(pretrainer, load_model(args.start))
     started = time.perf_counter()
     pretrainer.fit(records.X[records.train], groups=records.patient[records.train])
     minutes = (time.perf_counter() - started) / 60
+    pretrainer.history_ = [{**row, "epoch": i} for i, row in enumerate(earlier + pretrainer.history_, start=1)]
+    pretrainer.n_iter_ = len(pretrainer.history_)
+    pretrainer.set_params(warm_start=False)
     args.model.parent.mkdir(parents=True, exist_ok=True)
     save(pretrainer, args.model)
     write_history(pretrainer.history_, args.history or args.model.with_suffix(".csv"))
     about = {"row": args.row, "seed": args.seed, "size": args.size, "epochs": pretrainer.n_iter_}
     about |= {"n_records": int(records.train.sum()), "minutes": round(minutes, 1), "changes": args.changes}
-    about |= {"device": pretrainer.device_, "trained_minutes": round(_trained(pretrainer.history_) / 60, 1)}
+    about |= {"start": args.start, "device": pretrainer.device_}
+    about |= {"trained_minutes": round(_trained(pretrainer.history_) / 60, 1)}
     args.model.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")
     sys.stdout.write(json.dumps(about) + "\n")
+
+
+def begin_with(pretrainer: BeatSSLPretrainer, model: BeatSSLPretrainer) -> list[dict[str, Any]]:
+    """Let a fit begin with a model's weights; return the model's history."""
+    pretrainer.set_params(warm_start=True)
+    pretrainer.weights_ = model.weights_
+    return model.history_
 
 
 def _trained(history: list[dict[str, Any]]) -> float:
