@@ -8,7 +8,7 @@ import pytest
 from scipy.signal import resample_poly
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
 from beatssl_sklearn import (
@@ -98,6 +98,13 @@ def test_normal_ecgs_are_told_from_others(name, floor, ptbxl500):
     head = make_pipeline(StandardScaler(), LogisticRegression(C=1e-3, max_iter=1000))
     folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=4, random_state=0)
     assert cross_val_score(head, Z, normal, cv=folds, scoring="roc_auc").mean() > floor
+
+
+def test_both_stand_side_by_side_in_a_union():
+    both = make_union(*(RhythmEmbedder(name, fs=500) for name in NAMES))
+    Z = both.fit_transform(ECG.data)
+    assert Z.shape == (2, 1280 + 960) and len(both.get_feature_names_out()) == 2240
+    np.testing.assert_array_equal(Z[:, 1280:], RhythmEmbedder("ptbxl-s", fs=500).fit_transform(ECG.data))
 
 
 def test_training_goes_on_from_a_shipped_model():

@@ -1,5 +1,6 @@
 """The study's pure functions: tables, commands, grids, labels, intervals, decisions."""
 
+import argparse
 import csv
 import inspect
 
@@ -8,7 +9,7 @@ import pytest
 
 from beatssl_sklearn import BeatSSLPretrainer, make_ecg
 from beatssl_sklearn.ecg.tables import make_table
-from benchmarks.study import ablation, beats, configs, data, finetune, leads, results, scoring, train, trials
+from benchmarks.study import ablation, beats, common, configs, data, finetune, leads, results, scoring, train, trials
 from benchmarks.study.models import remembered, shared_measurements
 
 
@@ -310,3 +311,12 @@ def test_training_goes_on_from_a_model():
     again = small(max_epochs=0, random_state=1)
     assert train.begin_with(again, first) == first.history_
     np.testing.assert_array_equal(again.fit(X).transform(X), first.transform(X))
+
+
+def test_rows_joined_by_a_plus_stand_side_by_side(monkeypatch):
+    monkeypatch.setattr(common, "load_model", lambda path: path)
+    monkeypatch.setattr(common, "embeddings", lambda model, *given, **named: np.full((2, 3), len(model), np.float32))
+    study = common.Study(argparse.Namespace(model=["a=x", "b=xyz"], cache=None, device=None))
+    study.__dict__["records"] = None
+    np.testing.assert_array_equal(study.embedding("a+b"), [[1, 1, 1, 3, 3, 3]] * 2)
+    assert study.n_encoders("a+b") == 1 and study.describe("a+b")["what"] == "both, side by side"

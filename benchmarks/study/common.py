@@ -46,7 +46,8 @@ def make_parser(doc: str | None, rows: tuple[str, ...] = ROWS) -> argparse.Argum
     add("--quick", action="store_true", help="tiny records, network and budget; results go to OUT/quick")
     add("--threads", type=int, default=1)
     add("--device", default=None)
-    add("--rows", type=lambda s: tuple(s.split(",")), default=rows, help=f"default: {','.join(rows)}")
+    default = f"default: {','.join(rows)}; a+b puts the embeddings of two rows side by side"
+    add("--rows", type=lambda s: tuple(s.split(",")), default=rows, help=default)
     add("--model", action="append", default=[], metavar="NAME=FILE", help="a trained model of a row; may be repeated")
     add("--size", default="m", choices=("s", "m", "l"), help="of the networks that are not given by --model")
     add("--widths", type=lambda s: tuple(int(w) for w in s.split(",")), default=None, help="for trials: 16,16,16")
@@ -131,8 +132,11 @@ class Study:
     def embedding(self, name: str, encoder: int = 0, leads: Any = None, fit_leads: Any = None) -> NDArray[np.float32]:
         """Embed all records with an encoder of a row (or its hand features), seen through some leads.
 
-        `fit_leads` are those that the scales of hand features come from; encoders have nothing to fit.
+        `fit_leads` are those that the scales of hand features come from; encoders have nothing to fit. Rows joined by
+        "+" stand side by side.
         """
+        if "+" in name:
+            return np.hstack([self.embedding(part, encoder, leads, fit_leads) for part in name.split("+")])
         if name in NETWORKS or self.given(name):
             chosen = self.encoders(name)[encoder % len(self.encoders(name))]
             return embeddings(chosen, self.records, self.args.cache, leads=leads, device=self.args.device)
@@ -143,6 +147,8 @@ class Study:
         return hand_features(fit_on, table, self.records.train)
 
     def n_encoders(self, name: str) -> int:
+        if "+" in name:
+            return max(self.n_encoders(part) for part in name.split("+"))
         return len(self.encoders(name)) if name in NETWORKS or self.given(name) else 1
 
     def budget(self, name: str) -> str:
@@ -155,4 +161,5 @@ class Study:
         return f"{size}, {first.n_iter_} epochs" + (f", {minutes:.0f} min" if minutes >= 0.5 else "")
 
     def describe(self, name: str) -> Row:
-        return {"row": name, "what": MEANING.get(name, "given model"), "budget": self.budget(name)}
+        what = "both, side by side" if "+" in name else MEANING.get(name, "given model")
+        return {"row": name, "what": what, "budget": self.budget(name)}

@@ -77,6 +77,8 @@ def row_fit(study: Study, name: str, task: str, fraction: float, seed: int, lead
 
 def row_digest(study: Study, name: str, seed: int) -> str:
     """What tells the encoder of a row and draw from others."""
+    if "+" in name:
+        return "+".join(row_digest(study, part, seed) for part in name.split("+"))
     if name in ("features", "boosting"):
         return name
     if name == "supervised":
