@@ -194,6 +194,15 @@ def test_gain_is_zero_for_equal_models_and_found_for_a_better_one(monkeypatch):
     assert 0 < found["gain_low"] < found["gain"] < found["gain_high"]
 
 
+def test_the_mean_of_two_fits_is_that_of_their_logits():
+    one = scoring.Fit(np.array([[0.5, 0.9]], np.float32), np.ones((1, 2), bool), {})
+    other = scoring.Fit(np.array([[0.5, 0.1]], np.float32), np.ones((1, 2), bool), {})
+    certain = scoring.Fit(np.array([[1.0, 0.0]], np.float32), np.ones((1, 2), bool), {})
+    np.testing.assert_allclose(finetune.mean_fit([one, other]).p, [[0.5, 0.5]], atol=1e-6)
+    assert np.isfinite(finetune.mean_fit([one, certain]).p).all()
+    assert finetune.mean_fit([one, certain]).decided.tolist() == [[True, False]]
+
+
 def test_fits_and_arrays_are_computed_once(tmp_path):
     calls = []
 
