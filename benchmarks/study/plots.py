@@ -25,6 +25,8 @@ from .labels import CELL_KEYS
 from .results import Row, Table
 
 DPI = 150
+CURVES = ("random", "features", "ours", "ours+ours-s", "finetuned", "supervised")
+"""Rows of the label-fraction curve, which more would make illegible."""
 MOST_POINTS = 3000
 
 
@@ -34,7 +36,8 @@ def label_fractions(out: Path) -> Any:
     for file in ("labels.csv", "finetune.csv"):
         for row in Table(out / file, CELL_KEYS).rows:
             rows.setdefault((row["row"], row["fraction"]), {**row, "mode": row["row"]})
-    return plot_label_fractions(list(rows.values())) if rows else None
+    chosen = [row for name in CURVES for (own, _), row in rows.items() if own == name]
+    return plot_label_fractions(chosen) if chosen else None
 
 
 def ablation(rows: Sequence[Row], score: str = "auroc") -> Any:
