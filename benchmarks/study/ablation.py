@@ -69,8 +69,9 @@ def run(study: Study, table: Table, part: str, name: str, changes: dict[str, Any
         device=args.device,
     )
     trial = changes.get("trial")
-    with in_place(trial):
-        fitted = fit_or_load(f"ablation-{trial}" if trial else "ablation", unfitted, study.records, args.cache)
+    name_of_file = f"ablation-{trial}" if trial else "ablation"
+    with in_place(trial):  # checkpoints do not hold what trials keep beside the network
+        fitted = fit_or_load(name_of_file, unfitted, study.records, args.cache, resume=trial is None)
     row: Row = {"table": part, "name": name, "seed": seed, "budget": budget}
     row |= {"epochs": fitted.n_iter_, "train_seconds": sum(r.get("seconds", 0.0) for r in fitted.history_)}
     row |= {"effective_rank": fitted.history_[-1]["effective_rank"] if fitted.history_ else float("nan")}

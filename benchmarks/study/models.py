@@ -31,10 +31,13 @@ def load_model(path: str) -> BeatSSLPretrainer:
     return loaded if isinstance(loaded, BeatSSLPretrainer) else loaded.pretrainer
 
 
-def fit_or_load(name: str, unfitted: BeatSSLPretrainer, records: Records, cache: Path) -> BeatSSLPretrainer:
+def fit_or_load(
+    name: str, unfitted: BeatSSLPretrainer, records: Records, cache: Path, *, resume: bool = True
+) -> BeatSSLPretrainer:
     """Pretrain on the training folds without labels, or load the model of an earlier run.
 
-    An interrupted fit goes on from its checkpoint. What is kept does not know of changes to the package's code.
+    An interrupted fit goes on from its checkpoint, unless `resume` is False. What is kept does not know of changes to
+    the package's code.
     """
     parameters = {k: v for k, v in unfitted.get_params(deep=False).items() if k not in _NOT_OF_THE_RESULT}
     rows = np.flatnonzero(records.train)
@@ -43,7 +46,8 @@ def fit_or_load(name: str, unfitted: BeatSSLPretrainer, records: Records, cache:
     digest = joblib.hash([parameters, records.record_id[rows]])[:12]
     path = cache / "models" / f"{name.replace(' ', '_')}-s{unfitted.random_state}-{digest}.bssl"
     if not path.exists():
-        unfitted.set_params(checkpoint_dir=cache / "checkpoints" / path.stem if unfitted.max_epochs else None)
+        resumable = resume and unfitted.max_epochs > 0
+        unfitted.set_params(checkpoint_dir=cache / "checkpoints" / path.stem if resumable else None)
         started = time.perf_counter()
         unfitted.fit(records.X[rows], groups=records.patient[rows])
         path.parent.mkdir(parents=True, exist_ok=True)
