@@ -17,11 +17,14 @@ $(VENV)/.installed: setup.cfg constraints.txt
 demo: $(VENV)/.installed
 	$(BIN)/beatssl demo --out $(DEMO_OUT) $(if $(DATA),--data "$(DATA)")
 
+# A process per core with one torch thread each: twice as fast as one process with all threads.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8
+
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: $(VENV)/.installed
-	$(BIN)/python -m pytest --run-slow
+	$(PYTEST) --run-slow
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

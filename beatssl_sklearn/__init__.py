@@ -1,16 +1,16 @@
 """ECG embeddings per record and per heartbeat, as scikit-learn estimators."""
 
 from ._version import __version__
+from .classifiers.beat_classifier import BeatClassifier
 from .datasets import fetch_ludb, fetch_mitdb, fetch_ptbxl
 from .ecg.rpeaks import detect_rpeaks
-from .ecg.simulate import make_ecg
-from .ecg.wfdb_io import ECGRecord, WFDBFolder, read_annotations, read_wfdb, write_annotations
-from .estimators.beat_classifier import BeatClassifier
-from .estimators.embedders import BeatEmbedder, RhythmEmbedder, SampleEmbedder
-from .estimators.finetune import FineTunedClassifier
-from .estimators.pretrainer import PAPER_PRESET, BeatSSLPretrainer
-from .estimators.segmenter import WaveSegmenter
+from .ecg.simulate.make_ecg import make_ecg
+from .ecg.wfdb import ECGRecord, WFDBFolder, read_annotations, read_wfdb, write_annotations
+from .embedding.embedders import BeatEmbedder, RhythmEmbedder, SampleEmbedder
+from .finetuning.classifier import FineTunedClassifier
 from .persistence import load, save
+from .pretraining.pretrainer import PAPER_PRESET, BeatSSLPretrainer
+from .segmentation.segmenter import WaveSegmenter
 
 __all__ = [
     "PAPER_PRESET",

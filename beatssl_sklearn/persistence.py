@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ._version import __version__
-from .estimators.embedders import BeatEmbedder, RhythmEmbedder, SampleEmbedder
-from .estimators.pretrainer import BeatSSLPretrainer
-from .estimators.segmenter import WaveSegmenter
-from .tensor_file import read_tensor_file, write_tensor_file
+from .embedding.embedders import BeatEmbedder, RhythmEmbedder, SampleEmbedder
+from .files.tensor_file import read_tensor_file, write_tensor_file
+from .pretraining.pretrainer import BeatSSLPretrainer
+from .segmentation.segmenter import WaveSegmenter
 
 _FORMAT = 2
 _EMBEDDERS = {cls.__name__: cls for cls in (RhythmEmbedder, BeatEmbedder, SampleEmbedder)}

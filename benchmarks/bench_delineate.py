@@ -24,10 +24,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from beatssl_sklearn import WaveSegmenter, make_ecg
-from beatssl_sklearn.ecg.waves import find_waves
-from beatssl_sklearn.estimators.finetune_start import encoder_of
-from beatssl_sklearn.estimators.wave_inference import label_block
-from beatssl_sklearn.estimators.wave_net import build_unet
+from beatssl_sklearn.ecg.waves.find import find_waves
+from beatssl_sklearn.finetuning.start import encoder_of
+from beatssl_sklearn.segmentation.inference import label_block
+from beatssl_sklearn.segmentation.net import build_unet
 from benchmarks.roof import cpu_seconds, gemm_gflops
 
 OUT = Path(__file__).parent / "results" / "delineate.json"

@@ -23,9 +23,9 @@ import numpy as np
 import torch
 
 from beatssl_sklearn import BeatSSLPretrainer, make_ecg
-from beatssl_sklearn.estimators.batches import PretrainingBatches
-from beatssl_sklearn.estimators.training import build_module, build_net, measure_records
 from beatssl_sklearn.nn.blocks import Encoder
+from beatssl_sklearn.pretraining.batches import PretrainingBatches
+from beatssl_sklearn.pretraining.run import build_module, build_net, measure_records
 from beatssl_sklearn.views.augment import resolve_augment
 from benchmarks.bench_transform import encoder_flops
 from benchmarks.roof import cpu_seconds, gemm_gflops

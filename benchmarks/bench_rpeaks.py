@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatssl_sklearn.ecg.rpeaks import detect_rpeaks
-from beatssl_sklearn.ecg.wfdb_io import read_wfdb
+from beatssl_sklearn.ecg.wfdb import read_wfdb
 
 BATCH, FS, GEMM = 64, 500.0, 1024
 

@@ -29,7 +29,7 @@ import torch
 
 from beatssl_sklearn import BeatSSLPretrainer, detect_rpeaks, make_ecg
 from beatssl_sklearn.ecg.preprocess import preprocess
-from beatssl_sklearn.estimators.base import ready_model
+from beatssl_sklearn.embedding.fitted_encoder import ready_model
 from benchmarks.roof import cpu_seconds, gemm_gflops
 
 BATCH = 32

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from beatssl_sklearn.ecg.beat_types import TYPE_NAMES, beat_types
-from beatssl_sklearn.ecg.wfdb_io import ECGRecord, read_annotations, read_wfdb
+from beatssl_sklearn.ecg.features.beat_types import TYPE_NAMES, beat_types
+from beatssl_sklearn.ecg.wfdb import ECGRecord, read_annotations, read_wfdb
 
 DATE = "2026-11-21"
 COMMAND = "python -m benchmarks.study_beat_types"

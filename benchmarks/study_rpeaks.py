@@ -42,7 +42,7 @@ from wfdb.processing import xqrs_detect
 
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.ecg.rpeaks import detect_rpeaks
-from beatssl_sklearn.ecg.wfdb_io import read_annotations, read_wfdb
+from beatssl_sklearn.ecg.wfdb import read_annotations, read_wfdb
 from beatssl_sklearn.evaluation.metrics import BeatDetectionScores, beat_detection_scores
 
 BEATS = set("NLRejAaJSVEF/fQ")

@@ -1,4 +1,4 @@
-"""The layers of the package, by what each file imports, and what importing the package does."""
+"""What may import what, by what each file imports, and what importing the package does."""
 
 import ast
 import importlib
@@ -14,12 +14,62 @@ import beatssl_sklearn
 
 PACKAGE = "beatssl_sklearn"
 ROOT = Path(beatssl_sklearn.__file__).parent
+REPOSITORY = ROOT.parent
 FILES = sorted(ROOT.rglob("*.py"))
-LAYERS = ("ecg", "views", "contrast", "nn", "estimators", "evaluation", "datasets")
-FRAMEWORKS = {"sklearn", "skorch"}
-TORCH_LAYERS = {"views", "contrast", "nn"}
-# What people see on their screen is printed by commands only.
-COMMANDS = ("cli", "__main__", "demo")
+
+# Rooms and what each may import of the package, besides itself. A room is a folder, or a file at the top.
+# A lazy import, and one by importlib, counts like any other.
+FLOOR_1 = {"_version", "_optional", "components", "nn", "contrast"}
+FLOOR_2 = FLOOR_1 | {"ecg", "files"}
+FLOOR_3 = FLOOR_2 | {"views", "inputs", "training", "plotting", "datasets", "persistence"}
+FLOOR_4 = FLOOR_3 | {"embedding", "classifiers"}
+FLOOR_5 = FLOOR_4 | {"pretraining", "finetuning", "segmentation"}
+MAY_IMPORT = {
+    "_version": set(),
+    "_optional": set(),
+    "components": {"_optional"},
+    "nn": set(),
+    "contrast": {"nn"},
+    "ecg": {"_optional"},
+    "files": {"_optional"},
+    "views": {"ecg", "contrast", "nn", "components"},
+    "inputs": {"_optional", "_version", "ecg", "components"},
+    "training": {"nn", "files", "components", "_optional"},
+    "plotting": {"_optional", "ecg"},
+    "datasets": {"_optional", "ecg"},
+    "persistence": {"_optional", "_version", "components", "files"},
+    "embedding": {"_optional", "inputs", "nn", "ecg", "components", "persistence"},
+    "classifiers": {"_optional", "inputs", "nn", "ecg", "components", "persistence"},
+    "pretraining": FLOOR_4,
+    "finetuning": FLOOR_4,
+    "segmentation": FLOOR_4,
+    "evaluation": FLOOR_5,
+    "": FLOOR_5 | {"evaluation"},
+    "cli": FLOOR_5 | {"evaluation", ""},
+}
+# Foreign packages that a room may import; the standard library and numpy are everybody's.
+FOREIGN_OF = {
+    "components": {"sklearn"},
+    "nn": {"torch"},
+    "contrast": {"torch"},
+    "ecg": {"scipy", "soundfile", "sleepecg", "torch", "pandas"},
+    "files": {"safetensors", "pandas", "pyarrow"},
+    "views": {"torch"},
+    "inputs": {"sklearn", "joblib", "scipy"},
+    "training": {"torch", "skorch", "tqdm"},
+    "plotting": {"matplotlib", "sklearn", "scipy"},
+    "datasets": {"wfdb", "sklearn", "tqdm"},
+    "persistence": {"sklearn"},
+    "embedding": {"torch", "sklearn", "joblib"},
+    "classifiers": {"torch", "sklearn", "scipy"},
+    "pretraining": {"torch", "sklearn", "skorch", "joblib", "tqdm"},
+    "finetuning": {"torch", "sklearn", "skorch", "scipy"},
+    "segmentation": {"torch", "sklearn", "skorch", "pandas"},
+    "evaluation": {"joblib", "sklearn", "scipy", "tqdm", "pandas"},
+    "cli": {"joblib", "sklearn", "tqdm", "pandas", "matplotlib"},
+}
+# Slow to import, or not always there: only where they are used.
+LATE_ONLY = {"matplotlib", "pandas", "pyarrow", "sleepecg", "wfdb"}
 
 
 def module_of(path):
@@ -27,8 +77,8 @@ def module_of(path):
     return parts[:-1] if parts[-1] == "__init__" else parts
 
 
-def layer_of(module):
-    """First name below the package, for its files as for its folders."""
+def room_of(module):
+    """First name below the package, for its files as for its folders; "" is the package itself."""
     return module[1] if len(module) > 1 else ""
 
 
@@ -38,22 +88,44 @@ def typing_only(tree):
     return {inner for node in guarded for statement in node.body for inner in ast.walk(statement)}
 
 
+def inside_functions(tree):
+    functions = [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return {inner for function in functions for inner in ast.walk(function)}
+
+
+def absolute(node, package):
+    """Return the module that a ``from`` statement names."""
+    base = package[: len(package) - node.level + 1] if node.level else ()
+    return base + tuple(node.module.split(".") if node.module else ())
+
+
+def imported_by_call(node):
+    """Return the module that a call such as ``import_module("x")`` names; None for other calls."""
+    if not isinstance(node, ast.Call) or not node.args:
+        return None
+    name = ast.unparse(node.func).rpartition(".")[2]
+    if name not in ("import_module", "__import__", "import_optional"):
+        return None
+    first = node.args[0]
+    return first.value if isinstance(first, ast.Constant) else "?"
+
+
 def imports_of(path):
     """Yield (imported module as a tuple of names, whether inside a function)."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions = [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
-    late = {inner for function in functions for inner in ast.walk(function)}
-    skipped = typing_only(tree)
+    late, skipped = inside_functions(tree), typing_only(tree)
     package = module_of(path) if path.name == "__init__.py" else module_of(path)[:-1]
     for node in ast.walk(tree):
         if node in skipped:
             continue
-        if isinstance(node, ast.Import):
+        called = imported_by_call(node)
+        if called is not None:
+            yield tuple(called.split(".")), node in late
+        elif isinstance(node, ast.Import):
             for alias in node.names:
                 yield tuple(alias.name.split(".")), node in late
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            module = base + tuple(node.module.split(".") if node.module else ())
+            module = absolute(node, package)
             # `from . import x` may import a module: count the names, too.
             names = [alias.name for alias in node.names] if module[:1] == (PACKAGE,) else [None]
             for name in names:
@@ -61,74 +133,110 @@ def imports_of(path):
 
 
 IMPORTS = [(path, module, late) for path in FILES for module, late in imports_of(path)]
-OWN = [(path, layer_of(module), late) for path, module, late in IMPORTS if module[0] == PACKAGE]
-FOREIGN = [(path, module[0], late) for path, module, late in IMPORTS if module[0] != PACKAGE]
+ROOMS = {room_of(module_of(path)) for path in FILES}
+OWN = [
+    (path, room_of(module) if room_of(module) in ROOMS else "", late)
+    for path, module, late in IMPORTS
+    if module[0] == PACKAGE
+]
+FOREIGN = [(path, module[0], late) for path, module, late in IMPORTS if module[0] not in (PACKAGE, "?")]
 
 
-def of_layer(rows, *layers):
-    return [(path, name, late) for path, name, late in rows if layer_of(module_of(path)) in layers]
+def room(path):
+    return room_of(module_of(path))
 
 
 def shown(rows):
-    return sorted({f"{path.relative_to(ROOT)} imports {name}" for path, name, _ in rows})
+    return sorted({f"{path.relative_to(ROOT)} imports {name or PACKAGE}" for path, name, _ in rows})
 
 
 def test_the_audit_sees_the_package():
-    assert len(FILES) > 40 and len(OWN) > 100 and len(FOREIGN) > 100
-    assert set(LAYERS) <= {layer_of(module_of(path)) for path in FILES}
-    assert {name for _, name, _ in of_layer(FOREIGN, "estimators")} >= {"torch", "sklearn", "skorch", "numpy"}
-    assert {name for _, name, _ in of_layer(OWN, "estimators")} >= {"ecg", "nn", "contrast", "views"}
+    assert len(FILES) > 100 and len(OWN) > 300 and len(FOREIGN) > 300
+    assert ROOMS == set(MAY_IMPORT)
+    assert {name for path, name, _ in FOREIGN if room(path) == "pretraining"} >= {"torch", "sklearn"}
 
 
-def test_signals_know_no_frameworks():
-    wrong = [row for row in of_layer(FOREIGN, "ecg") if row[1] in FRAMEWORKS]
-    wrong += [
-        (path, name, late)
-        for path, name, late in of_layer(FOREIGN, "ecg")
-        if name == "torch" and not (late and path.name == "rpeaks.py")
-    ]
+@pytest.mark.xfail(strict=True, reason="the circle of persistence and estimators is cut next")
+def test_rooms_import_what_the_table_allows():
+    wrong = [row for row in OWN if row[1] not in MAY_IMPORT[room(row[0])] | {room(row[0])}]
     assert not wrong, shown(wrong)
 
 
-def test_signals_import_signals_only():
-    wrong = [row for row in of_layer(OWN, "ecg") if row[1] != "ecg"]
+def test_the_table_has_no_circle():
+    """Nothing that a room may import may import that room."""
+    done = set()
+    while len(done) < len(MAY_IMPORT):
+        ready = {name for name, below in MAY_IMPORT.items() if name not in done and below <= done}
+        assert ready, f"a circle among {sorted(set(MAY_IMPORT) - done)}"
+        done |= ready
+
+
+@pytest.mark.xfail(strict=True, reason="the circle of persistence and estimators is cut next")
+def test_files_import_each_other_in_no_circle():
+    modules = {module_of(path) for path in FILES}
+
+    def module_in(name):
+        while name not in modules:
+            name = name[:-1]
+        return name
+
+    below = {m: set() for m in modules}
+    for path, module, _ in IMPORTS:
+        if module[0] == PACKAGE:
+            target = module_in(module)
+            own = module_of(path)
+            # A room's door imports its files, and they never the door.
+            if target != own:
+                below[own].add(target)
+    done = set()
+    while len(done) < len(modules):
+        ready = {m for m in modules if m not in done and below[m] <= done}
+        assert ready, f"a circle among {sorted('.'.join(m) for m in modules - done)}"
+        done |= ready
+
+
+def test_rooms_import_foreign_packages_of_the_table():
+    known = set(sys.stdlib_module_names) | {"numpy"}
+    wrong = [row for row in FOREIGN if row[1] not in known | FOREIGN_OF.get(room(row[0]), set())]
     assert not wrong, shown(wrong)
 
 
-def test_views_contrast_and_networks_import_torch_and_each_other_only():
-    allowed = set(sys.stdlib_module_names) | {"torch", "numpy"}
-    wrong = [row for row in of_layer(FOREIGN, *TORCH_LAYERS) if row[1] not in allowed]
-    wrong += [row for row in of_layer(OWN, *TORCH_LAYERS) if row[1] not in TORCH_LAYERS]
-    assert not wrong, shown(wrong)
-
-
-def test_estimators_know_nothing_of_what_is_built_on_them():
-    above = {"evaluation", "cli", "plotting", "datasets", "demo", "embedding_table"}
-    wrong = [row for row in of_layer(OWN, "estimators") if row[1] in above]
-    # An embedder loads the file that it is given when it needs it.
-    wrong += [row for row in of_layer(OWN, "estimators") if row[1] == "persistence" and not row[2]]
-    assert not wrong, shown(wrong)
-
-
-def test_nothing_imports_the_command_line():
-    wrong = [row for row in OWN if row[1] in ("cli", "cli_parser", "__main__") and not row[0].name.startswith(COMMANDS)]
+def test_signals_know_no_torch_but_tensors_that_users_pass():
+    wrong = [r for r in FOREIGN if room(r[0]) == "ecg" and r[1] == "torch" and not (r[2] and r[0].name == "rpeaks.py")]
     assert not wrong, shown(wrong)
 
 
 def test_optional_packages_are_imported_where_they_are_used():
-    optional = {"matplotlib", "pandas", "pyarrow", "sleepecg", "wfdb"}
-    wrong = [row for row in FOREIGN if row[1] in optional and not row[2]]
+    wrong = [row for row in FOREIGN if row[1] in LATE_ONLY and not row[2]]
     assert not wrong, shown(wrong)
 
 
-def test_foreign_packages_are_dependencies():
-    declared = {"joblib", "numpy", "safetensors", "sklearn", "scipy", "skorch", "torch", "tqdm", "wfdb"}
-    extras = {"matplotlib", "pandas", "pyarrow", "sleepecg"}
-    wrong = [row for row in FOREIGN if row[1] not in declared | extras | set(sys.stdlib_module_names)]
-    assert not wrong, shown(wrong)
+def test_no_import_is_hidden_from_this_audit():
+    """A module's name that is computed can be anything."""
+    hidden = [(path, "a computed name", late) for path, module, late in IMPORTS if module == ("?",)]
+    assert not [row for row in hidden if row[0].name not in ("_optional.py", "__init__.py")], shown(hidden)
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if not p.name.startswith(COMMANDS)], ids=lambda p: p.name)
+def test_private_names_stay_in_their_file():
+    wrong = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                wrong += [f"{path.relative_to(ROOT)}: {a.name}" for a in node.names if a.name[:1] == "_" != a.name[1:2]]
+    # The files of datasets are private as a whole, and so are two at the top.
+    assert not [w for w in wrong if not w.endswith(("_folders", "_lazy", "_version", "_optional"))], wrong
+
+
+def test_imports_inside_the_package_are_relative():
+    wrong = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith(PACKAGE):
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if room(p) != "cli"], ids=lambda p: p.name)
 def test_the_library_does_not_print(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
@@ -176,12 +284,10 @@ IMPORT = """
         raise RuntimeError("network at import")
 
     socket.socket.connect = socket.getaddrinfo = refuse
-    started = time.perf_counter()
     import beatssl_sklearn
-    seconds = time.perf_counter() - started
+    beatssl_sklearn.BeatSSLPretrainer
     new = {m.split(".")[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names)
     print(json.dumps({
-        "seconds": seconds,
         "new": sorted(new),
         "matplotlib": "matplotlib" in sys.modules,
         "cuda": torch.cuda.is_initialized(),
@@ -193,15 +299,14 @@ IMPORT = """
 """
 
 
-def test_importing_is_cheap_and_quiet():
-    """Beyond the packages that it stands on, an import takes no time, no network, and no optional package."""
+def test_importing_is_quiet():
+    """Beyond the packages that it stands on, an import needs no network, no optional package, and changes nothing."""
     code = textwrap.dedent(IMPORT)
     # skorch's own warnings are not of this package.
     options = ["-W", "error", "-W", "ignore::DeprecationWarning:skorch"]
     run = subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0 and run.stderr == "", run.stderr[-3000:]
     found = json.loads(run.stdout)
-    assert found["seconds"] < 2
     assert set(found["new"]) <= {PACKAGE, "safetensors"}
     assert not found["matplotlib"] and not found["cuda"] and found["handlers"] == 0 and found["same state"]
 
@@ -211,3 +316,24 @@ def test_importing_warns_of_nothing():
         [sys.executable, "-W", "error", "-c", f"import {PACKAGE}"], capture_output=True, text=True, timeout=120
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+# Names that users may import: the top level, the doors of the rooms, and modules whose paths are documented.
+DEEP_PATHS = {f"{PACKAGE}.{path}" for path in ("evaluation.probing", "evaluation.metrics", "persistence")}
+
+
+@pytest.mark.xfail(strict=True, reason="the circle of persistence and estimators is cut next")
+def test_benchmarks_use_public_names_only():
+    wrong = []
+    for path in sorted((REPOSITORY / "benchmarks").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
+                module = importlib.import_module(node.module)
+                door = hasattr(module, "__path__") or node.module in DEEP_PATHS
+                public = set(getattr(module, "__all__", ())) | ({"persistence"} if node.module == PACKAGE else set())
+                if not door or not {a.name for a in node.names} <= public:
+                    wrong.append(f"{path.name}:{node.lineno} {ast.unparse(node)}")
+            private = isinstance(node, ast.Attribute) and node.attr[:1] == "_" and node.attr[:2] != "__"
+            if private and not ast.unparse(node.value).startswith(("self", "cls")):
+                wrong.append(f"{path.name}:{node.lineno} {ast.unparse(node)}")
+    assert not wrong, wrong

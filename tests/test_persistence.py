@@ -23,8 +23,8 @@ from beatssl_sklearn import (
     persistence,
     save,
 )
-from beatssl_sklearn.estimators import base
-from beatssl_sklearn.tensor_file import read_tensor_file, write_tensor_file
+from beatssl_sklearn.files.tensor_file import read_tensor_file, write_tensor_file
+from beatssl_sklearn.inputs import reading as base
 
 TINY = {
     "fs": 100,

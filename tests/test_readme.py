@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import beatssl_sklearn
-from beatssl_sklearn.cli import main
+from beatssl_sklearn.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

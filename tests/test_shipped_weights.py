@@ -11,15 +11,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
-from beatssl_sklearn import (
-    BeatEmbedder,
-    BeatSSLPretrainer,
-    RhythmEmbedder,
-    WFDBFolder,
-    load,
-    make_ecg,
-    persistence,
-)
+from beatssl_sklearn import BeatEmbedder, BeatSSLPretrainer, RhythmEmbedder, WFDBFolder, load, make_ecg, persistence
 from beatssl_sklearn.ecg.leads import LEADS
 
 NAMES = ("ptbxl", "ptbxl-s")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from beatssl_sklearn.contrast.similarity import cosine_similarity, rbf_similarity, squared_distances
-from beatssl_sklearn.contrast.targets import normalize_rows
+from .record_targets import normalize_rows
+from .similarity import cosine_similarity, rbf_similarity, squared_distances
 
 __all__ = ["HardBeatTargets", "SoftBeatTargets"]
 

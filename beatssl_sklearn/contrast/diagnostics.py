@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from beatssl_sklearn.contrast.losses import unit_rows
+from .infonce import unit_rows
 
 __all__ = ["alignment", "effective_rank", "uniformity"]
 

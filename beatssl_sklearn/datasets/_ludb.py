@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from ..ecg.leads import LEADS
-from ..ecg.wave_annotations import group_marks
-from ..ecg.wfdb_io import WFDBFolder, read_annotations
+from ..ecg.waves.annotations import group_marks
+from ..ecg.wfdb import WFDBFolder, read_annotations
 from ._folders import as_number, choose_records, provide, read_header, read_records, read_table, set_folder
 from ._lazy import LazyArray, LazyList
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from ..ecg.leads import LEADS, resolve_leads
-from ..ecg.wfdb_io import WFDBFolder, read_annotations
+from ..ecg.wfdb import WFDBFolder, read_annotations
 from ._folders import choose_records, provide, read_header, read_records, set_folder
 
 PROJECT = "mitdb/1.0.0"

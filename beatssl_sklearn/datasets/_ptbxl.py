@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from ..ecg.leads import LEADS
-from ..ecg.wfdb_io import WFDBFolder
+from ..ecg.wfdb import WFDBFolder
 from ._folders import as_number, choose_records, inside, provide, read_table, set_folder
 
 PROJECT = "ptb-xl/1.0.3"

@@ -191,3 +191,12 @@ def as_rpeaks(rpeaks: ArrayLike) -> NDArray[np.int64]:
     if r.size and not np.issubdtype(r.dtype, np.integer):
         raise TypeError(f"rpeaks must hold integer sample indices; got dtype {r.dtype}.")
     return r.astype(np.int64)
+
+
+
+def as_objects(arrays: Sequence[NDArray]) -> NDArray[np.object_]:
+    """Return arrays as the elements of an object array, also where their shapes are equal."""
+    out = np.empty(len(arrays), dtype=object)
+    for i, array in enumerate(arrays):
+        out[i] = array
+    return out

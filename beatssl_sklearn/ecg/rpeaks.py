@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .multilead import Grid, Index, Signal, boxed, bridged, coarse_activity, low_and_high, multilead
 from .preprocess import check_fs
+from .rpeaks_multilead import Grid, Index, Signal, boxed, bridged, coarse_activity, low_and_high, multilead
 
 Detector = Callable[[Signal, float], ArrayLike]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..ecg.leads import LEADS, canonical_lead
-from ..ecg.wave_table import CONSENSUS, check_table
-from ..ecg.waves import WAVES
+from ..ecg.waves.find import WAVES
+from ..ecg.waves.table import CONSENSUS, check_table
 
 __all__ = ["delineation_counts", "delineation_scores"]
 

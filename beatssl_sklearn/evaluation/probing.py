@@ -10,7 +10,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
@@ -19,13 +19,18 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from ..estimators.checkpoint import module_arrays
-from ..estimators.embedders import RhythmEmbedder
-from ..estimators.pretrainer import BeatSSLPretrainer
-from ..estimators.training import build_module
-from .linear import LinearProbe
-from .plots import LabelFractionCurve
-from .scores import best_thresholds, bootstrap_interval, group_codes, macro_auroc, macro_f1, nested_subsets
+from ..embedding.embedders import RhythmEmbedder
+from ..inputs.groups import group_codes, nested_subsets
+from ..nn.weights import module_arrays
+from ..plotting.label_fractions import plot_label_fractions
+from ..pretraining.pretrainer import BeatSSLPretrainer
+from ..pretraining.run import build_module
+from .linear_probe import LinearProbe
+from .scores import best_thresholds, bootstrap_interval, macro_auroc, macro_f1
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = [
     "LabelFractionCurve",
@@ -297,7 +302,7 @@ class _Models:
         return self._embedded[init]
 
     def _finetuned(self, mode: str, seed: int) -> Any:
-        from ..estimators.finetune import FineTunedClassifier
+        from ..finetuning.classifier import FineTunedClassifier
 
         fitted = self.embedder._fitted()
         start = clone(fitted) if mode.startswith("random_init") else fitted
@@ -327,3 +332,70 @@ def _remembered(
             np.savez(stream, row=np.array(json.dumps(row)), score=score)
         os.replace(temporary, path)
     return row, score
+
+
+
+@dataclass(frozen=True)
+class LabelFractionCurve:
+    """What `evaluation.probing.label_fraction_curve` returns.
+
+    Attributes
+    ----------
+    rows : list of dict
+        One per fit: `mode`, `fraction`, `seed`, `n_records`, `n_groups`, `auroc` and `f1` (macro averages on the test
+        records), `C` of a probe, `seconds` of the fit without embedding. `f1` is at a probe's thresholds from held-out
+        folds, at .5 for fine-tuned networks, and of the most probable class where classes exclude each other.
+    scores : list of ndarray of shape (n_test, n_classes)
+        Probabilities of the test records, one array per row.
+    y_test : ndarray of shape (n_test,) or (n_test, n_classes)
+        Numbers of the classes, or a table of 0 and 1.
+    groups_test : ndarray of shape (n_test,) or None
+        Patients of the test records.
+    """
+
+    rows: list[dict[str, Any]]
+    scores: list[NDArray[np.float32]]
+    y_test: NDArray[Any]
+    groups_test: NDArray[Any] | None
+
+    def summary(self, *, n_bootstrap: int = 1000, level: float = 0.95, seed: int = 0) -> list[dict[str, Any]]:
+        """Mean over the seeds of each mode and fraction, with an interval over test patients.
+
+        Returns
+        -------
+        list of dict
+            `mode`, `fraction`, `n_seeds`, `n_records` (mean), `auroc` and `f1` (means), `auroc_sd` over the seeds (NaN
+            for one), and `auroc_low`, `auroc_high`: each replicate draws the test patients once for all seeds and
+            averages their AUROCs. It does not include the spread of the seeds, which `auroc_sd` shows.
+        """
+        out = []
+        for mode, fraction in dict.fromkeys((row["mode"], row["fraction"]) for row in self.rows):
+            chosen = [i for i, row in enumerate(self.rows) if (row["mode"], row["fraction"]) == (mode, fraction)]
+            low, high = bootstrap_interval(
+                "macro_auroc",
+                self.y_test,
+                [self.scores[i] for i in chosen],
+                self.groups_test,
+                n_bootstrap=n_bootstrap,
+                level=level,
+                seed=seed,
+            )
+            auroc = np.array([self.rows[i]["auroc"] for i in chosen])
+            out.append(
+                {
+                    "mode": mode,
+                    "fraction": fraction,
+                    "n_seeds": len(chosen),
+                    "n_records": float(np.mean([self.rows[i]["n_records"] for i in chosen])),
+                    "auroc": float(auroc.mean()),
+                    "auroc_low": low,
+                    "auroc_high": high,
+                    "auroc_sd": float(auroc.std(ddof=1)) if len(auroc) > 1 else float("nan"),
+                    "f1": float(np.mean([self.rows[i]["f1"] for i in chosen])),
+                }
+            )
+        return out
+
+    def plot(self, ax: Axes | None = None) -> Figure:
+        """Draw AUROC over the fraction of labels with :func:`plot_label_fractions`."""
+        return plot_label_fractions(self.summary(), ax=ax)

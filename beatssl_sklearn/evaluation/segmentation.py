@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ecg.waves import WAVES
+from ..ecg.waves.find import WAVES
 from .delineation import import_pandas, rate
 
 __all__ = ["confusion", "segmentation_scores"]

@@ -1,7 +1,7 @@
 """Views of a record for contrastive learning."""
 
-from beatssl_sklearn.views.augment import AUGMENTATIONS, Augmentation, VCGAugment, resolve_augment
-from beatssl_sklearn.views.vcg import DOWER, INVERSE_DOWER, KORS, from_vcg, rotation_matrix, to_vcg, view_matrix
+from .augment import AUGMENTATIONS, Augmentation, VCGAugment, resolve_augment
+from .vcg import DOWER, INVERSE_DOWER, KORS, from_vcg, rotation_matrix, to_vcg, view_matrix
 
 __all__ = [
     "AUGMENTATIONS",

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from beatssl_sklearn.views.vcg import view_matrix
+from .vcg import view_matrix
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "VCGAugment", "resolve_augment"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatssl_sklearn import BeatSSLPretrainer, WaveSegmenter, fetch_ludb, make_ecg, save
-from beatssl_sklearn.ecg.waves import WAVES
+from beatssl_sklearn.ecg.waves.find import WAVES
 from beatssl_sklearn.evaluation.delineation import delineation_counts
 from beatssl_sklearn.evaluation.segmentation import confusion
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from beatssl_sklearn.ecg.waves import WAVES
+from beatssl_sklearn.ecg.waves.find import WAVES
 from beatssl_sklearn.evaluation.delineation import delineation_counts
 
 from ..study.results import Table, command_of, write_markdown

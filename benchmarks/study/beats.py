@@ -28,8 +28,8 @@ from sklearn.model_selection import GroupKFold
 
 from beatssl_sklearn import BeatEmbedder, BeatSSLPretrainer, fetch_mitdb
 from beatssl_sklearn.ecg.beats import keep_inside
-from beatssl_sklearn.ecg.components import fit_components
-from beatssl_sklearn.ecg.features import beat_features, concatenate, standardize, with_components
+from beatssl_sklearn.ecg.features.measure import beat_features, concatenate, standardize, with_components
+from beatssl_sklearn.ecg.features.principal_components import fit_components
 from beatssl_sklearn.evaluation.probing import LinearProbe, best_thresholds
 
 from .common import Study, make_parser, parse

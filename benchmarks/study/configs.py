@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from beatssl_sklearn import BeatSSLPretrainer
-from beatssl_sklearn.estimators.pretrainer import PAPER_PRESET
+from beatssl_sklearn.pretraining.pretrainer import PAPER_PRESET
 
 NO_PREDICTION: dict[str, Any] = {"feature_weight": 0.0, "beat_feature_weight": 0.0}
 NO_CONTRAST: dict[str, Any] = {"rhythm_targets": "none", "beat_targets": "none"}

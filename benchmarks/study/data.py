@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatssl_sklearn import fetch_ptbxl
-from beatssl_sklearn.ecg.components import fit_components
-from beatssl_sklearn.ecg.features import record_features, with_components
+from beatssl_sklearn.ecg.features.measure import record_features, with_components
+from beatssl_sklearn.ecg.features.principal_components import fit_components
+from beatssl_sklearn.ecg.features.scaling import fit_scaling, standardize
+from beatssl_sklearn.ecg.features.table import FeatureTable, concatenate
 from beatssl_sklearn.ecg.rpeaks import detect_rpeaks
-from beatssl_sklearn.ecg.scaling import fit_scaling, standardize
-from beatssl_sklearn.ecg.tables import FeatureTable, concatenate
-from beatssl_sklearn.ecg.wfdb_io import WFDBFolder
+from beatssl_sklearn.ecg.wfdb import WFDBFolder
 
 TASKS = ("superclass", "subclass", "rhythm", "form")
 MIN_POSITIVES = 3

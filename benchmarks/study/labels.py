@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatssl_sklearn import FineTunedClassifier
-from beatssl_sklearn.estimators.finetune_start import recipe_of
 from beatssl_sklearn.evaluation.probing import nested_subsets
+from beatssl_sklearn.finetuning.start import recipe_of
 
 from .common import Study, make_parser, parse
 from .models import digest_of

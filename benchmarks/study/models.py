@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatssl_sklearn import BeatSSLPretrainer, RhythmEmbedder, load, save
-from beatssl_sklearn.estimators import training_set
+from beatssl_sklearn.pretraining import measured as training_set
 
 from .data import Records
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from beatssl_sklearn.evaluation.plots import plot_label_fractions
-from beatssl_sklearn.plotting import plot_embedding
+from beatssl_sklearn.plotting.embedding import plot_embedding
+from beatssl_sklearn.plotting.label_fractions import plot_label_fractions
 
 from .common import Study, make_parser, parse
 from .labels import CELL_KEYS

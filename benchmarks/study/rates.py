@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatssl_sklearn import RhythmEmbedder
-from beatssl_sklearn.ecg.wfdb_io import WFDBFolder
+from beatssl_sklearn.ecg.wfdb import WFDBFolder
 from beatssl_sklearn.evaluation.probing import LinearProbe
 
 from .common import Study, make_parser, parse

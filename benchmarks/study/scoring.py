@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from beatssl_sklearn import BeatSSLPretrainer
-from beatssl_sklearn.estimators.base import encode_groups
-from beatssl_sklearn.estimators.finetune import FineTunedClassifier
-from beatssl_sklearn.estimators.finetune_targets import encode_labels, hold_out
 from beatssl_sklearn.evaluation.probing import LinearProbe, best_thresholds, bootstrap_interval, macro_auroc, macro_f1
-from beatssl_sklearn.evaluation.scores import held_out_folds
+from beatssl_sklearn.finetuning.classifier import FineTunedClassifier
+from beatssl_sklearn.finetuning.labels import encode_labels, hold_out
+from beatssl_sklearn.inputs.groups import encode_groups, held_out_folds
 
 from .results import Row
 

@@ -19,10 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from beatssl_sklearn.estimators import training
-from beatssl_sklearn.estimators.batches import Context, PretrainingBatches, Views
-from beatssl_sklearn.estimators.net import BeatSSLNet, Outputs
 from beatssl_sklearn.nn.roi import sample_to_token
+from beatssl_sklearn.pretraining import run as training
+from beatssl_sklearn.pretraining.batches import Context, PretrainingBatches, Views
+from beatssl_sklearn.pretraining.beat_ssl import BeatSSLNet, Outputs
 
 MOMENTUM = 0.98
 WINDOW = 5.0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from beatssl_sklearn.ecg.rpeaks import detect_rpeaks
-from beatssl_sklearn.ecg.wfdb_io import read_annotations, read_wfdb
+from beatssl_sklearn.ecg.wfdb import read_annotations, read_wfdb
 from beatssl_sklearn.evaluation.metrics import beat_detection_scores, match_beats
 
 BEATS = set("NLRejAaJSVEF/fQ")
@@ -226,7 +226,7 @@ def test_no_seams_in_long_records():
 
 
 def test_chunks_of_very_long_records_leave_no_trace(monkeypatch):
-    from beatssl_sklearn.ecg import multilead
+    from beatssl_sklearn.ecg import rpeaks_multilead as multilead
 
     times = np.arange(0.5, 119.5, 0.83)
     x = _ecg(times, 250, 120.0)

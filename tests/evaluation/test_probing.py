@@ -27,7 +27,7 @@ from beatssl_sklearn.evaluation.probing import (
     macro_f1,
     nested_subsets,
 )
-from beatssl_sklearn.evaluation.scores import held_out_folds
+from beatssl_sklearn.inputs.groups import held_out_folds
 
 
 def labelled(n=400, d=20, k=3, seed=0):
@@ -325,7 +325,7 @@ def test_curve_of_classes_with_its_own_test_records(ecg, pretrainer):
 
 
 def test_fine_tuned_curve(ecg, pretrainer, table):
-    pytest.importorskip("beatssl_sklearn.estimators.finetune")
+    pytest.importorskip("beatssl_sklearn.finetuning")
     modes = ("finetune", "random_init_finetune")
     curve = label_fraction_curve(
         pretrainer, ecg.data, table, None, (1.0,), modes, seeds=1, finetune_params={"max_epochs": 1, "batch_size": 20}

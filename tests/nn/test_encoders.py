@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from beatssl_sklearn.nn.beatnet import BeatNet, stem_stride
 from beatssl_sklearn.nn.blocks import ConvNorm, fold_tokens, init_weights, pool_tokens, to_image, to_tokens
-from beatssl_sklearn.nn.encoders import ENCODERS, BeatNet, build_encoder, stem_stride
+from beatssl_sklearn.nn.encoders import ENCODERS, build_encoder
 from beatssl_sklearn.nn.inference import _FusedConv, bf16_supported, inference_module
 
 SMALL = {"beatnet": {"widths": (8, 16, 24), "n_dims": 12}, "resnet1d": {"width": 8}}

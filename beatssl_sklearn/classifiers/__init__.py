@@ -1,0 +1,5 @@
+"""Classifiers that read embeddings."""
+
+from .beat_classifier import BeatClassifier
+
+__all__ = ["BeatClassifier"]

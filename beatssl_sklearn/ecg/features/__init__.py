@@ -1,0 +1,20 @@
+"""What can be measured on records and beats without a network."""
+
+from .beat_types import TYPE_NAMES, beat_types
+from .measure import beat_features, record_features, with_components
+from .principal_components import fit_components
+from .scaling import fit_scaling, standardize
+from .table import FeatureTable, concatenate
+
+__all__ = [
+    "TYPE_NAMES",
+    "FeatureTable",
+    "beat_features",
+    "beat_types",
+    "concatenate",
+    "fit_components",
+    "fit_scaling",
+    "record_features",
+    "standardize",
+    "with_components",
+]

@@ -1,0 +1,18 @@
+"""Waves of the heartbeat: found in probabilities, as tables, as annotation files, and the intervals between them."""
+
+from .annotations import read_waves, write_waves
+from .find import WAVES, Waves, find_waves
+from .intervals import beat_intervals, consensus, record_intervals
+from .table import make_table
+
+__all__ = [
+    "WAVES",
+    "Waves",
+    "beat_intervals",
+    "consensus",
+    "find_waves",
+    "make_table",
+    "read_waves",
+    "record_intervals",
+    "write_waves",
+]

@@ -1,0 +1,240 @@
+"""Waves as WFDB annotation files in the style of LUDB: one per lead, with marks such as ``( p )`` for a P wave."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..leads import LEADS
+from ..wfdb.annotations import read_annotations, write_annotations
+from ..wfdb.header import LARGEST_HEADER, parse_header
+from ..wfdb.paths import read_bytes, refuse, split_record
+from .find import WAVES
+from .table import CONSENSUS, check_table, table_of_marks, wave_labels
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["group_marks", "read_waves", "write_waves"]
+
+_SYMBOLS = {"p": "P", "N": "QRS", "t": "T"}
+_CONSENSUS_EXTENSION = "all"
+
+
+def write_waves(
+    path: str | os.PathLike[str],
+    table: DataFrame,
+    fs: float,
+    *,
+    record: int | None = None,
+    leads: Sequence[str] | None = None,
+) -> None:
+    """Write the waves of a record as one annotation file per lead.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The record without extension. A lead's file has the lower-case name of the lead as its extension, as in LUDB
+        ("1.avf"), that of the consensus "all". Files that exist are replaced.
+    table : DataFrame
+        Waves as of `make_table`; fractions of samples are rounded.
+    fs : float
+        Sampling rate [Hz], written into each file.
+    record : int, default=None
+        Record of the table. None means its only one.
+    leads : sequence of str, default=None
+        Leads to write, those without waves as files without marks. None means the leads that have waves.
+
+    Raises
+    ------
+    ValueError
+        If the table has several records and `record` does not choose one, a wave has no peak, marks of a lead are out
+        of order, or two leads would share a file. The message names record, lead and sample, and nothing is written.
+    OSError
+        If a file cannot be written.
+
+    Notes
+    -----
+    Like LUDB's own, the marks have number, channel and subtype 0: the file tells the lead. Confidences are not kept.
+    """
+    check_table(table)
+    _, name = split_record(path)
+    rows = _of_record(table, record, name)
+    extensions = _extensions(rows["lead"].unique().tolist() if leads is None else leads)
+    marks = {lead: _marks(rows[rows["lead"] == lead], name, lead) for lead in extensions}
+    for lead, (samples, symbols) in marks.items():
+        write_annotations(path, extensions[lead], samples, symbols, fs=fs)
+
+
+def read_waves(
+    path: str | os.PathLike[str],
+    leads: Sequence[str] | None = None,
+    *,
+    fs: float | None = None,
+    record: int = 0,
+    strict: bool = False,
+) -> DataFrame:
+    """Read the waves of a record from one annotation file per lead, as of LUDB or `write_waves`.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The record without extension.
+    leads : sequence of str, default=None
+        Leads to read, in this order; "consensus" for the waves over all leads. None means those of the standard twelve,
+        and the consensus, that have a file.
+    fs : float, default=None
+        Sampling rate of the marks [Hz]. None reads it from the record's header.
+    record : int, default=0
+        Number of the record in the table.
+    strict : bool, default=False
+        Whether to refuse marks in an order that makes no sense. Otherwise they are read as of `group_marks`.
+
+    Returns
+    -------
+    table : DataFrame
+        As of `make_table`; missing marks and confidences are NaN.
+
+    Raises
+    ------
+    ValueError
+        If a file is not an annotation file, or with `strict` has an onset or offset without a wave, an onset after the
+        peak, or other annotations; the message names record, lead and sample.
+    OSError
+        If a file of `leads`, or the header where `fs` is None, is missing.
+    """
+    directory, name = split_record(path)
+    if leads is None:
+        there = _extensions([*LEADS, CONSENSUS]).items()
+        leads = [lead for lead, ext in there if os.path.isfile(os.path.join(directory, f"{name}.{ext}"))]
+        if not leads:
+            raise FileNotFoundError(f"record {name!r}: there is no annotation file of any lead")
+    extensions = _extensions(leads)
+    fs = _rate(directory, name) if fs is None else fs
+    waves = {}
+    for lead, extension in extensions.items():
+        annotations = read_annotations(path, extension)
+        samples = annotations.sample.tolist()
+        if strict:
+            _check_order(samples, annotations.symbol, name, lead)
+        waves[lead] = group_marks(samples, annotations.symbol)
+    table = table_of_marks([waves], fs)
+    table["record"] += record
+    return table
+
+
+def group_marks(samples: Sequence[int], symbols: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """Group the marks of a lead into waves.
+
+    Parameters
+    ----------
+    samples : sequence of int, of length n_marks
+        Positions [samples], ascending.
+    symbols : sequence of str, of length n_marks
+        "(" and ")" for onsets and offsets, "p", "N" and "t" for the peaks of P, QRS and T; others are skipped.
+
+    Returns
+    -------
+    waves : dict of wave to ndarray of shape (n_waves, 3), int64
+        Onset, peak and offset of each "P", "QRS" and "T", -1 where a mark is missing. An onset between peak and offset,
+        as LUDB has a sample or two late in complexes that begin with their peak, is moved to the peak.
+    """
+    waves: dict[str, list[tuple[int, int, int]]] = {wave: [] for wave in WAVES}
+    onset, peak, wave = -1, -1, ""
+    for i, (sample, symbol) in enumerate(zip(samples, symbols, strict=True)):
+        if symbol in _SYMBOLS:
+            if wave:
+                waves[wave].append((onset, peak, -1))
+                onset = -1
+            wave, peak = _SYMBOLS[symbol], sample
+        elif symbol == ")":
+            if wave:
+                waves[wave].append((onset, peak, sample))
+            onset, wave = -1, ""
+        elif symbol == "(":
+            if wave and list(symbols[i + 1 : i + 2]) == [")"]:
+                onset = peak
+                continue
+            if wave:
+                waves[wave].append((onset, peak, -1))
+            onset, wave = sample, ""
+    if wave:
+        waves[wave].append((onset, peak, -1))
+    return {name: np.array(rows, np.int64).reshape(-1, 3) for name, rows in waves.items()}
+
+
+def _of_record(table: DataFrame, record: int | None, name: str) -> DataFrame:
+    if record is not None:
+        return table[table["record"] == record]
+    found = table["record"].unique()
+    if len(found) > 1:
+        refuse(name, f"the table has {len(found)} records, from {found.min()} to {found.max()}: choose one by record")
+    return table
+
+
+def _extensions(leads: Sequence[str]) -> dict[str, str]:
+    """Lead to the extension of its file."""
+    if isinstance(leads, str):
+        raise TypeError(f"leads must be a sequence of names, got the single value {leads!r:.60}")
+    extensions: dict[str, str] = {}
+    for lead in leads:
+        extension = _CONSENSUS_EXTENSION if lead == CONSENSUS else str(lead).lower()
+        if extension in extensions.values():
+            raise ValueError(f"leads {list(leads)}: several would share the extension {extension!r}")
+        extensions[lead] = extension
+    return extensions
+
+
+def _marks(rows: DataFrame, record: str, lead: str) -> tuple[NDArray[np.int64], list[str]]:
+    """Samples and symbols of a lead in the order of the file."""
+    times = rows[["onset", "peak", "offset"]].to_numpy(np.float64)
+    start = np.where(np.isnan(times[:, 0]), times[:, 1], times[:, 0])
+    nowhere = np.flatnonzero(~np.isfinite(times[:, 1]))
+    if nowhere.size:
+        at = np.nanmax([*times[nowhere[0], ::2], -1.0])
+        refuse(record, f"lead {lead}: the wave at sample {at:g} has no peak, which tells its kind in the file")
+    order = np.argsort(start, kind="stable")
+    peaks = np.array(list(_SYMBOLS), dtype=object)[wave_labels(rows)[order] - 1]
+    symbols = np.stack([np.full(len(rows), "(", dtype=object), peaks, np.full(len(rows), ")", dtype=object)], axis=1)
+    there = np.isfinite(times[order])
+    samples = np.floor(times[order][there] + 0.5).astype(np.int64)
+    back = np.flatnonzero(np.diff(samples) < 0)
+    if back.size:
+        pair = [f"{symbols[there][i]!r} at sample {samples[i]}" for i in (back[0], back[0] + 1)]
+        refuse(record, f"lead {lead}: marks are out of order or waves overlap, {' and '.join(pair)}")
+    return samples, symbols[there].tolist()
+
+
+def _rate(directory: str, name: str) -> float:
+    try:
+        raw = read_bytes(directory, f"{name}.hea", name, at_most=LARGEST_HEADER)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"record {name!r}: there is no header that tells the sampling rate: give fs") from None
+    return parse_header(raw, name).fs
+
+
+def _check_order(samples: Sequence[int], symbols: Sequence[str], record: str, lead: str) -> None:
+    """Refuse marks that `group_marks` would drop or move; missing ones are not in the wrong order."""
+    opened, wave = -1, ""
+    for i, (sample, symbol) in enumerate(zip(samples, symbols, strict=True)):
+        where = f"lead {lead}, sample {sample}"
+        if symbol in _SYMBOLS:
+            opened, wave = -1, symbol
+        elif symbol == ")" and wave:
+            wave = ""
+        elif symbol == ")":
+            refuse(record, f"{where}: an offset without a wave")
+        elif symbol == "(" and opened >= 0:
+            refuse(record, f"lead {lead}, sample {opened}: an onset without a wave")
+        elif symbol == "(" and wave and list(symbols[i + 1 : i + 2]) == [")"]:
+            refuse(record, f"{where}: an onset after the peak of its wave")
+        elif symbol == "(":
+            opened, wave = sample, ""
+        else:
+            refuse(record, f"{where}: the annotation {symbol!r:.20} is not the mark of a wave")
+    if opened >= 0:
+        refuse(record, f"lead {lead}, sample {opened}: an onset without a wave")

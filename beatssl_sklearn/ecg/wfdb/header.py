@@ -1,0 +1,242 @@
+"""Strict parser of WFDB header files: everything is checked here, before any signal file is opened.
+
+Comments are dropped unread: they can hold names and diagnoses.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from .formats import INVALID
+from .paths import is_plain_name, refuse
+
+LARGEST_HEADER = 2**20
+DEFAULT_FS = 250.0
+DEFAULT_GAIN = 200.0
+NO_SAMPLES = "0"
+
+_LONGEST_LINE = 4096
+_FS_RANGE = (0.1, 1e6)
+_GAIN_RANGE = (1e-4, 1e12)
+# Units of voltage by their lower-case spelling, with the two code points of the micro sign: how many make one mV.
+_PER_MV = {"mv": 1.0, "uv": 1e3, "\u00b5v": 1e3, "\u03bcv": 1e3, "nv": 1e6, "v": 1e-3}
+
+_FLOAT = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_FS = re.compile(rf"({_FLOAT})(?:/{_FLOAT}(?:\({_FLOAT}\))?)?", re.ASCII)
+_INTEGER = r"(-?\d{1,12})"
+_SIGNAL = re.compile(
+    rf"(\S+)\s+(\S+)(?:\s+(\S+)(?:\s+{_INTEGER}(?:\s+{_INTEGER}(?:\s+{_INTEGER}(?:\s+{_INTEGER}"
+    rf"(?:\s+{_INTEGER}(?:\s+(.*))?)?)?)?)?)?)?",
+    re.ASCII,
+)
+_FORMAT = re.compile(r"(\d{1,4})(?:x(\d{1,12}))?(?::(\d{1,12}))?(?:\+(\d{1,15}))?", re.ASCII)
+_GAIN = re.compile(rf"({_FLOAT})(?:\(([+-]?\d{{1,10}})\))?(?:/(\S+))?", re.ASCII)
+_CLOCK = re.compile(r"(?:(?:([01]?\d|2[0-3]):)?([0-5]?\d):)?[0-5]?\d(?:\.\d+)?", re.ASCII)
+_DATE = re.compile(r"(?:0?[1-9]|[12]\d|3[01])[/-](?:0?[1-9]|1[0-2]|[A-Za-z]{3})[/-]\d{1,4}", re.ASCII)
+
+
+class SignalSpec(NamedTuple):
+    """One signal line: where the samples are and what they mean."""
+
+    file: str
+    fmt: str
+    per_frame: int
+    skew: int
+    offset: int
+    gain: float  # adu per mV; NaN where the unit is not one of voltage
+    baseline: int
+    unit: str
+    initial: int
+    checksum: int | None
+    name: str
+
+
+class Header(NamedTuple):
+    """A parsed header; `segments` holds (name, length) where the record has several, otherwise it is empty."""
+
+    fs: float
+    n_times: int | None
+    n_signals: int
+    signals: tuple[SignalSpec, ...]
+    segments: tuple[tuple[str, int], ...]
+    notes: tuple[str, ...]
+
+
+def parse_header(raw: bytes, record: str) -> Header:
+    """Parse a header file.
+
+    Parameters
+    ----------
+    raw : bytes
+        Contents of the file, at most `LARGEST_HEADER` bytes.
+    record : str
+        Name of the record, for messages and to compare with the one in the header.
+
+    Returns
+    -------
+    header : Header
+        With gains in adu per mV. `notes` are warnings that the caller should give: what was missing or odd.
+
+    Raises
+    ------
+    ValueError
+        If any field that matters for the signal is malformed, implausible or contradicts another.
+
+    References
+    ----------
+    WFDB Applications Guide, header(5).
+    """
+    lines = _lines(raw, record)
+    tokens = lines[0].split()
+    notes: list[str] = []
+    n_segments = _names_record(tokens[0], record, notes)
+    n_signals, fs, n_times = _record_fields(tokens, record, notes)
+    rest = lines[1:]
+    # Only the layout of a multi-segment record, whose signals have no file, may have no length.
+    if n_times == 0 and (n_segments is not None or not all(line.startswith("~ ") for line in rest)):
+        refuse(record, "the length is 0: expected a positive number of samples")
+    if n_segments is not None:
+        if len(rest) != n_segments:
+            refuse(record, f"the header announces {n_segments} segments but has {len(rest)} segment lines")
+        segments = tuple(_segment(line, record) for line in rest)
+        return Header(fs, n_times, n_signals, (), segments, tuple(notes))
+    if len(rest) != n_signals:
+        refuse(record, f"the header announces {n_signals} signals but has {len(rest)} signal lines")
+    signals = []
+    for i, line in enumerate(rest, 1):
+        try:
+            signals.append(_signal(line))
+        except ValueError as error:
+            refuse(record, f"signal {i}: {error}")
+    gains = {spec.gain for spec in signals}
+    if 0 in gains:
+        uncalibrated = [spec.name or str(i) for i, spec in enumerate(signals, 1) if spec.gain == 0]
+        notes.append(f"no gain for {', '.join(uncalibrated)}: {DEFAULT_GAIN:g} adu/mV assumed")
+        signals = [spec._replace(gain=DEFAULT_GAIN) if spec.gain == 0 else spec for spec in signals]
+    if any(gain < 0 for gain in gains):
+        negative = [spec.name or str(i) for i, spec in enumerate(signals, 1) if spec.gain < 0]
+        notes.append(f"negative gain for {', '.join(negative)}: the signal is inverted as the header says")
+    return Header(fs, n_times, n_signals, tuple(signals), (), tuple(notes))
+
+
+def _lines(raw: bytes, record: str) -> list[str]:
+    """Decode, and return the lines that are neither blank nor comments."""
+    if b"\0" in raw:
+        refuse(record, "the header holds NUL bytes: it is binary or UTF-16, not text")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    lines = [line for line in map(str.strip, text.split("\n")) if line and line[0] != "#"]
+    if not lines:
+        refuse(record, "the header is empty: it has no record line")
+    if max(map(len, lines)) > _LONGEST_LINE:
+        refuse(record, f"a line of the header is longer than {_LONGEST_LINE} characters")
+    return lines
+
+
+def _names_record(token: str, record: str, notes: list[str]) -> int | None:
+    """Check the record name in the header; return the number of segments where it has several."""
+    name, slash, last = token.rpartition("/")
+    n_segments = None
+    if slash and name and last.isdecimal() and last.isascii() and (last != record or name == record):
+        if len(last) > 7 or last == "0":
+            refuse(record, f"implausible number of segments {last[:20]!r}")
+        n_segments = int(last)
+    else:
+        # Some publishers write the path of the record instead of its name.
+        name = last
+    if name != record:
+        notes.append("the header gives another record name: the file may have been renamed")
+    return n_segments
+
+
+def _record_fields(tokens: list[str], record: str, notes: list[str]) -> tuple[int, float, int | None]:
+    """Number of signals, sampling rate [Hz] and length [samples] of the record line."""
+    if len(tokens) < 2:
+        refuse(record, "the record line has no number of signals")
+    n_signals = _count(tokens[1], 9)
+    if not n_signals:
+        refuse(record, f"the number of signals is {tokens[1][:20]!r}: expected a positive integer")
+    fs, n_times = DEFAULT_FS, None
+    if len(tokens) == 2:
+        notes.append(f"no sampling rate in the header: {DEFAULT_FS:g} Hz assumed")
+    else:
+        match = _FS.fullmatch(tokens[2])
+        fs = float(match[1]) if match else 0.0
+        if not _FS_RANGE[0] <= fs <= _FS_RANGE[1]:
+            refuse(record, f"implausible sampling rate {tokens[2][:20]!r} Hz")
+    if len(tokens) > 3:
+        n_times = _count(tokens[3], 15)
+        if n_times is None:
+            refuse(record, f"the length is {tokens[3][:20]!r}: expected a number of samples")
+    if len(tokens) > 4 and not all(_CLOCK.fullmatch(token) or _DATE.fullmatch(token) for token in tokens[4:]):
+        notes.append("the start time is not readable and is ignored")
+    return n_signals, fs, n_times
+
+
+def _count(token: str, digits: int) -> int | None:
+    return int(token) if token.isascii() and token.isdecimal() and len(token) <= digits else None
+
+
+def _segment(line: str, record: str) -> tuple[str, int]:
+    tokens = line.split()
+    length = _count(tokens[1], 15) if len(tokens) == 2 else None
+    if length is None:
+        refuse(record, f"malformed segment line {line[:40]!r}: expected a name and a number of samples")
+    if tokens[0] != "~" and not is_plain_name(tokens[0]):
+        refuse(record, "the name of a segment leaves the record's directory")
+    return tokens[0], length
+
+
+def _signal(line: str) -> SignalSpec:
+    """Parse a signal line; ValueError without the record's name, which the caller adds."""
+    match = _SIGNAL.fullmatch(line)
+    if not match:
+        raise ValueError(f"malformed line {line[:40]!r}: expected FILE FORMAT GAIN, up to five integers, NAME")
+    file, storage, calibration, _, zero, initial, checksum, _, name = match.groups()
+    _check_file(file)
+    fmt, per_frame, skew, offset = _format(storage)
+    gain, baseline, unit = _gain(calibration or "0")
+    if baseline is None:
+        baseline = int(zero or 0)
+    first, total = int(initial or 0), None if checksum is None else int(checksum)
+    return SignalSpec(file, fmt, per_frame, skew, offset, gain, baseline, unit, first, total, name or "")
+
+
+@lru_cache(256)
+def _check_file(file: str) -> None:
+    if not is_plain_name(file):
+        raise ValueError("the name of its signal file leaves the record's directory")
+
+
+@lru_cache(256)
+def _format(token: str) -> tuple[str, int, int, int]:
+    """Format, samples per frame, skew [frames] and byte offset."""
+    match = _FORMAT.fullmatch(token)
+    if not match or (match[1] not in INVALID and match[1] != NO_SAMPLES):
+        raise ValueError(f"unknown format {token[:20]!r}: expected one of {', '.join(INVALID)}")
+    fmt, per_frame, skew, offset = match[1], int(match[2] or 1), int(match[3] or 0), int(match[4] or 0)
+    if per_frame < 1:
+        raise ValueError(f"format {token[:20]!r} has no sample per frame")
+    return fmt, per_frame, skew, offset
+
+
+@lru_cache(1024)
+def _gain(token: str) -> tuple[float, int | None, str]:
+    """Gain [adu/mV] (0 where it is not calibrated, NaN where the unit is no voltage), baseline [adu] and unit."""
+    match = _GAIN.fullmatch(token)
+    if not match:
+        raise ValueError(f"malformed gain {token[:30]!r}: expected GAIN(BASELINE)/UNIT")
+    baseline = int(match[2]) if match[2] else None
+    unit = match[3] or "mV"
+    per_mv = _PER_MV.get(unit.lower())
+    gain = float(match[1])
+    if gain == 0 or per_mv is None:
+        return (0.0 if per_mv is not None else float("nan")), baseline, unit
+    gain *= per_mv
+    if not _GAIN_RANGE[0] <= abs(gain) <= _GAIN_RANGE[1]:
+        raise ValueError(f"implausible gain {token[:30]!r}: {gain:g} adu per mV")
+    return gain, baseline, unit

@@ -1,0 +1,268 @@
+"""A linear probe: logistic regression on embeddings, fitted for all classes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, log_softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from ..classifiers.logistic import Axes, LogisticFit, fit_logistic, principal_axes
+from ..inputs.groups import group_codes, held_out_folds
+from .scores import best_thresholds, macro_auroc
+
+C_GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+# Held-out records beyond which another fold tells little about C; splits of small data beyond which it costs too much.
+_ENOUGH_HELD_OUT, _MOST_SPLITS = 2000, 3
+_PATH_TOL = 1e-4
+
+
+class LinearProbe(ClassifierMixin, BaseEstimator):
+    """Logistic regression on standardised embeddings, its strength of regularisation chosen over patients.
+
+    Columns are standardised and clipped; all classes are then fitted at once by L-BFGS in the principal axes of the
+    embeddings, where the problem is well conditioned. Several labels per record are independent sigmoids, classes
+    that exclude each other a softmax; intercepts are not penalised. This is the model of `LogisticRegression`.
+
+    Parameters
+    ----------
+    C : float, default=None
+        Inverse strength of regularisation as in `LogisticRegression`. None takes the value of `C_grid` with the least
+        log loss on held-out groups of the training data; with few records, AUROC would be a noisier guide.
+    C_grid : sequence of float, default=(1e-4, 3e-4, ..., 3e-1)
+        Candidates. They are tried from the smallest on, until the loss has risen twice.
+    n_folds : int, default=5
+        Folds of the groups; only some are held out where that gives 2,000 records, and small data are split anew up to
+        three times.
+    clip : float, default=8
+        Standardised columns are confined to plus and minus this.
+    max_iter : int, default=200
+        Iterations of L-BFGS per fit.
+    tol : float, default=1e-5
+        Largest element of the gradient of the mean loss, in coordinates of unit curvature, that ends a fit.
+    random_state : int, default=0
+        Seed of the folds.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Names of the classes; numbers of the columns where y is a table.
+    C_ : float
+        Strength used.
+    losses_, scores_ : dict
+        Mean log loss, and mean macro AUROC, on held-out folds for each strength that was tried.
+    thresholds_ : ndarray of shape (n_classes,)
+        Thresholds of the probabilities with the best F1 on the held-out folds; `predict` uses them where y is a
+        table.
+    coef_, intercept_ : ndarray of shape (n_features, n_outputs) and (n_outputs,)
+        For the clipped standardised columns; one output where there are two classes.
+    n_iter_ : int
+        Iterations of the last fit.
+    n_features_in_ : int
+
+    References
+    ----------
+    Alain and Bengio, "Understanding intermediate layers using linear classifier probes", arXiv 1610.01644.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from beatssl_sklearn.evaluation.probing import LinearProbe
+    >>> rng = np.random.default_rng(0)
+    >>> Z = rng.normal(size=(300, 16))
+    >>> y = Z[:, :2] + rng.normal(size=(300, 2)) > 0.5
+    >>> LinearProbe().fit(Z, y, groups=np.arange(300) // 2).predict_proba(Z).shape
+    (300, 2)
+    """
+
+    def __init__(
+        self,
+        C: float | None = None,
+        *,
+        C_grid: Sequence[float] = C_GRID,
+        n_folds: int = 5,
+        clip: float = 8.0,
+        max_iter: int = 200,
+        tol: float = 1e-5,
+        random_state: int = 0,
+    ) -> None:
+        self.C = C
+        self.C_grid = C_grid
+        self.n_folds = n_folds
+        self.clip = clip
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> LinearProbe:
+        """Choose C and fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_records, n_features)
+            Embeddings, finite.
+        y : array-like of shape (n_records,) or (n_records, n_classes)
+            A class per record, or a table of 0 and 1.
+        groups : array-like of shape (n_records,), default=None
+            Patient of each record; a patient is never on both sides of a split.
+
+        Returns
+        -------
+        LinearProbe
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, X is not finite, or there are too few classes or groups.
+        """
+        self._check_parameters()
+        Z, labels = validate_data(self, X, y, dtype=np.float32, multi_output=True)
+        target = self._encode(labels)
+        code = group_codes(groups, len(Z))
+        with np.errstate(over="ignore"):
+            self.mean_ = Z.mean(axis=0, dtype=np.float64).astype(np.float32)
+            self.scale_ = Z.std(axis=0, dtype=np.float64).astype(np.float32)
+        # Columns that do not vary but for rounding carry nothing.
+        self.scale_[self.scale_ <= 1e-6 * np.abs(self.mean_)] = 0
+        axes = principal_axes(self._standardize(Z))
+        self._choose(axes, target, code)
+        fit = self._solve(axes.scores, target, self.C_, axes, None)
+        self.coef_ = axes.basis @ fit.weights[:-1].astype(np.float32)
+        self.intercept_ = fit.weights[-1].astype(np.float32)
+        self.n_iter_ = max(1, fit.n_iter)
+        return self
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Return logits of shape (n_records, n_classes), or (n_records,) where there are two classes."""
+        check_is_fitted(self)
+        Z = validate_data(self, X, dtype=np.float32, reset=False)
+        logits = self._standardize(Z) @ self.coef_ + self.intercept_
+        return logits[:, 0] if self._binary else logits
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return probabilities of shape (n_records, n_classes); rows sum to 1 unless y was a table."""
+        logits = np.asarray(self.decision_function(X), dtype=np.float64)
+        return self._probabilities(logits.reshape(len(logits), -1))
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the most probable class, or a table of 0 and 1 by `thresholds_` where y was a table."""
+        p = self.predict_proba(X)
+        return (p >= self.thresholds_).astype(np.int64) if self._table else self.classes_[p.argmax(axis=1)]
+
+    def _check_parameters(self) -> None:
+        grid = list(self.C_grid) if self.C is None else [self.C]
+        name = "C_grid" if self.C is None else "C"
+        if not grid or any(isinstance(c, bool) or not isinstance(c, Real) or not 0 < c < np.inf for c in grid):
+            raise ValueError(f"{name} must hold positive numbers, got {getattr(self, name)!r}")
+        for name, low in (("n_folds", 2), ("max_iter", 1), ("clip", 1e-3), ("tol", 0)):
+            if not getattr(self, name) >= low:
+                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)!r}")
+
+    def _encode(self, y: NDArray) -> NDArray[np.float32]:
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        kind = type_of_target(y, input_name="y")
+        self._table = y.ndim == 2
+        if self._table:
+            if not np.isin(y, (0, 1)).all():
+                raise ValueError(f"y must be a table of 0 and 1 or a vector of classes, got a table of {kind} targets")
+            self.classes_ = np.arange(y.shape[1])
+        else:
+            self.classes_, number = np.unique(y, return_inverse=True)
+            if len(self.classes_) < 2:
+                raise ValueError(f"y has one class, {self.classes_[0]!r}; at least 2 are needed")
+        self._binary = not self._table and len(self.classes_) == 2
+        self._softmax = len(self.classes_) > 2 and not self._table
+        if self._table:
+            return y.astype(np.float32)
+        return (number[:, None] == np.arange(len(self.classes_))[1 if self._binary else 0 :]).astype(np.float32)
+
+    def _standardize(self, Z: NDArray[np.float32]) -> NDArray[np.float32]:
+        varies = self.scale_ > 0
+        z = (Z - self.mean_) * np.where(varies, 1 / np.where(varies, self.scale_, 1), 0).astype(np.float32)
+        return np.clip(z, -self.clip, self.clip, out=z)
+
+    def _probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self._softmax:
+            return np.exp(log_softmax(logits, axis=1))
+        p = expit(logits)
+        return np.hstack([1 - p, p]) if self._binary else p
+
+    def _solve(
+        self, scores: NDArray[np.float32], target: NDArray[np.float32], C: float, axes: Axes, start: NDArray | None
+    ) -> LogisticFit:
+        # Ranking the candidates needs fewer digits than the fit that is kept.
+        tol = self.tol if start is None else max(self.tol, _PATH_TOL)
+        return fit_logistic(scores, target, C, axes.variance, self._softmax, self.max_iter, tol, start)
+
+    def _choose(self, axes: Axes, target: NDArray[np.float32], code: NDArray[np.int64]) -> None:
+        """Set `C_`, `losses_`, `scores_` and `thresholds_` from held-out groups."""
+        self.losses_: dict[float, float] = {}
+        self.scores_: dict[float, float] = {}
+        self.thresholds_: NDArray[np.float64] = np.full(len(self.classes_), 0.5)
+        n_groups = int(code.max()) + 1
+        if self.C is not None:
+            self.C_ = float(self.C)
+            if n_groups < 2 or not self._table:
+                return
+        elif n_groups < 2:
+            raise ValueError(f"n_samples={len(code)} of 1 group: C=None is chosen over groups and needs at least 2")
+        shown = np.hstack([1 - target, target]) if self._binary else target
+        folds = _folds(shown, code, self.n_folds, self.random_state)
+        y_out = np.concatenate([shown[out] for out in folds])
+        starts: list[NDArray | None] = [None] * len(folds)
+        parts = [(axes.scores[~out], axes.scores[out], target[~out]) for out in folds]
+        path: list[float] = []
+        for C in sorted({float(c) for c in self.C_grid}) if self.C is None else [self.C_]:
+            found = []
+            for k, (kept, out, labels) in enumerate(parts):
+                starts[k] = w = self._solve(kept, labels, C, axes, starts[k]).weights
+                found.append(self._probabilities(out @ w[:-1].astype(np.float32) + w[-1]))
+            aurocs = np.array([macro_auroc(shown[out], p) for out, p in zip(folds, found, strict=True)])
+            self.scores_[C] = float(aurocs[np.isfinite(aurocs)].mean()) if np.isfinite(aurocs).any() else float("nan")
+            path.append(_log_loss(y_out, np.concatenate(found), self._table))
+            self.losses_[C] = path[-1]
+            if len(path) == 1 or path[-1] < min(path[:-1]):
+                self.C_ = C
+                self.thresholds_ = best_thresholds(y_out, np.concatenate(found))
+            if len(path) > 2 and path[-1] > path[-2] > path[-3]:
+                break
+
+
+
+
+
+
+
+
+
+
+def _log_loss(target: NDArray[np.float32], p: NDArray[np.float64], table: bool) -> float:
+    """Mean over records of minus the log of what the labels are given."""
+    tiny = np.finfo(np.float64).tiny
+    loss = -target * np.log(np.maximum(p, tiny))
+    if table:
+        loss -= (1 - target) * np.log(np.maximum(1 - p, tiny))
+    return float(loss.sum(axis=1).mean())
+
+
+def _folds(shown: NDArray[np.float32], code: NDArray[np.int64], n_folds: int, seed: int) -> list[NDArray[np.bool_]]:
+    """Held-out records of as many folds as give enough of them together; several splits of small data."""
+    n_folds = min(n_folds, int(code.max()) + 1)
+    wanted = int(np.ceil(_ENOUGH_HELD_OUT * n_folds / len(code)))
+    n_splits = min(max(1, wanted // n_folds), _MOST_SPLITS)
+    return [fold for i in range(n_splits) for fold in held_out_folds(shown, code, n_folds, seed + i)[:wanted]]

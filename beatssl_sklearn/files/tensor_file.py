@@ -1,0 +1,99 @@
+"""One safe file for arrays and their configuration: safetensors, a digest over everything, written atomically.
+
+Nothing in such a file is ever executed. The header carries the configuration as JSON and the SHA-256 of the
+configuration and of every array's name, type, shape and bytes, since the format itself does not notice a
+flipped bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from .atomic import write_atomically
+
+MAX_HEADER_BYTES = 16 * 2**20
+_CONFIG, _DIGEST = "beatssl_config", "sha256"
+
+
+def write_tensor_file(path: str | os.PathLike[str], arrays: Mapping[str, NDArray], config: Mapping[str, Any]) -> None:
+    """Write arrays and a JSON configuration; the file is there whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or not writable, or the disk is full; an older file of that name stays.
+    """
+    path = Path(path)
+    text = json.dumps(config, sort_keys=True)
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    metadata = {_CONFIG: text, _DIGEST: _digest(text, contiguous)}
+    write_atomically(path, safetensors.numpy.save(contiguous, metadata))
+
+
+
+
+def read_tensor_file(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray], dict[str, Any]]:
+    """Read what `write_tensor_file` wrote.
+
+    Returns
+    -------
+    arrays : dict of ndarray
+    config : dict
+
+    Raises
+    ------
+    OSError
+        If the file is missing or is not a regular file.
+    ValueError
+        If it is not such a file, is cut short, or any bit of it has changed.
+    """
+    path = Path(path)
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(f"{path.name} is not a regular file")
+    content = path.read_bytes()
+    metadata = _metadata(content, path.name)
+    try:
+        arrays = safetensors.numpy.load(content)
+        config = json.loads(metadata[_CONFIG])
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path.name} is damaged or not a beatssl_sklearn file: {error}") from error
+    if _digest(metadata[_CONFIG], arrays) != metadata.get(_DIGEST):
+        raise ValueError(f"{path.name} is damaged: its content does not match its SHA-256 digest")
+    return dict(sorted(arrays.items())), config
+
+
+def _metadata(content: bytes, name: str) -> dict[str, str]:
+    refusal = f"{name} is not a beatssl_sklearn file, or is cut short"
+    if len(content) < 8:
+        raise ValueError(refusal)
+    (n_header,) = struct.unpack("<Q", content[:8])
+    if n_header > min(len(content) - 8, MAX_HEADER_BYTES):
+        raise ValueError(refusal)
+    try:
+        metadata = json.loads(content[8 : 8 + n_header].decode("utf-8"))["__metadata__"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(refusal) from error
+    if not isinstance(metadata, dict):
+        raise ValueError(refusal)
+    return metadata
+
+
+def _digest(config: str, arrays: Mapping[str, NDArray]) -> str:
+    digest = hashlib.sha256(config.encode("utf-8"))
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

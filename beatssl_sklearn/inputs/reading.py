@@ -1,0 +1,133 @@
+"""What all estimators share: reading X, running a fitted encoder, version stamps."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import validate_data
+
+from .._version import __version__
+from ..ecg.preprocess import check_fs
+from .checks import MIN_DURATION, as_array, check_duration, is_record_collection, name_leads, refuse_swapped_axes
+from .source import ArraySource, RecordSource, Source
+
+VERSION_KEY = "_beatssl_version"
+
+
+class SignalTransformer(TransformerMixin, BaseEstimator):
+    """Base of the transformers that read ECGs: tags, the version stamp, and X as a `Source`."""
+
+    def __init_subclass__(cls, auto_wrap_output_keys: tuple[str, ...] | None = ("transform",), **kwargs: Any) -> None:
+        # Only names the argument that scikit-learn's mixin takes; None is for output that is no table.
+        super().__init_subclass__(auto_wrap_output_keys=auto_wrap_output_keys, **kwargs)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = bool(getattr(self, "allow_nan", False))
+        assert tags.transformer_tags is not None
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), VERSION_KEY: __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        version = state.pop(VERSION_KEY, "unknown")
+        if version != __version__:
+            warnings.warn(
+                f"{type(self).__name__} was pickled by version {version} of beatssl_sklearn and is loaded by version "
+                f"{__version__}: its embeddings may differ",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+    def _source(
+        self,
+        X: Any,
+        *,
+        fs: float,
+        leads: Sequence[str] | None,
+        allow_nan: bool,
+        reset: bool,
+        n_leads: int | None = None,
+    ) -> Source:
+        """Return X as records that can be read block by block.
+
+        Parameters
+        ----------
+        X : array, list of ECGRecord or lazily read collection
+        fs, leads : float, sequence of str or None
+            Rate and lead names of an array.
+        allow_nan : bool
+        reset : bool
+            Whether to set `n_features_in_` (in `fit`) or to compare with it.
+        n_leads : int or None
+            Leads that an array must have; None takes any number.
+        """
+        if is_record_collection(X):
+            if len(X) == 0:
+                raise ValueError("Found array with 0 sample(s): X holds no record")
+            if reset:
+                self.n_features_in_ = 12
+            return RecordSource(X, allow_nan)
+        fs = check_fs(fs)
+        array = as_array(X)
+        if array.ndim == 2 or hasattr(X, "columns"):
+            if n_leads is not None and len(array) == n_leads > 1 and array.shape[1] >= MIN_DURATION * fs:
+                raise ValueError(
+                    f"X has shape {array.shape}, which looks like one record of {n_leads} leads: X must have the axes "
+                    f"(n_records, n_leads, n_times), so pass X[None]; a table is records of one lead, named by leads"
+                )
+            return self._source_of_one_lead(X, fs, leads, allow_nan, reset)
+        refuse_swapped_axes(array.shape, n_leads)
+        if array.dtype.kind != "f" or array.ndim != 3 or 0 in array.shape:
+            array = validate_data(
+                self,
+                array,
+                dtype=np.float32,
+                allow_nd=True,
+                ensure_all_finite="allow-nan" if allow_nan else True,
+                reset=reset or n_leads is None,
+            )
+        if array.ndim != 3 or 0 in array.shape:
+            raise ValueError(f"X must have the shape (n_records, n_leads, n_times), got {array.shape}")
+        check_duration(array.shape[2], fs)
+        if n_leads is not None and array.shape[1] != n_leads:
+            raise ValueError(
+                f"X has {array.shape[1]} leads, but {type(self).__name__} was fitted on {n_leads}; leads of other "
+                f"recordings are named by the parameter leads of an embedder"
+            )
+        if reset:
+            self.n_features_in_ = array.shape[1]
+        return ArraySource(array, fs, name_leads(leads, array.shape[1]), allow_nan)
+
+    def _source_of_one_lead(
+        self, X: Any, fs: float, leads: Sequence[str] | None, allow_nan: bool, reset: bool
+    ) -> ArraySource:
+        """Read a table (n_records, n_times) as records of one lead; a few samples are continued by the last one."""
+        table = validate_data(
+            self, X, dtype=np.float32, ensure_all_finite="allow-nan" if allow_nan else True, reset=reset
+        )
+        short = int(np.ceil(2 * MIN_DURATION * fs)) - table.shape[1]
+        if short > 0:
+            table = np.pad(table, ((0, 0), (0, short)), mode="edge")
+        return ArraySource(table[:, None, :], fs, name_leads(leads, 1), allow_nan)
+
+
+
+
+
+
+
+
+
+

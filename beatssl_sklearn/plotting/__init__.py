@@ -1,0 +1,9 @@
+"""Pictures; matplotlib is imported inside functions, pyplot never."""
+
+from .delineation import plot_delineation
+from .ecg import plot_ecg
+from .embedding import plot_embedding
+from .history import plot_history
+from .label_fractions import plot_label_fractions
+
+__all__ = ["plot_delineation", "plot_ecg", "plot_embedding", "plot_history", "plot_label_fractions"]

@@ -1,0 +1,191 @@
+"""From signals to waves: the streaming path of `WaveSegmenter`, window by window as for embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..ecg.leads import resolve_leads
+from ..ecg.preprocess import preprocess
+from ..ecg.waves.find import Waves, find_waves
+from ..inputs.source import Block
+from ..inputs.windows import Window, windows
+from ..nn.wave_unet import FRAME_S, WaveUNet
+
+WAVE_PARAMS: dict[str, Any] = {"qrs_peak": "r", "border_window": 0.08, "need_qrs": True, "min_confidence": 0.6}
+"""How waves are found unless `wave_params` says otherwise: peaks as LUDB marks them, borders at their mean position."""
+# How far beyond its core a window's waves are considered [s].
+_SLACK_S = 0.05
+# Lead-seconds that the network sees at once: 8 records of 12 leads and 10 s, whose maps stay near the processor.
+_LEAD_SECONDS = 8 * 12 * 10.0
+
+
+@dataclass(frozen=True)
+class SegmentationModel:
+    """A trained network, ready to run, with all that preprocessing must know."""
+
+    net: WaveUNet
+    amplitude: str
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def fs(self) -> float:
+        """Rate at which leads are labelled [Hz]."""
+        return self.net.fs
+
+
+class Labelled(NamedTuple):
+    """One window of the records of a block, at the rate of the network."""
+
+    proba: NDArray[np.float32]
+    """Probabilities (n_records, n_leads, n_times, n_classes)."""
+    signal: NDArray[np.float32]
+    """Leads as the network saw them (n_records, n_leads, n_times)."""
+
+
+def checked_wave_params(params: Any) -> dict[str, Any]:
+    """Return arguments of `find_waves`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are no such parameters, or a value is out of its range; the message names `wave_params`.
+    """
+    if params is None:
+        return dict(WAVE_PARAMS)
+    if not isinstance(params, Mapping):
+        raise TypeError(f"wave_params must be a dict or None, got {params!r}")
+    known = sorted(find_waves.__kwdefaults__ or {})
+    unknown = sorted(str(name) for name in params if name not in known)
+    if unknown:
+        raise ValueError(f"wave_params may hold {known}, got {unknown}")
+    try:
+        find_waves(np.zeros((0, 1, 4)), np.zeros((0, 1)), 500.0, **params)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"wave_params={dict(params)!r}: {error}") from error
+    return {**WAVE_PARAMS, **params}
+
+
+def label_block(block: Block, model: SegmentationModel) -> Iterator[tuple[Window, Labelled]]:
+    """Label the windows of a block of records, one after the other."""
+    for window in windows(block.signal.shape[2], block.fs):
+        yield window, _label(block.signal[:, :, window.start : window.stop], block, model)
+
+
+@torch.inference_mode()
+def _label(signal: NDArray[np.float32], block: Block, model: SegmentationModel) -> Labelled:
+    fine = preprocess(signal, block.fs, model.fs, block.leads, model.amplitude)
+    coarse = preprocess(signal, block.fs, model.net.fs_encoder, block.leads, model.amplitude)
+    index, _ = resolve_leads(block.leads)
+    n, n_times, _ = fine.signal.shape
+    n_frames = ceil(n_times / (FRAME_S * model.fs))
+    leads = np.ascontiguousarray(fine.signal.transpose(0, 2, 1)[:, index])
+    at_once = max(1, int(_LEAD_SECONDS / (len(index) * n_frames * FRAME_S)))
+    # Plane by plane: a softmax over a last axis of 4 is twenty times as slow, and waves are looked for in planes.
+    proba = np.empty((model.net.n_classes, n, len(index), n_times), dtype=np.float32)
+    for i in range(0, n, at_once):
+        strips = _padded(leads[i : i + at_once], -1, round(n_frames * FRAME_S * model.fs))
+        record = _padded(coarse.signal[i : i + at_once], 1, round(n_frames * FRAME_S * model.net.fs_encoder))
+        inputs = (torch.from_numpy(a).to(model.device, model.dtype) for a in (strips, record))
+        # TensorFloat-32, cuDNN's default for convolutions, has ten bits: labels would differ from a CPU's.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=model.dtype != torch.float32):
+            logits = model.net(*inputs)
+        proba[:, i : i + at_once] = logits[:, :, :n_times].movedim(-1, 0).contiguous().softmax(0).cpu().numpy()
+    # A lead without a signal has no waves, whatever the others show.
+    proba[:, ~fine.present[:, index]] = np.eye(model.net.n_classes, dtype=np.float32)[0][:, None, None]
+    return Labelled(np.moveaxis(proba, 0, -1), leads)
+
+
+def _padded(array: NDArray[np.float32], axis: int, length: int) -> NDArray[np.float32]:
+    missing = length - array.shape[axis]
+    if missing <= 0:
+        return np.ascontiguousarray(array.take(range(length), axis=axis) if missing else array)
+    widths = [(0, 0)] * array.ndim
+    widths[axis] = (0, missing)
+    # Mirrored: a step down to zero, or a hum that ends, would look like a QRS.
+    return np.pad(array, widths, mode="reflect")
+
+
+def block_probabilities(block: Block, model: SegmentationModel) -> NDArray[np.float32]:
+    """Return the probabilities (n_records, n_leads, n_times, n_classes) of a block, at its own rate."""
+    n, n_leads, n_times = block.signal.shape
+    out = np.empty((n, n_leads, n_times, model.net.n_classes), dtype=np.float32)
+    for window, labelled in label_block(block, model):
+        core = np.arange(window.core_start, window.core_stop)
+        out[:, :, core] = _at_rate(labelled.proba, (core - window.start) * (model.fs / block.fs))
+    return out
+
+
+def _at_rate(proba: NDArray[np.float32], position: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Interpolate probabilities at fractional samples."""
+    position = np.minimum(position, proba.shape[2] - 1)
+    before = position.astype(np.int64)
+    if np.array_equal(before, position):
+        return proba[:, :, before]
+    share = (position - before).astype(np.float32)[:, None]
+    after = np.minimum(before + 1, proba.shape[2] - 1)
+    return proba[:, :, before] * (1 - share) + proba[:, :, after] * share
+
+
+def block_waves(block: Block, model: SegmentationModel, params: Mapping[str, Any]) -> Waves:
+    """Find the waves of a block's records; strips are counted record by record, lead by lead, positions in samples."""
+    ratio = block.fs / model.fs
+    parts = []
+    for window, labelled in label_block(block, model):
+        n, n_leads, n_times, n_classes = labelled.proba.shape
+        found = find_waves(
+            labelled.proba.reshape(n * n_leads, n_times, n_classes),
+            labelled.signal.reshape(n * n_leads, n_times),
+            model.fs,
+            **params,
+        )
+        shifted = found._replace(**{k: getattr(found, k) * ratio + window.start for k in ("onset", "peak", "offset")})
+        # A wave belongs to the window whose core holds its peak; two windows may disagree on where that is.
+        first, last = window.core_start - _SLACK_S * block.fs, window.core_stop + _SLACK_S * block.fs
+        parts.append(_take(shifted, (shifted.peak >= first) & (shifted.peak < last)))
+    return _joined(parts)
+
+
+def _take(waves: Waves, rows: NDArray) -> Waves:
+    return Waves(*(column[rows] for column in waves))
+
+
+def _joined(parts: list[Waves]) -> Waves:
+    """Put the windows of long records together; of two sights of one wave across a border, the surer one stays."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = Waves(*(np.concatenate(c) for c in zip(*parts, strict=True)))
+    waves = _take(columns, np.lexsort((columns.onset, columns.strip)))
+    # Sights of one wave first: which of them stays decides how far the wave beside it may reach.
+    return _without_overlaps(_apart(_without_overlaps(waves, alike=True)), alike=False)
+
+
+def _apart(waves: Waves) -> Waves:
+    """Let neighbours that overlap less than up to their peaks meet in the middle."""
+    onset, offset = waves.onset.copy(), waves.offset.copy()
+    overlap = (waves.strip[1:] == waves.strip[:-1]) & (onset[1:] < offset[:-1])
+    overlap &= (waves.peak[:-1] < onset[1:]) & (offset[:-1] < waves.peak[1:])
+    onset[1:][overlap] = offset[:-1][overlap] = ((onset[1:] + offset[:-1]) / 2)[overlap]
+    return waves._replace(onset=onset, offset=offset)
+
+
+def _without_overlaps(waves: Waves, alike: bool) -> Waves:
+    while len(waves.strip) > 1:
+        overlap = (waves.strip[1:] == waves.strip[:-1]) & (waves.onset[1:] < waves.offset[:-1])
+        if alike:
+            overlap &= waves.wave[1:] == waves.wave[:-1]
+        if not overlap.any():
+            break
+        first_goes = overlap & (waves.confidence[:-1] < waves.confidence[1:])
+        gone = np.zeros(len(waves.strip), dtype=bool)
+        gone[:-1] |= first_goes
+        gone[1:] |= overlap & ~first_goes
+        waves = _take(waves, ~gone)
+    return waves

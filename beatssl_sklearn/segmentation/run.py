@@ -1,0 +1,154 @@
+"""The training of a `WaveSegmenter`: parameters checked, patients held out, network and batches put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..components import Bounds, check_numbers
+from ..ecg.preprocess import check_fs
+from ..finetuning.start import encoder_of
+from ..nn.devices import check_precision, resolve_device, training_precision
+from ..nn.wave_unet import FRAME_S, FS_STEP, N_LEVELS
+from ..training.net import EpochNet, make_net, optimizer_settings, run_epochs
+from .augment import WaveAugment
+from .batches import AnnotatedRecord, WaveBatches
+from .inference import checked_wave_params
+from .net import WaveBar, WaveLoss, WaveNet, build_unet
+
+_NUMBERS = {
+    "max_epochs": Bounds(Integral, 0),
+    "batch_size": Bounds(Integral, 1),
+    "leads_per_window": Bounds(Integral, 1, 12),
+    "window": Bounds(Real, FRAME_S, 60),
+    "lr": Bounds(Real, 0),
+    "weight_decay": Bounds(Real, 0),
+    "dice_weight": Bounds(Real, 0),
+    "encoder_lr": Bounds(Real, 0, or_none=True),
+    "validation_fraction": Bounds(Real, 0.01, 0.9, or_none=True),
+}
+# The share of `lr` that a pretrained encoder learns with.
+_SLOW = 0.1
+
+
+def check_segmenter(segmenter: Any) -> None:
+    """Check the parameters of a `WaveSegmenter`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and the value.
+    """
+    check_numbers(segmenter, _NUMBERS)
+    check_fs(segmenter.fs_model, "fs_model")
+    if segmenter.fs_model % FS_STEP:
+        raise ValueError(f"fs_model must be a multiple of {FS_STEP:g} Hz, got {segmenter.fs_model!r}")
+    _check_widths(segmenter.widths)
+    check_precision(segmenter.precision)
+    resolve_device(segmenter.device)
+    WaveAugment.of(segmenter.augment_params)
+    checked_wave_params(segmenter.wave_params)
+
+
+def _check_widths(widths: Any) -> None:
+    good = isinstance(widths, (Sequence, np.ndarray)) and len(widths) == N_LEVELS
+    if not good or not all(isinstance(w, Integral) and int(w) > 0 for w in widths):
+        raise ValueError(f"widths must be {N_LEVELS} positive integers, got {widths!r}")
+
+
+def split_records(
+    segmenter: Any, groups: NDArray[np.int64] | None, n_records: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hold out whole groups; nothing by default.
+
+    Raises
+    ------
+    ValueError
+        If that would leave nothing to train on.
+    """
+    every = np.arange(n_records)
+    if segmenter.validation_fraction is None:
+        return every, every[:0]
+    label = every if groups is None else groups
+    names = np.random.default_rng([seed, 1]).permutation(np.unique(label))
+    held_out = np.isin(label, names[: max(1, round(segmenter.validation_fraction * len(names)))])
+    if held_out.all():
+        raise ValueError(
+            f"validation_fraction={segmenter.validation_fraction!r} leaves no record of {n_records} to train on"
+        )
+    return every[~held_out], every[held_out]
+
+
+def train_unet(
+    segmenter: Any,
+    start: Any,
+    scratch: bool,
+    records: list[AnnotatedRecord],
+    train: NDArray[np.int64],
+    valid: NDArray[np.int64],
+    seed: int,
+) -> EpochNet:
+    """Train the network of a segmenter on annotated records.
+
+    Parameters
+    ----------
+    segmenter : WaveSegmenter
+    start : BeatSSLPretrainer
+        With the encoder that training begins with.
+    scratch : bool
+        Whether that encoder is random.
+    records : list of AnnotatedRecord
+    train, valid : ndarray of int64
+        Records to train on and to score.
+    seed : int
+
+    Returns
+    -------
+    EpochNet
+        With the trained network as `module_` and what was recorded as `history`.
+    """
+    device = resolve_device(segmenter.device)
+    encoder_lr = segmenter.encoder_lr
+    if encoder_lr is None:
+        encoder_lr = segmenter.lr if scratch else _SLOW * segmenter.lr
+    module = build_unet(
+        encoder_of(start),
+        fs=float(segmenter.fs_model),
+        fs_encoder=float(start.fs_model),
+        widths=tuple(segmenter.widths),
+        seed=seed,
+    )
+    module.adapt_norm = scratch and encoder_lr > 0
+    module.encoder.requires_grad_(encoder_lr > 0)
+    batches, held_out = (
+        WaveBatches(
+            records,
+            index,
+            batch_size=segmenter.batch_size,
+            fs=float(segmenter.fs_model),
+            fs_encoder=float(start.fs_model),
+            window=max(1, round(segmenter.window / FRAME_S)) * FRAME_S,
+            n_leads=segmenter.leads_per_window if augment else 12,
+            augment=augment,
+            device=device,
+            seed=seed,
+        )
+        for index, augment in ((train, WaveAugment.of(segmenter.augment_params)), (valid, None))
+    )
+    net = make_net(
+        WaveNet,
+        module,
+        WaveLoss(float(segmenter.dice_weight)),
+        max_epochs=segmenter.max_epochs,
+        device=device,
+        precision=training_precision(segmenter.precision, device, 12 * len(batches.index) * segmenter.max_epochs),
+        held_out=held_out if len(valid) else None,
+        callbacks=[WaveBar(len(batches) * segmenter.max_epochs)] if segmenter.verbose > 0 else [],
+        **optimizer_settings(float(segmenter.lr), float(segmenter.weight_decay), float(encoder_lr)),
+    )
+    run_epochs(net, batches, segmenter.max_epochs)
+    return net

@@ -1,0 +1,371 @@
+"""WaveSegmenter: onset, peak and offset of P, QRS and T in every lead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from ..components import seed_of
+from ..ecg.beats import as_objects
+from ..ecg.leads import LEADS
+from ..ecg.preprocess import check_fs
+from ..ecg.waves.intervals import consensus as find_consensus
+from ..ecg.waves.table import empty_table, make_table
+from ..embedding.fitted_encoder import kept_ready
+from ..embedding.pretrained import TrainsEncoder
+from ..finetuning.start import encoder_of, encoder_weights, starting_pretrainer
+from ..inputs.groups import encode_groups
+from ..inputs.source import Block, Source
+from ..nn.devices import check_precision, resolve_device
+from ..nn.inference import bf16_supported, fold_layers
+from ..nn.weights import trained_arrays
+from ..pretraining.pretrainer import BeatSSLPretrainer
+from ..training.net import history_rows
+from .inference import SegmentationModel, block_probabilities, block_waves, checked_wave_params
+from .masks import N_CLASSES, checked_mask, read_annotated, record_masks
+from .net import build_unet
+from .run import check_segmenter, split_records, train_unet
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_BLOCK = 16
+
+
+class WaveSegmenter(TrainsEncoder):
+    """Label every sample of every lead as background, P, QRS or T, and mark the boundaries of the waves.
+
+    A U-Net runs over each lead at the full rate; the pretrained encoder, which sees all leads together, feeds it from
+    all of its stages. Any of the twelve leads in any number, at any rate, and records of any length will do.
+
+    Parameters
+    ----------
+    pretrainer : BeatSSLPretrainer, path, str or None, default="ptbxl"
+        A fitted pretrainer, a file written by `save`, or a shipped model's name; it is never changed, and `clone`
+        keeps it. An unfitted pretrainer says which encoder to train from scratch, and None is the shipped one's.
+    fs : float, default=None
+        Sampling rate of X [Hz]; None is the pretrainer's.
+    leads : sequence of str, default=None
+        Names of the leads of X; None is the pretrainer's. Any subset of the twelve.
+    fs_model : float, default=500
+        Rate at which leads are labelled [Hz], a multiple of 25; resampled inside.
+    widths : sequence of 4 ints, default=(32, 48, 64, 96)
+        Channels of the U-Net's levels, from the finest on.
+    max_epochs : int, default=100
+    batch_size : int, default=8
+        Windows per step.
+    leads_per_window : int, default=6
+        Leads of a window that are labelled in a step, drawn anew each time.
+    window : float, default=5.12
+        Length of a training window [s]; brought to a multiple of 1.28 s.
+    lr : float, default=3e-3
+        Largest rate, with RAdam and decoupled weight decay; rates rise over the first tenth of the steps and fall as
+        a cosine.
+    encoder_lr : float, default=None
+        Largest rate of the encoder; None is a tenth of `lr`, or `lr` from scratch. 0 freezes it.
+    weight_decay : float, default=0.02
+        Of weights, not of biases and normalisations.
+    dice_weight : float, default=1.0
+        Weight of the Dice loss beside the cross entropy.
+    augment_params : dict, default=None
+        Fields of `WaveAugment`: ``stretch``, ``gain``, ``noise``, ``noise_mv``, ``low_rate``, ``lead_subset``,
+        ``background``.
+    validation_fraction : float, default=None
+        Share of the groups that is held out and scored after every epoch (`valid_loss`, `valid_dice`).
+    wave_params : dict, default=None
+        Parameters of `ecg.waves.find_waves`, for `delineate`, in place of `qrs_peak` "r", `border_window`
+        .08, `need_qrs` True and `min_confidence` .6.
+    allow_nan : bool, default=False
+        Whether NaN counts as missing samples instead of being an error.
+    device : str, default=None
+        None is the best there is.
+    precision : {"auto", "bf16", "fp32"}, default="auto"
+        "auto" is bf16 where the hardware computes it, three times as fast there; boundaries then differ from those of
+        fp32 by a fraction of a sample.
+    random_state : int, RandomState or None, default=None
+    verbose : int, default=0
+        0 is silent; 1 shows a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        Labels 0 background, 1 P, 2 QRS, 3 T.
+    history_ : list of dict
+        One entry per epoch.
+    n_iter_ : int
+    weights_ : dict of ndarray
+        The whole network.
+    pretrainer_ : BeatSSLPretrainer
+        The encoder as it was trained here, which embeds records as any other does.
+    device_ : str
+    n_features_in_ : int
+        Leads of X.
+
+    References
+    ----------
+    Ronneberger et al., MICCAI 2015 (U-Net); Beat-SSL, arXiv 2601.16147, task 2, whose decoder is not published.
+
+    Examples
+    --------
+    >>> from beatssl_sklearn import WaveSegmenter, make_ecg
+    >>> ecg = make_ecg(4, fs=250, random_state=0)
+    >>> segmenter = WaveSegmenter("ptbxl-s", fs=250, max_epochs=1, random_state=0).fit(ecg.data, ecg.masks)
+    >>> segmenter.predict(ecg.data).shape == ecg.data.shape
+    True
+    """
+
+    def __init__(
+        self,
+        pretrainer: Any = "ptbxl",
+        *,
+        fs: float | None = None,
+        leads: Sequence[str] | None = None,
+        fs_model: float = 500.0,
+        widths: Sequence[int] = (32, 48, 64, 96),
+        max_epochs: int = 100,
+        batch_size: int = 8,
+        leads_per_window: int = 6,
+        window: float = 5.12,
+        lr: float = 3e-3,
+        encoder_lr: float | None = None,
+        weight_decay: float = 0.02,
+        dice_weight: float = 1.0,
+        augment_params: dict[str, Any] | None = None,
+        validation_fraction: float | None = None,
+        wave_params: dict[str, Any] | None = None,
+        allow_nan: bool = False,
+        device: Any = None,
+        precision: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.pretrainer = pretrainer
+        self.fs = fs
+        self.leads = leads
+        self.fs_model = fs_model
+        self.widths = widths
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.leads_per_window = leads_per_window
+        self.window = window
+        self.lr = lr
+        self.encoder_lr = encoder_lr
+        self.weight_decay = weight_decay
+        self.dice_weight = dice_weight
+        self.augment_params = augment_params
+        self.validation_fraction = validation_fraction
+        self.wave_params = wave_params
+        self.allow_nan = allow_nan
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "weights_")
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> WaveSegmenter:
+        """Train on annotated records.
+
+        Parameters
+        ----------
+        X : array (n_records, n_leads, n_times), table (n_records, n_times), list of ECGRecord or WFDBFolder
+            Signals in mV.
+        y : array-like of n_records masks (n_leads, n_times) or (n_times,), integers
+            Labels at the rate of X: 0 background, 1 P, 2 QRS, 3 T, -1 ignored. A mask of one row holds for all leads.
+        groups : array (n_records,), optional
+            Patient of each record: `validation_fraction` holds out whole patients.
+
+        Returns
+        -------
+        WaveSegmenter
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter, a record or a mask cannot be used, or a class occurs in no record; the message names it.
+        FloatingPointError
+            If training diverges.
+        """
+        check_segmenter(self)
+        seed = seed_of(self.random_state)
+        start, scratch = starting_pretrainer(_described(self.pretrainer), seed)
+        source = self._read_as(X, start, reset=True)
+        records = read_annotated(source, y, float(self.fs_model), start.amplitude)
+        train, valid = split_records(self, encode_groups(groups, source.n_records), source.n_records, seed)
+        net = train_unet(self, start, scratch, records, train, valid, seed)
+        self.history_ = history_rows(net)
+        self.n_iter_, self.device_ = len(self.history_), str(net.device)
+        self.restore(start, trained_arrays(net.module_, self.lr))
+        self._describe_input(start, source)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray:
+        """Return the probability of each label, (n_records, n_leads, n_times, 4) float32.
+
+        Records of unequal length, rate or leads become an object array of arrays (n_leads, n_times, 4).
+        """
+        return _stacked([block_probabilities(block, self._ready()) for block in self._blocks(X)])
+
+    def predict(self, X: Any) -> NDArray:
+        """Return the most probable label of each sample, (n_records, n_leads, n_times) int8.
+
+        Records of unequal length, rate or leads become an object array of arrays (n_leads, n_times).
+        """
+        found = (block_probabilities(block, self._ready()) for block in self._blocks(X))
+        return _stacked([proba.argmax(axis=-1).astype(np.int8) for proba in found])
+
+    def score(self, X: Any, y: Any) -> float:
+        """Return the mean over P, QRS and T of the Dice coefficient of all samples that are not ignored.
+
+        A wave that neither the masks nor the predictions have is left out; where this is all of them, the score is 1.
+
+        Parameters
+        ----------
+        X, y : as for `fit`
+        """
+        source = self._known_source(X)
+        masks = record_masks(y, source.n_records)
+        overlap, size = np.zeros(N_CLASSES), np.zeros(N_CLASSES)
+        for block in source.read(np.arange(source.n_records), _BLOCK):
+            labels = block_probabilities(block, self._ready()).argmax(axis=-1)
+            for row, found in zip(block.rows, labels, strict=True):
+                truth = checked_mask(masks[int(row)], block, int(row))
+                t, f = truth[truth >= 0], found[truth >= 0]
+                overlap += 2 * np.bincount(t[t == f], minlength=N_CLASSES)
+                size += np.bincount(t, minlength=N_CLASSES) + np.bincount(f, minlength=N_CLASSES)
+        there = size[1:] > 0
+        return float((overlap[1:][there] / size[1:][there]).mean()) if there.any() else 1.0
+
+    def delineate(self, X: Any, *, consensus: bool = False) -> DataFrame:
+        """Mark the waves of records.
+
+        Parameters
+        ----------
+        X : as for `fit`
+        consensus : bool
+            Whether to add rows with lead "consensus", in which the leads agree; see `ecg.waves.consensus`.
+
+        Returns
+        -------
+        DataFrame
+            One row per wave: record (row of X), lead, wave ("P", "QRS", "T"), onset, peak and offset in samples of X
+            and in seconds, confidence. In each lead waves are in order and do not overlap, and a beat has one T. A
+            record without a wave has no row.
+        """
+        tables: list[DataFrame] = []
+        for block in self._blocks(X):
+            waves = block_waves(block, self._ready(), checked_wave_params(self.wave_params))
+            names = np.array(block.leads, dtype=object)
+            record, lead = np.divmod(waves.strip, len(names))
+            table = make_table(
+                block.rows[record],
+                names[lead],
+                waves.wave,
+                waves.onset,
+                waves.peak,
+                waves.offset,
+                block.fs,
+                waves.confidence,
+                leads=block.leads,
+            )
+            tables.append(_with_consensus(table, block) if consensus else table)
+        return _one_table(tables)
+
+    @classmethod
+    def load(cls, path: Any) -> WaveSegmenter:
+        """Read a segmenter that `save` wrote, or a shipped one by name ("ludb").
+
+        Raises
+        ------
+        OSError
+            If there is no such file.
+        ValueError
+            If the file is damaged, or holds no segmenter.
+        """
+        from ..persistence import load
+
+        found = load(path)
+        if not isinstance(found, cls):
+            raise ValueError(f"{path!r} holds a {type(found).__name__}, not a {cls.__name__}")
+        return found
+
+    def _known_source(self, X: Any) -> Source:
+        check_is_fitted(self)
+        return self._read_as(X, self.pretrainer_, reset=False)
+
+    def _blocks(self, X: Any) -> Iterator[Block]:
+        source = self._known_source(X)
+        return source.read(np.arange(source.n_records), _BLOCK)
+
+    def _read_as(self, X: Any, start: BeatSSLPretrainer, reset: bool) -> Source:
+        # The network is the same for any leads, so that what is predicted may have others than what was trained on.
+        is_table = hasattr(X, "columns") or (isinstance(X, np.ndarray) and X.ndim == 2)
+        if is_table and self.leads is not None and not reset and self.n_features_in_ <= len(LEADS):
+            # Records of one lead, after training on others.
+            X = np.asarray(X)[:, None]
+        if self.fs is not None:
+            check_fs(self.fs)
+        return super()._read_as(X, start, reset)
+
+    def restore(self, pretrainer: BeatSSLPretrainer, weights: dict[str, NDArray]) -> None:
+        """Take the weights of a trained network, whose encoder becomes that of `pretrainer`."""
+        self.weights_ = weights
+        pretrainer.weights_ = encoder_weights(weights)
+        self.pretrainer_ = pretrainer
+        self.classes_ = np.arange(N_CLASSES)
+
+    def _ready(self) -> SegmentationModel:
+        """Return the network, built for the device and the precision wanted."""
+        device = resolve_device(self.device)
+        low = check_precision(self.precision) == "bf16" or (self.precision == "auto" and bf16_supported(device))
+        dtype = torch.bfloat16 if low else torch.float32
+
+        def build() -> SegmentationModel:
+            module = build_unet(
+                encoder_of(self.pretrainer_),
+                fs=float(self.fs_model),
+                fs_encoder=float(self.pretrainer_.fs_model),
+                widths=tuple(self.widths),
+                seed=0,
+                weights=self.weights_,
+            )
+            # Layers of other people's encoders are not folded, and take the number format here.
+            net = fold_layers(module, dtype).to(device, dtype)
+            return SegmentationModel(net, self.pretrainer_.amplitude, device, dtype)
+
+        key = (str(device), str(dtype), float(self.fs_model), tuple(self.widths))
+        found: SegmentationModel = kept_ready(self, self.weights_, key, build)
+        return found
+
+
+def _described(pretrainer: Any) -> Any:
+    """None stands for the shipped encoder, untrained."""
+    return BeatSSLPretrainer() if pretrainer is None else pretrainer
+
+
+def _stacked(blocks: list[NDArray]) -> NDArray:
+    if len({block.shape[1:] for block in blocks}) == 1:
+        return np.concatenate(blocks)
+    return as_objects([record for block in blocks for record in block])
+
+
+def _with_consensus(table: DataFrame, block: Block) -> DataFrame:
+    import pandas as pd
+
+    agreed = find_consensus(table, block.fs, n_leads=len(block.leads))
+    parts = [part for part in (table, agreed) if len(part)]
+    return pd.concat(parts).sort_values("record", kind="stable") if parts else table
+
+
+def _one_table(tables: list[DataFrame]) -> DataFrame:
+    import pandas as pd
+
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else empty_table()

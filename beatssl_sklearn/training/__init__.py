@@ -1,0 +1,1 @@
+"""What all trainings share: epochs, checkpoints, the progress bar."""

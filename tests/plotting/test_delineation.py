@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from beatssl_sklearn.ecg.leads import LEADS
+from beatssl_sklearn.ecg.waves.table import make_table, table_of_marks
+from beatssl_sklearn.plotting import plot_delineation, plot_ecg
+
+collections = pytest.importorskip("matplotlib.collections", reason="matplotlib is not installed")
+pytest.importorskip("pandas", reason="pandas is not installed")
+LineCollection, PathCollection = collections.LineCollection, collections.PathCollection
+PolyCollection = collections.PolyCollection
+
+FS = 100.0
+WAVES = {"P": [[80.0, 85, 90]], "QRS": [[95.0, 100, 105], [195, 200, 205]], "T": [[120.0, 130, 145]]}
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+
+
+@pytest.fixture(scope="module")
+def signal() -> np.ndarray:
+    x = 0.1 * np.sin(np.arange(1000) / 9)[None] * np.ones((12, 1))
+    x[:, 100::100] = 1.0
+    return x
+
+
+def drawn(ax: object, kind: type) -> dict[str, list[np.ndarray]]:
+    """Vertices of the shapes in each of the three colours [mm]."""
+    from matplotlib.colors import to_hex
+
+    found: dict[str, list[np.ndarray]] = {BLUE: [], ORANGE: [], GREEN: []}
+    for shapes in ax.collections:
+        colors = shapes.get_edgecolor() if kind is LineCollection else shapes.get_facecolor()
+        color = to_hex(colors[0]).upper() if type(shapes) is kind and len(colors) else ""
+        if color in found:
+            dots = kind is PathCollection
+            found[color] += list(shapes.get_offsets()) if dots else [path.vertices for path in shapes.get_paths()]
+    return found
+
+
+def render(figure: object) -> np.ndarray:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
+
+
+def test_waves_of_one_lead(signal) -> None:
+    figure = plot_delineation(signal[1], FS, table_of_marks([{"II": WAVES}], FS))
+    (ax,) = figure.axes
+    assert [t.get_text() for t in ax.texts][0] == "II"
+    boxes, ticks, dots = (drawn(ax, kind) for kind in (PolyCollection, LineCollection, PathCollection))
+    assert [len(boxes[c]) for c in (BLUE, ORANGE, GREEN)] == [1, 2, 1]
+    mm = 25 / FS
+    np.testing.assert_allclose(np.ptp(boxes[GREEN][0][:, 0]), 25 * mm)
+    np.testing.assert_allclose([tick[0, 0] for tick in ticks[ORANGE]], np.array([95, 105, 195, 205]) * mm)
+    np.testing.assert_allclose([dot[0] for dot in dots[ORANGE]], np.array([100, 200]) * mm)
+    trace = next(line for line in ax.lines if len(line.get_xdata()) == 1000)
+    np.testing.assert_allclose([dot[1] for dot in dots[ORANGE]], trace.get_ydata()[[100, 200]])
+    assert all(box[:, 1].max() > dot[1] > box[:, 1].min() for box, dot in zip(boxes[ORANGE], dots[ORANGE], strict=True))
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["P", "QRS", "T"]
+
+
+def test_waves_are_in_their_own_panels(signal) -> None:
+    table = table_of_marks([{"V1": {"QRS": [[595, 600, 605]]}, "II": {"QRS": [[95, 100, 105], [895, 900, 905]]}}], FS)
+    (ax,) = plot_delineation(signal, FS, table, leads=LEADS, title="a title").axes
+    assert "a title" in [t.get_text() for t in ax.texts]
+    # V1 once; of lead II the first beat in its panel and both in the rhythm strip
+    dots = sorted(drawn(ax, PathCollection)[ORANGE], key=lambda dot: tuple(dot))
+    np.testing.assert_allclose([dot[0] for dot in dots], [25, 25, 150, 225])
+    assert dots[1][1] - dots[0][1] > 20
+    other = plot_delineation(signal, FS, table.assign(record=5), record=4).axes[0]
+    assert not any(drawn(other, PathCollection).values())
+
+
+def test_waves_over_the_edge_of_a_panel_are_cut(signal) -> None:
+    """Lead I ends at 2.5 s of the picture, amid this wave."""
+    (ax,) = plot_delineation(signal, FS, make_table(0, "I", 3, [240.0], [255.0], [270.0], FS)).axes
+    (box,) = drawn(ax, PolyCollection)[GREEN]
+    np.testing.assert_allclose([box[:, 0].min(), box[:, 0].max()], [60, 249 / 4])
+    assert len(drawn(ax, LineCollection)[GREEN]) == 1 and not drawn(ax, PathCollection)[GREEN]
+
+
+def test_consensus_is_drawn_in_all_leads(signal) -> None:
+    table = table_of_marks([{"consensus": WAVES}], FS)
+    (ax,) = plot_delineation(signal[:3], FS, table, leads=LEADS[:3]).axes
+    assert len(drawn(ax, PolyCollection)[BLUE]) == 3
+    both = table_of_marks([{"II": {"P": WAVES["P"]}, "consensus": WAVES}], FS)
+    (ax,) = plot_delineation(signal[:3], FS, both, leads=LEADS[:3]).axes
+    assert [len(v) for v in drawn(ax, PolyCollection).values()] == [1, 0, 0]
+
+
+def test_a_long_strip_goes_on_in_the_next_row() -> None:
+    x = np.zeros(3000)
+    x[[1000, 1500, 2900]] = 1.0
+    table = make_table(0, "V5", 2, [995.0, 1495, 2895], [1000.0, 1500, 2900], [1005.0, 1505, 2905], FS)
+    figure = plot_delineation(x, FS, table)
+    (ax,) = figure.axes
+    assert [t.get_text() for t in ax.texts][:3] == ["V5", "12.5 s", "25 s"]
+    dots = np.array(drawn(ax, PathCollection)[ORANGE])
+    np.testing.assert_allclose(dots[:, 0], [250, 62.5, 100])
+    assert (np.diff(dots[:, 1]) < -10).all()
+    assert figure.get_size_inches()[0] < 14 and render(figure).std() > 5
+
+
+def test_without_table_it_is_the_ecg(signal) -> None:
+    np.testing.assert_array_equal(render(plot_delineation(signal, FS)), render(plot_ecg(signal, FS)))
+    assert plot_delineation(signal, FS).axes[0].get_legend() is None
+
+
+def test_missing_marks_and_samples(signal) -> None:
+    x = signal[:1].copy()
+    x[0, 90:200] = np.nan
+    table = table_of_marks([{"II": {"QRS": [[-1, 100, 105], [195, 200, -1]], "T": [[-1, 130, -1]]}}], FS)
+    figure = plot_delineation(x, FS, table)
+    (ax,) = figure.axes
+    assert len(drawn(ax, LineCollection)[ORANGE]) == 2 and len(drawn(ax, PathCollection)[GREEN]) == 1
+    render(figure)
+    render(plot_delineation(np.full((12, 1000), np.nan), FS, table))
+
+
+def test_it_draws_into_axes_and_of_several_records(signal) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.add_subplot(1, 2, 1)
+    ax = figure.add_subplot(1, 2, 2)
+    table = table_of_marks([{}, {"I": WAVES}], FS)
+    assert plot_delineation(np.stack([signal, signal]), FS, table, record=1, ax=ax) is figure
+    assert len(drawn(ax, PathCollection)[BLUE]) == 1 and not figure.axes[0].collections
+
+
+def test_errors(signal) -> None:
+    table = table_of_marks([{"II": WAVES}], FS)
+    with pytest.raises(ValueError, match="mark at sample 80, but the record has 50"):
+        plot_delineation(signal[:, :50], FS, table)
+    with pytest.raises(ValueError, match="record must be from 0 to 0, got 1"):
+        plot_delineation(signal[None], FS, table, record=1)
+    with pytest.raises(ValueError, match="fs must be a positive number"):
+        plot_delineation(signal, 0.0, table)
+    with pytest.raises(ValueError, match="leads must name the 12 rows"):
+        plot_delineation(signal, FS, table, leads=["I"])
+    with pytest.raises(TypeError, match="must be a DataFrame"):
+        plot_delineation(signal, FS, [1])

@@ -1,0 +1,612 @@
+"""WaveSegmenter: what it learns, what it starts from, and how it behaves as an estimator."""
+
+import copy
+import pickle
+import random
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import check_random_state, get_tags
+
+from beatssl_sklearn import BeatSSLPretrainer, RhythmEmbedder, WaveSegmenter, load, make_ecg, save
+from beatssl_sklearn.ecg.waves.table import CONSENSUS, TABLE_COLUMNS, empty_table
+from beatssl_sklearn.segmentation.net import WaveLoss, build_unet
+
+FS = 100
+TINY = {
+    "fs": FS,
+    "encoder_params": {"widths": (8, 8, 8), "n_dims": 8},
+    "projection_dim": 8,
+    "max_epochs": 0,
+    "batch_size": 8,
+    "random_state": 0,
+    "device": "cpu",
+}
+PLAIN = {"stretch": 1, "gain": 1, "noise": 0, "low_rate": 0, "lead_subset": 0}
+ECG = make_ecg(4, fs=FS, duration=6, random_state=0)
+X, Y = ECG.data, ECG.masks
+for array in (X, Y):
+    array.setflags(write=False)
+PATIENT = np.array([7, 7, 3, 3])
+NORM, CONV = "encoder.stem.norm.running_mean", "encoder.stem.conv.weight"
+
+LESSON = make_ecg(6, fs=250, noise=0.005, random_state=0)
+LEARNER = {
+    "fs": 250,
+    "fs_model": 250,
+    "widths": (32, 32, 32, 32),
+    "max_epochs": 10,
+    "batch_size": 1,
+    "lr": 3e-2,
+    "augment_params": PLAIN,
+    "precision": "fp32",
+    "random_state": 0,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def pre():
+    return BeatSSLPretrainer(**TINY).fit(X)
+
+
+@pytest.fixture(scope="module")
+def fitted(pre, segmenter_of):
+    return segmenter_of(pre).fit(X, Y)
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return WaveSegmenter(BeatSSLPretrainer(**TINY), **LEARNER).fit(LESSON.data, LESSON.masks)
+
+
+def dice(truth, found):
+    pairs = [(truth == k, found == k) for k in (1, 2, 3)]
+    return np.mean([2 * (t & f).sum() / (t.sum() + f.sum()) for t, f in pairs])
+
+
+def millivolts(microvolts):
+    return 1e-3 * microvolts
+
+
+# What it learns
+
+
+def test_it_learns(learned):
+    losses = [row["train_loss"] for row in learned.history_]
+    assert len(losses) == learned.n_iter_ == 10 and losses[-1] < 0.6 * losses[0]
+    start = WaveSegmenter(BeatSSLPretrainer(**TINY), **(LEARNER | {"max_epochs": 0})).fit(LESSON.data, LESSON.masks)
+    assert start.history_ == [] and start.n_iter_ == 0
+    before, after = (s.score(LESSON.data, LESSON.masks) for s in (start, learned))
+    assert before < 0.4 and after > 0.75
+
+
+def test_it_finds_the_waves_of_records_it_was_not_shown(learned):
+    other = make_ecg(2, fs=250, noise=0.005, random_state=77)
+    table = learned.delineate(other.data, consensus=True)
+    for record in range(2):
+        agreed = table[(table.record == record) & (table.lead == CONSENSUS)]
+        truth = other.waves[record][other.waves[record]["wave"] == "QRS"]
+        found = agreed[agreed.wave == "QRS"]
+        hits = [np.abs(found.peak_s - peak / 250).min() < 0.05 for peak in truth["peak"]]
+        assert np.mean(hits) > 0.9 and len(found) <= len(truth) + 3
+
+
+def test_history(pre, segmenter_of):
+    found = segmenter_of(pre, max_epochs=2).fit(X, Y)
+    assert len(found.history_) == found.n_iter_ == 2
+    for k, row in enumerate(found.history_):
+        assert row["epoch"] == k + 1 and np.isfinite(row["train_loss"]) and row["seconds"] > 0
+        assert "valid_loss" not in row
+    assert found.history_[0]["lr"] > found.history_[1]["lr"] > 0
+
+
+def test_the_loss_is_cross_entropy_and_dice():
+    logits = torch.tensor([[[[0.0, 1.0, 2.0, 0.5], [1.0, 0.0, 0.0, 0.0], [9.0, 9.0, 9.0, 9.0]]]])
+    labels = torch.tensor([[[2, 0, -1]]], dtype=torch.int8)
+    known, truth = logits[0, 0, :2], [2, 0]
+    entropy = -known.log_softmax(1)[[0, 1], truth].mean()
+    proba = known.softmax(1)
+    coefficients = []
+    for k in range(4):
+        members = torch.tensor([float(t == k) for t in truth])
+        coefficients.append((2 * (proba[:, k] * members).sum() + 1) / (proba[:, k].sum() + members.sum() + 1))
+    for weight in (0.0, 1.0, 2.5):
+        expected = float(entropy + weight * (1 - torch.stack(coefficients).mean()))
+        assert float(WaveLoss(weight)(logits, labels)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_without_a_label_is_0():
+    logits = torch.randn(1, 2, 5, 4, requires_grad=True)
+    loss = WaveLoss(1.0)(logits, torch.full((1, 2, 5), -1, dtype=torch.int8))
+    loss.backward()
+    assert float(loss.detach()) == 0 and not logits.grad.any()
+
+
+def test_validation_holds_out_whole_patients(pre, segmenter_of):
+    found = segmenter_of(pre, max_epochs=3, validation_fraction=0.5).fit(X, Y, groups=PATIENT)
+    assert all(np.isfinite(row["valid_loss"]) and 0 <= row["valid_dice"] <= 1 for row in found.history_)
+    # The weights are those of training on either patient alone, whatever the other one's records are.
+    others = []
+    for patient in (3, 7):
+        changed = np.array(X)
+        changed[patient == PATIENT] *= -2
+        others.append(segmenter_of(pre, max_epochs=3, validation_fraction=0.5).fit(changed, Y, groups=PATIENT))
+    same = [all(np.array_equal(a, found.weights_[k]) for k, a in other.weights_.items()) for other in others]
+    assert sorted(same) == [False, True]
+    assert others[same.index(True)].history_[0]["valid_loss"] != found.history_[0]["valid_loss"]
+
+
+def test_validation_leaves_something_to_train_on(pre, segmenter_of):
+    with pytest.raises(ValueError, match=r"validation_fraction=0.5 leaves no record of 4 to train on"):
+        segmenter_of(pre, validation_fraction=0.5).fit(X, Y, groups=np.zeros(4))
+    with pytest.raises(ValueError, match="groups must hold one label per record"):
+        segmenter_of(pre, validation_fraction=0.5).fit(X, Y, groups=PATIENT[1:])
+
+
+# What it predicts
+
+
+def test_shapes_and_types(fitted):
+    proba, labels = fitted.predict_proba(X), fitted.predict(X)
+    assert proba.shape == (4, 12, 600, 4) and proba.dtype == np.float32
+    assert labels.shape == (4, 12, 600) and labels.dtype == np.int8
+    np.testing.assert_allclose(proba.sum(-1), 1, atol=1e-5)
+    assert proba.min() >= 0 and np.array_equal(labels, proba.argmax(-1))
+    assert fitted.classes_.tolist() == [0, 1, 2, 3] and fitted.n_features_in_ == 12 and fitted.device_ == "cpu"
+    assert all(isinstance(a, np.ndarray) for a in fitted.weights_.values())
+
+
+def test_score_is_the_mean_dice(learned):
+    X, Y = LESSON.data, np.repeat(LESSON.masks[:, None], 12, axis=1)
+    found = learned.predict(X)
+    assert learned.score(X, Y) == pytest.approx(dice(Y, found)) == pytest.approx(learned.score(X, LESSON.masks))
+    # Ignored samples do not count, and neither does a wave that is in no mask and in no prediction.
+    ignored = np.where(found == Y, Y, -1)
+    assert learned.score(X, ignored) == 1
+    assert learned.score(X, list(found)) == 1
+    assert learned.score(X, np.where(found == 3, 3, -1)) == 1
+    assert learned.score(X, np.zeros_like(Y)) == 0
+
+
+def test_score_of_records_without_a_wave(segmenter_of):
+    found = segmenter_of(BeatSSLPretrainer(**TINY), max_epochs=0).fit(X, Y)
+    weights = {name: np.zeros_like(a) if name.startswith("head") else a for name, a in found.weights_.items()}
+    found.restore(found.pretrainer_, weights)
+    assert not found.predict(X).any() and found.score(X, np.zeros_like(Y)) == 1
+
+
+@pytest.mark.parametrize("y", [Y[:3], None, {0: Y[0]}, Y[:, 1:], np.full(Y.shape, -1)])
+def test_score_checks_masks(fitted, y):
+    with pytest.raises((TypeError, ValueError), match="masks|record 0"):
+        fitted.score(X, y)
+
+
+def test_table(learned):
+    X = LESSON.data[:3]
+    table = learned.delineate(X)
+    assert tuple(table.columns) == TABLE_COLUMNS
+    assert (table.dtypes == empty_table().dtypes).all() and list(table.index) == list(range(len(table)))
+    assert set(table.wave) == {"P", "QRS", "T"} and set(table.record) == {0, 1, 2} and set(table.lead) == set(ECG.leads)
+    assert (table.onset < table.peak).all() and (table.peak < table.offset).all()
+    assert (table.onset > -1).all() and (table.offset < X.shape[2]).all() and table.confidence.between(0, 1).all()
+    for mark in ("onset", "peak", "offset"):
+        np.testing.assert_allclose(table[mark] / 250, table[f"{mark}_s"])
+    lead = table.lead.map(ECG.leads.index)
+    order = np.lexsort((table.onset, lead, table.record))
+    assert np.array_equal(order, np.arange(len(table)))
+    same = (np.diff(table.record) == 0) & (np.diff(lead) == 0)
+    assert (table.onset.to_numpy()[1:] >= table.offset.to_numpy()[:-1])[same].all()
+    labels = learned.predict(X)
+    middle = ((table.onset + table.offset) / 2).round().astype(int)
+    code = table.wave.map({"P": 1, "QRS": 2, "T": 3})
+    assert (labels[table.record, lead, middle] == code).mean() > 0.95
+
+
+def test_consensus_rows_come_behind_those_of_the_leads(learned):
+    X = LESSON.data[:2]
+    plain, table = learned.delineate(X), learned.delineate(X, consensus=True)
+    agreed = table.lead == CONSENSUS
+    assert table[~agreed].reset_index(drop=True).equals(plain)
+    assert (table.dtypes == plain.dtypes).all() and agreed.any() and list(table.index) == list(range(len(table)))
+    for record in (0, 1):
+        flags = agreed[table.record == record].to_numpy()
+        assert flags.any() and (np.diff(flags.astype(int)) >= 0).all()
+    assert (np.diff(table.record) >= 0).all()
+
+
+def test_parameters_of_the_waves_are_passed_on(learned):
+    X = LESSON.data[:2]
+    plain = learned.delineate(X)
+    strict = copy.copy(learned).set_params(wave_params={"min_confidence": 0.9, "need_qrs": False}).delineate(X)
+    assert 0 < len(strict) < len(plain) and strict.confidence.min() >= 0.9 > plain.confidence.min()
+    wrong = copy.copy(learned).set_params(wave_params={"confidence": 0.9})
+    with pytest.raises(ValueError, match=r"wave_params may hold \[.*'max_gap', .*got \['confidence'\]"):
+        wrong.delineate(X)
+
+
+def test_bf16_stays_close(learned):
+    X = LESSON.data[:2]
+    exact = learned.predict_proba(X)
+    rough = copy.copy(learned).set_params(precision="bf16").predict_proba(X)
+    assert rough.dtype == np.float32 and 0 < np.abs(exact - rough).mean() < 0.02
+    assert (exact.argmax(-1) == rough.argmax(-1)).mean() > 0.97
+
+
+class Averages(torch.nn.Module):
+    """An encoder of somebody else: no stages, no layers of this package."""
+
+    stride, n_dims, n_dims_record, receptive_field = 4, 6, 6, 0.04
+
+    def __init__(self, fs_model):
+        super().__init__()
+        self.mix = torch.nn.Conv1d(12, self.n_dims, 4, 4)
+        self.norm = torch.nn.BatchNorm1d(self.n_dims)
+
+    def forward(self, x):
+        x = torch.nn.functional.pad(x.transpose(1, 2), (0, -x.shape[1] % 4))
+        return self.norm(self.mix(x)).transpose(1, 2)
+
+    def pool(self, e):
+        return e.float().mean(1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_encoders_of_others(precision, segmenter_of):
+    given = BeatSSLPretrainer(**(TINY | {"encoder": Averages, "encoder_params": None}))
+    found = segmenter_of(given, precision=precision).fit(X, Y)
+    assert found.predict(X).shape == X.shape
+    assert found.weights_["encoder.norm.running_mean"].any()
+
+
+@pytest.mark.parametrize("encoder", ["resnet1d"])
+def test_encoders_without_stages(encoder, segmenter_of):
+    given = BeatSSLPretrainer(**(TINY | {"encoder": encoder, "encoder_params": {"width": 4}}))
+    assert segmenter_of(given).fit(X, Y).predict(X).shape == X.shape
+
+
+# What it starts from
+
+
+def test_an_unfitted_pretrainer_says_which_encoder(pre, segmenter_of):
+    given = BeatSSLPretrainer(encoder_params={"size": "s"})
+    found = segmenter_of(given, fs=FS, max_epochs=0).fit(X, Y)
+    assert found.weights_[CONV].shape[0] == 32 and not hasattr(given, "weights_")
+    assert found.pretrainer_.transform(X).shape == (4, 10 * 96)
+
+
+def test_without_a_pretrainer_the_shipped_encoder_starts_from_scratch(segmenter_of):
+    first, again, other = (segmenter_of(None, fs=FS, max_epochs=0, random_state=seed).fit(X, Y) for seed in (0, 0, 1))
+    shipped = segmenter_of("ptbxl", fs=FS, max_epochs=0).fit(X, Y)
+    assert {k: a.shape for k, a in first.weights_.items()} == {k: a.shape for k, a in shipped.weights_.items()}
+    assert np.array_equal(first.weights_[CONV], again.weights_[CONV])
+    for differing in (other, shipped):
+        assert not np.array_equal(first.weights_[CONV], differing.weights_[CONV])
+
+
+def test_a_name_a_file_and_a_fitted_pretrainer_are_the_same(pre, tmp_path, segmenter_of):
+    save(pre, tmp_path / "model.bssl")
+    expected = segmenter_of(pre).fit(X, Y)
+    for given in (tmp_path / "model.bssl", str(tmp_path / "model.bssl")):
+        found = clone(segmenter_of(given)).fit(X, Y)
+        assert np.array_equal(found.predict_proba(X), expected.predict_proba(X))
+    small = segmenter_of("ptbxl-s", fs=FS, max_epochs=0).fit(X, Y)
+    assert np.array_equal(small.weights_[CONV], load("ptbxl-s").weights_[CONV])
+
+
+def test_a_fitted_pretrainer_is_never_changed(pre, segmenter_of):
+    before = joblib.hash(pre)
+    found = segmenter_of(pre, fs=200, leads=ECG.leads, lr=1e-2).fit(X, Y)
+    assert joblib.hash(pre) == before
+    assert not np.array_equal(found.weights_[CONV], pre.weights_[CONV])
+    assert found.pretrainer is pre and found.pretrainer_ is not pre
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_an_encoder_of_rate_0_stays(pre, pretrained, segmenter_of):
+    start = pre if pretrained else BeatSSLPretrainer(**TINY)
+    frozen = segmenter_of(start, encoder_lr=0, lr=1e-2, max_epochs=2).fit(X, Y)
+    before = pre.weights_ if pretrained else segmenter_of(start, max_epochs=0).fit(X, Y).weights_
+    encoder = {name: a for name, a in frozen.weights_.items() if name.startswith("encoder.")}
+    assert len(encoder) > 10 and all(np.array_equal(a, before[name]) for name, a in encoder.items())
+    start_head = segmenter_of(start, max_epochs=0).fit(X, Y).weights_["head.conv.weight"]
+    assert not np.array_equal(frozen.weights_["head.conv.weight"], start_head)
+
+
+def test_a_pretrained_encoder_learns_slowly_and_keeps_its_statistics(pre, segmenter_of):
+    steps = {}
+    for name, changes in {"default": {}, "fast": {"encoder_lr": 1e-2}, "slow": {"encoder_lr": 1e-5}}.items():
+        found = segmenter_of(pre, lr=1e-2, max_epochs=2, **changes).fit(X, Y)
+        assert np.array_equal(found.weights_[NORM], pre.weights_[NORM])
+        steps[name] = np.abs(found.weights_[CONV] - pre.weights_[CONV]).max()
+    assert 0 < steps["slow"] < steps["default"] < steps["fast"]
+    tenth = segmenter_of(pre, lr=1e-2, max_epochs=2, encoder_lr=1e-3).fit(X, Y)
+    assert np.abs(tenth.weights_[CONV] - pre.weights_[CONV]).max() == pytest.approx(steps["default"])
+
+
+def test_an_encoder_from_scratch_learns_at_the_full_rate_and_its_statistics(segmenter_of):
+    start, found, same = (
+        segmenter_of(BeatSSLPretrainer(**TINY), lr=1e-2, **changes).fit(X, Y)
+        for changes in ({"max_epochs": 0}, {}, {"encoder_lr": 1e-2})
+    )
+    assert not start.weights_[NORM].any() and found.weights_[NORM].any()
+    assert np.array_equal(found.weights_[CONV], same.weights_[CONV])
+
+
+def test_the_encoder_embeds_as_any_other(pre, segmenter_of):
+    found = segmenter_of(pre, fs=50, leads=["V1", "II"], lr=1e-2).fit(X[:, :2], Y)
+    embedded = found.pretrainer_.transform(X[:, :2])
+    assert embedded.shape == (4, 80) and np.isfinite(embedded).all()
+    np.testing.assert_allclose(RhythmEmbedder(found.pretrainer_).transform(X[:, :2]), embedded)
+    assert set(found.pretrainer_.weights_) == {name for name in found.weights_ if name.startswith("encoder.")}
+
+
+def test_weights_come_from_the_seed_alone(pre):
+    encoder = torch.nn.Linear(12, 3)
+    encoder.n_dims = 3
+    nets = [build_unet(encoder, fs=100, fs_encoder=50, widths=(4, 4, 4, 4), seed=seed) for seed in (0, 0, 1)]
+    states = [{k: v for k, v in net.state_dict().items() if not k.startswith("encoder.")} for net in nets]
+    assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values(), strict=True))
+    assert not torch.equal(states[0]["stem.conv.weight"], states[2]["stem.conv.weight"])
+    assert all(torch.isfinite(v.float()).all() for v in states[0].values())
+
+
+# As an estimator
+
+
+def test_one_seed_gives_the_same_bits(pre, segmenter_of):
+    first, again, other = (segmenter_of(pre, max_epochs=2, random_state=seed).fit(X, Y) for seed in (5, 5, 6))
+    assert all(np.array_equal(a, again.weights_[name]) for name, a in first.weights_.items())
+    assert np.array_equal(first.predict_proba(X), again.predict_proba(X))
+    assert first.delineate(X).equals(again.delineate(X))
+    assert not np.array_equal(first.weights_["head.conv.weight"], other.weights_["head.conv.weight"])
+    refitted = again.fit(X, Y)
+    assert refitted is again and np.array_equal(first.predict_proba(X), again.predict_proba(X))
+
+
+def test_windows_are_drawn_from_the_seed(pre, monkeypatch, segmenter_of):
+    draws = []
+
+    def draw(self, record, rng):
+        draws.append(rng.random())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("beatssl_sklearn.segmentation.batches.WaveBatches._window", draw)
+    for seed in (5, 5, 6):
+        with pytest.raises(KeyboardInterrupt):
+            segmenter_of(pre, random_state=seed).fit(X, Y)
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_a_random_state_moves_on(pre, segmenter_of):
+    state = check_random_state(0)
+    weights = [segmenter_of(pre, max_epochs=0, random_state=state).fit(X, Y).weights_["stem.conv.weight"] for _ in "ab"]
+    assert not np.array_equal(*weights)
+    unseeded = [segmenter_of(pre, max_epochs=0, random_state=None).fit(X, Y).weights_["stem.conv.weight"] for _ in "ab"]
+    assert not np.array_equal(*unseeded)
+
+
+def test_global_random_states_stay(pre, segmenter_of):
+    def states():
+        numpys = check_random_state(None).get_state()  # the global one
+        return random.getstate(), numpys[1].tolist(), numpys[2], torch.get_rng_state().tolist()
+
+    before = states()
+    found = segmenter_of(pre, validation_fraction=0.3).fit(X, Y)
+    found.delineate(X)
+    found.score(X, Y)
+    assert states() == before
+
+
+def test_input_is_left_as_it_is(fitted, segmenter_of):
+    """X and Y are read-only throughout this file; what is writable is not written to either."""
+    signal, masks = X.copy(), np.repeat(Y[:, None], 12, axis=1)
+    expected = masks.copy()
+    segmenter_of(fitted.pretrainer).fit(signal, masks).predict(signal)
+    assert np.array_equal(signal, X) and np.array_equal(masks, expected)
+    params = {"stretch": 1.2}
+    waves = {"max_gap": 0.01}
+    found = segmenter_of(fitted.pretrainer, augment_params=params, wave_params=waves).fit(X, Y)
+    found.delineate(X)
+    assert found.augment_params is params == {"stretch": 1.2} and found.wave_params is waves == {"max_gap": 0.01}
+
+
+def test_copies_predict_the_same(fitted, tmp_path):
+    expected = fitted.predict_proba(X)
+    joblib.dump(fitted, tmp_path / "segmenter.joblib")
+    revived = joblib.load(tmp_path / "segmenter.joblib")
+    for other in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted), copy.copy(fitted), revived):
+        assert np.array_equal(other.predict_proba(X), expected)
+        assert joblib.hash(other) == joblib.hash(fitted)
+        assert other.delineate(X).equals(fitted.delineate(X))
+    assert b"torch" not in pickle.dumps(fitted)
+
+
+def test_another_version_is_told_of(fitted):
+    other = copy.deepcopy(fitted)
+    state = other.pretrainer_.__getstate__()
+    state["_beatssl_version"] = "0.0.1"
+    with pytest.warns(UserWarning, match="pickled by version 0.0.1"):
+        other.pretrainer_.__setstate__(state)
+
+
+def test_clone_keeps_the_encoder_and_forgets_the_fit(fitted, pre, segmenter_of):
+    copied = clone(fitted)
+    assert copied.pretrainer is pre and copied.get_params() == fitted.get_params()
+    assert not hasattr(copied, "weights_")
+    with pytest.raises(NotFittedError):
+        copied.predict(X)
+    given = segmenter_of(BeatSSLPretrainer(**TINY))
+    copied = clone(given)
+    assert copied.pretrainer is not given.pretrainer and not hasattr(copied.pretrainer, "weights_")
+
+
+def test_parameters(pre, segmenter_of):
+    found = segmenter_of(pre)
+    assert found.set_params(lr=0.5, wave_params={"max_gap": 0.1}) is found
+    params = found.get_params(deep=False)
+    assert params["lr"] == 0.5 and params["wave_params"] == {"max_gap": 0.1} and params["pretrainer"] is pre
+    assert WaveSegmenter(**params).get_params(deep=False) == params
+    assert found.get_params()["pretrainer__fs"] == FS
+    assert WaveSegmenter().get_params()["pretrainer"] == "ptbxl"
+    with pytest.raises(ValueError, match="Invalid parameter 'depth'"):
+        found.set_params(depth=3)
+    assert "WaveSegmenter(" in repr(found) and "encoder.stem" not in repr(found)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "delineate"])
+def test_it_must_be_fitted(pre, method, segmenter_of):
+    with pytest.raises(NotFittedError, match="WaveSegmenter"):
+        getattr(segmenter_of(pre), method)(X)
+    with pytest.raises(NotFittedError, match="WaveSegmenter"):
+        segmenter_of(pre).score(X, Y)
+
+
+def test_tags(pre, segmenter_of):
+    tags = get_tags(segmenter_of(pre, allow_nan=True))
+    assert tags.input_tags.three_d_array and tags.input_tags.allow_nan and not tags.input_tags.sparse
+    assert tags.target_tags.required and tags.requires_fit and not get_tags(segmenter_of(pre)).input_tags.allow_nan
+
+
+def test_search(pre, segmenter_of):
+    search = GridSearchCV(segmenter_of(pre), {"lr": [1e-3, 1e-2]}, cv=2, error_score="raise").fit(X, Y)
+    assert search.predict(X).shape == X.shape and 0 <= search.best_score_ <= 1
+    assert search.best_estimator_.pretrainer is pre
+    assert search.score(X, Y) == search.best_estimator_.score(X, Y)
+
+
+def test_cross_validation(pre, segmenter_of):
+    scores = cross_val_score(segmenter_of(pre), X, list(Y), groups=PATIENT, cv=GroupKFold(2), error_score="raise")
+    assert scores.shape == (2,) and np.isfinite(scores).all()
+    assert cross_val_predict(segmenter_of(pre), X, Y, cv=2).shape == X.shape
+
+
+def test_last_step_of_a_pipeline(pre, fitted, segmenter_of):
+    microvolts = 1000 * X.astype(np.float64)
+    model = make_pipeline(FunctionTransformer(millivolts), segmenter_of(pre)).fit(microvolts, Y)
+    np.testing.assert_allclose(model.predict_proba(microvolts), fitted.predict_proba(X), atol=1e-3)
+    assert model.score(microvolts, Y) == pytest.approx(fitted.score(X, Y), abs=0.02)
+
+
+def test_a_second_fit_is_what_is_used(pre, segmenter_of):
+    found = segmenter_of(pre, lr=1e-2).fit(X, Y)
+    first = found.predict_proba(X)
+    found.set_params(max_epochs=2).fit(X[::-1], Y[::-1])
+    assert not np.array_equal(found.predict_proba(X), first)
+    weights = copy.deepcopy(found)
+    assert np.array_equal(weights.predict_proba(X), found.predict_proba(X))
+
+
+def test_it_is_silent_unless_asked(pre, capsys, segmenter_of):
+    segmenter_of(pre).fit(X, Y).predict(X)
+    assert capsys.readouterr() == ("", "")
+    segmenter_of(pre, verbose=1).fit(X, Y)
+    assert "segment" in capsys.readouterr().err
+
+
+def test_divergence_is_an_error(pre, segmenter_of):
+    found = segmenter_of(pre, lr=1e30, max_epochs=4)
+    with pytest.raises(FloatingPointError, match="lr=1e\\+30"):
+        found.fit(X, Y)
+    with pytest.raises(NotFittedError):
+        found.predict(X)
+
+
+def test_it_is_read_back_from_a_file(fitted, pre, tmp_path):
+    save(fitted, tmp_path / "waves.bssl")
+    found = WaveSegmenter.load(tmp_path / "waves.bssl")
+    assert np.array_equal(found.predict_proba(X), fitted.predict_proba(X))
+    save(pre, tmp_path / "encoder.bssl")
+    with pytest.raises(ValueError, match="holds a BeatSSLPretrainer, not a WaveSegmenter"):
+        WaveSegmenter.load(tmp_path / "encoder.bssl")
+    with pytest.raises(OSError, match="no-such-model"):
+        WaveSegmenter.load("no-such-model")
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "error"),
+    [
+        ("fs", 10, ValueError),
+        ("fs", "fast", TypeError),
+        ("fs_model", 360, ValueError),
+        ("fs_model", 30, ValueError),
+        ("fs_model", None, TypeError),
+        ("leads", ["II", "V9"], ValueError),
+        ("leads", ["II", "V2"], ValueError),
+        ("widths", (8, 8, 8), ValueError),
+        ("widths", (8, 8, 8, 0), ValueError),
+        ("widths", (8, 8, 8, 8.5), ValueError),
+        ("widths", 8, ValueError),
+        ("widths", "8888", ValueError),
+        ("max_epochs", -1, ValueError),
+        ("max_epochs", 1.5, TypeError),
+        ("batch_size", 0, ValueError),
+        ("batch_size", None, TypeError),
+        ("leads_per_window", 13, ValueError),
+        ("leads_per_window", 0, ValueError),
+        ("window", 0.5, ValueError),
+        ("window", 1000, ValueError),
+        ("window", "long", TypeError),
+        ("lr", -1.0, ValueError),
+        ("lr", np.nan, ValueError),
+        ("lr", True, TypeError),
+        ("encoder_lr", "slow", TypeError),
+        ("encoder_lr", -1e-3, ValueError),
+        ("weight_decay", None, TypeError),
+        ("weight_decay", -1, ValueError),
+        ("dice_weight", -0.5, ValueError),
+        ("dice_weight", [1], TypeError),
+        ("augment_params", {"turn": 3}, ValueError),
+        ("augment_params", {"gain": "loud"}, TypeError),
+        ("augment_params", "3kg", TypeError),
+        ("validation_fraction", 1.0, ValueError),
+        ("validation_fraction", "some", TypeError),
+        ("wave_params", {"smoothing": 1}, ValueError),
+        ("wave_params", {"max_gap": -1}, ValueError),
+        ("wave_params", {"max_gap": "short"}, TypeError),
+        ("wave_params", {"fs": 500}, ValueError),
+        ("wave_params", ["max_gap"], TypeError),
+        ("precision", "int8", ValueError),
+        ("device", "abacus", ValueError),
+        ("device", 7, TypeError),
+        ("pretrainer", LogisticRegression(), TypeError),
+        ("pretrainer", "no-such-model", OSError),
+        ("random_state", "now", ValueError),
+    ],
+)
+def test_parameters_are_checked_and_named(pre, parameter, value, error, segmenter_of):
+    found = segmenter_of(pre).set_params(**{parameter: value})
+    with pytest.raises(error) as caught:
+        found.fit(X, Y)
+    message = str(caught.value)
+    assert value == "no-such-model" or parameter in message
+    shown = value if not isinstance(value, dict) else next(iter(value))
+    assert str(shown).strip("[]()").split(",")[0].strip("'\"") in message
+    assert not hasattr(found, "weights_")
+
+
+def test_the_parameters_of_an_unfitted_pretrainer_are_checked(segmenter_of):
+    with pytest.raises(ValueError, match="encoder_params"):
+        segmenter_of(BeatSSLPretrainer(encoder_params={"depth": 3}), fs=FS).fit(X, Y)
+
+
+def test_an_interrupt_reaches_the_caller(pre, monkeypatch, segmenter_of):
+    def interrupt(self, *args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("beatssl_sklearn.segmentation.batches.WaveBatches._window", interrupt)
+    found = segmenter_of(pre)
+    with pytest.raises(KeyboardInterrupt):
+        found.fit(X, Y)
+    assert not hasattr(found, "weights_")
