@@ -1,27 +1,98 @@
-"""ECG embeddings per record and per heartbeat, as scikit-learn estimators."""
+"""ECG embeddings per record and per heartbeat, as scikit-learn estimators.
 
+Rooms are imported when their first name is used: ``beatssl --help`` needs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._registry import fill_by
 from ._version import __version__
-from .classifiers.beat_classifier import BeatClassifier
-from .datasets import fetch_ludb, fetch_mitdb, fetch_ptbxl
-from .ecg.rpeaks import detect_rpeaks
-from .ecg.simulate.make_ecg import make_ecg
-from .ecg.wfdb import ECGRecord, WFDBFolder, read_annotations, read_wfdb, write_annotations
-from .embedding.embedders import BeatEmbedder, RhythmEmbedder, SampleEmbedder
-from .finetuning.classifier import FineTunedClassifier
-from .persistence import load, save
-from .pretraining.pretrainer import PAPER_PRESET, BeatSSLPretrainer
-from .segmentation.segmenter import WaveSegmenter
+
+if TYPE_CHECKING:
+    from .classifiers import BeatClassifier
+    from .components import Component, register
+    from .datasets import fetch_ludb, fetch_mitdb, fetch_ptbxl
+    from .ecg import (
+        ECGRecord,
+        WFDBFolder,
+        detect_rpeaks,
+        make_ecg,
+        read_annotations,
+        read_waves,
+        read_wfdb,
+        write_annotations,
+        write_waves,
+    )
+    from .embedding import BeatEmbedder, FittedEncoder, RhythmEmbedder, SampleEmbedder
+    from .finetuning import FineTunedClassifier
+    from .inputs import FrontEnd
+    from .persistence import load, save
+    from .pretraining import PAPER_PRESET, BeatSSL, BeatSSLPretrainer, Objective, Pretrainer
+    from .segmentation import WaveAugment, WaveSegmenter
+    from .views import LeadMasking, NoViews, VCGViews
+
+_ROOM_OF = {
+    "BeatClassifier": "classifiers",
+    "BeatEmbedder": "embedding",
+    "BeatSSL": "pretraining",
+    "BeatSSLPretrainer": "pretraining",
+    "Component": "components",
+    "ECGRecord": "ecg",
+    "FineTunedClassifier": "finetuning",
+    "FittedEncoder": "embedding",
+    "FrontEnd": "inputs",
+    "LeadMasking": "views",
+    "NoViews": "views",
+    "Objective": "pretraining",
+    "PAPER_PRESET": "pretraining",
+    "Pretrainer": "pretraining",
+    "RhythmEmbedder": "embedding",
+    "SampleEmbedder": "embedding",
+    "VCGViews": "views",
+    "WFDBFolder": "ecg",
+    "WaveAugment": "segmentation",
+    "WaveSegmenter": "segmentation",
+    "detect_rpeaks": "ecg",
+    "fetch_ludb": "datasets",
+    "fetch_mitdb": "datasets",
+    "fetch_ptbxl": "datasets",
+    "load": "persistence",
+    "make_ecg": "ecg",
+    "read_annotations": "ecg",
+    "read_waves": "ecg",
+    "read_wfdb": "ecg",
+    "register": "components",
+    "save": "persistence",
+    "write_annotations": "ecg",
+    "write_waves": "ecg",
+}
+# Rooms whose classes files may name.
+_REGISTERING = (
+    *("views", "inputs", "embedding", "classifiers"),
+    *("pretraining", "finetuning", "segmentation", "evaluation"),
+)
 
 __all__ = [
     "PAPER_PRESET",
     "BeatClassifier",
     "BeatEmbedder",
+    "BeatSSL",
     "BeatSSLPretrainer",
+    "Component",
     "ECGRecord",
     "FineTunedClassifier",
+    "FittedEncoder",
+    "FrontEnd",
+    "LeadMasking",
+    "NoViews",
+    "Objective",
+    "Pretrainer",
     "RhythmEmbedder",
     "SampleEmbedder",
+    "VCGViews",
     "WFDBFolder",
+    "WaveAugment",
     "WaveSegmenter",
     "__version__",
     "detect_rpeaks",
@@ -31,7 +102,30 @@ __all__ = [
     "load",
     "make_ecg",
     "read_annotations",
+    "read_waves",
     "read_wfdb",
+    "register",
     "save",
     "write_annotations",
+    "write_waves",
 ]
+
+
+def _import_rooms() -> None:
+    for room in _REGISTERING:
+        import_module(f".{room}", __name__)
+
+
+fill_by(_import_rooms)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_ROOM_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

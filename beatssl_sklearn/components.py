@@ -1,66 +1,222 @@
-"""Checks of constructor parameters, made in `fit`; every message names the parameter and its value."""
+"""Parts of estimators that have parameters of their own, and the checks of parameters.
+
+A `Component` is a parameter of an estimator and has parameters itself. ``objective__views__angle`` reaches a parameter
+that lies two levels deep, in `get_params`, `set_params`, `clone` and `GridSearchCV`.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from numbers import Integral, Real
-from typing import Any, NamedTuple
+from numbers import Integral
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
-from .ecg.preprocess import AMPLITUDES, check_fs
-from .inputs.front_end import check_beat_window
+from ._registry import fitted_attributes, is_registered, register, register_foreign, registered
 
-RHYTHM_TARGETS = ("none", "hard", "soft", "paper")
-BEAT_TARGETS = ("none", "hard", "soft")
-SIMILARITIES = ("rbf", "cosine")
-SAME_GROUP = ("mask", "positive")
+__all__ = [
+    "Bounds",
+    "Component",
+    "Nested",
+    "check_bounds",
+    "check_number",
+    "component_named",
+    "fitted_attributes",
+    "is_registered",
+    "register",
+    "register_foreign",
+    "registered",
+    "seed_of",
+]
 
 _INF = float("inf")
 
 
 class Bounds(NamedTuple):
-    """What a number must be: of a kind (`Integral` or `Real`), and neither below nor above."""
+    """What a number must be: of a kind (`Integral` or `Real`), and not outside a range.
+
+    Parameters
+    ----------
+    kind : type
+        `numbers.Integral` or `numbers.Real`.
+    low, high : float
+        Smallest and largest value.
+    or_none : bool
+        Whether None is allowed, too.
+    """
 
     kind: Any
     low: float
     high: float = _INF
     or_none: bool = False
-    """Whether None will do, too."""
 
 
-_NUMBERS = {
-    "projection_dim": Bounds(Integral, 1),
-    "max_epochs": Bounds(Integral, 0),
-    "batch_size": Bounds(Integral, 2),
-    "temperature": Bounds(Real, 1e-6),
-    "exponent": Bounds(Real, 0),
-    "perplexity": Bounds(Real, 1),
-    "soft_fraction": Bounds(Real, 0, 1),
-    "beat_weight": Bounds(Real, 0),
-    "beat_phases": Bounds(Integral, 1, 64),
-    "feature_weight": Bounds(Real, 0),
-    "beat_feature_weight": Bounds(Real, 0),
-    "lr": Bounds(Real, 0),
-    "weight_decay": Bounds(Real, 0),
-}
-_CHOICES = {
-    "rhythm_targets": RHYTHM_TARGETS,
-    "beat_targets": BEAT_TARGETS,
-    "similarity": SIMILARITIES,
-    "same_group": SAME_GROUP,
-    "amplitude": AMPLITUDES,
-}
+class Nested(BaseEstimator):
+    """Base of estimators and components whose parameters may be components.
+
+    Attributes
+    ----------
+    defaults : mapping
+        For each parameter whose None stands for a component: the class of this component. So
+        ``set_params(objective__temperature=.2)`` works even if `objective` is None.
+    _in_file : tuple of str
+        Fitted attributes that `save` writes: plain values, arrays, registered parts.
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    _in_file: ClassVar[tuple[str, ...]] = ()
+
+    def _for_file(self) -> Any:
+        """Return the estimator that `save` writes in place of this one."""
+        return self
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters, nested ones by ``name__parameter``.
+
+        Parameters
+        ----------
+        **params
+            Values by the names of the parameters.
+
+        Returns
+        -------
+        estimator
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        for name in {key.partition("__")[0] for key in params if "__" in key}:
+            if name in self.defaults:
+                value = params.get(name, getattr(self, name))
+                if value is None or isinstance(value, str):
+                    params[name] = _resolved(value, self.defaults[name])
+        return super().set_params(**params)
+
+    def component(self, name: str, base: type = object) -> Any:
+        """Return the component that a parameter holds or stands for.
+
+        Parameters
+        ----------
+        name : str
+            Name of the parameter.
+        base : type
+            What the class of a registered name must derive from.
+
+        Returns
+        -------
+        component
+            The value of the parameter. None, and a registered name, become a component with default parameters.
+
+        Raises
+        ------
+        ValueError
+            If a name is not registered, or its class does not derive from `base`.
+        """
+        value = getattr(self, name)
+        try:
+            return _resolved(value, self.defaults[name], base)
+        except ValueError as error:
+            raise ValueError(f"{name}={value!r}: {error}") from None
+
+
+class Component(Nested):
+    """A part of an estimator that has parameters of its own.
+
+    Components are equal if their types and parameters are equal. The estimator's `fit` calls `check`; the constructor
+    never does.
+
+    Attributes
+    ----------
+    bounds : mapping
+        `Bounds` of each parameter that is a number, and a tuple of choices for each parameter that is a choice.
+    """
+
+    bounds: ClassVar[Mapping[str, Bounds | tuple[str, ...]]] = {}
+
+    def check(self) -> None:
+        """Check the parameters, and those of nested components.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one cannot be used; the message names the parameter and its value.
+        """
+        parameters = self.get_params(deep=False)
+        check_bounds(parameters, self.bounds)
+        for value in parameters.values():
+            if isinstance(value, Component):
+                value.check()
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, Component):
+            return False
+        return _equal(self.get_params(deep=False), other.get_params(deep=False))
+
+
+def _resolved(value: Any, default: Any, base: type = object) -> Any:
+    if value is None:
+        return default()
+    return component_named(value, base) if isinstance(value, str) else value
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_equal(a[k], b[k]) for k in a)
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.array_equal(a, b)
+    return bool(a == b)
+
+
+def component_named(name: str, base: type = object) -> Any:
+    """Return the component of a registered name, with its default parameters.
+
+    Parameters
+    ----------
+    name : str
+        Name of the class, or the same in lower case with underscores: "BeatSSL", "beat_ssl".
+    base : type
+        What the class must derive from.
+
+    Returns
+    -------
+    component
+        A new one.
+
+    Raises
+    ------
+    ValueError
+        If no such component has this name; the message lists the names that are known.
+    """
+    known = {found: cls for found, cls in registered(base).items() if issubclass(cls, Component)}
+    plain = name.replace("_", "").lower()
+    for found, cls in known.items():
+        if found.lower() == plain:
+            return cls()
+    raise ValueError(f"{name!r} is not registered (known: {', '.join(known) or 'none'})")
 
 
 def check_number(name: str, value: Any, kind: Any, low: float, high: float = _INF) -> None:
     """Refuse a number of the wrong type or outside its range.
 
+    Parameters
+    ----------
+    name : str
+        Name of the parameter, for the message.
+    value : object
+        What was given.
+    kind : type
+        `numbers.Integral` or `numbers.Real`.
+    low, high : float
+        Smallest and largest value.
+
     Raises
     ------
     TypeError, ValueError
-        Naming the parameter and the value.
+        If the number cannot be used; the message names the parameter and the value.
     """
     noun = "an integer" if kind is Integral else "a number"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, kind):
@@ -70,51 +226,42 @@ def check_number(name: str, value: Any, kind: Any, low: float, high: float = _IN
         raise ValueError(f"{name} must be {noun} {bound}, got {value!r}")
 
 
-def check_numbers(estimator: Any, table: Mapping[str, Bounds]) -> None:
-    """Check the parameters of an estimator that are numbers, in the order of the table.
+def check_bounds(parameters: Mapping[str, Any], bounds: Mapping[str, Bounds | tuple[str, ...]]) -> None:
+    """Check parameters of an estimator or component, in the order of the table of bounds.
+
+    Parameters
+    ----------
+    parameters : mapping
+        Values by name.
+    bounds : mapping
+        `Bounds` or a tuple of choices by name.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the parameter and the value.
+        If one cannot be used; the message names the parameter and the value.
     """
-    for name, (kind, low, high, or_none) in table.items():
-        value = getattr(estimator, name)
-        if value is not None or not or_none:
-            check_number(name, value, kind, low, high)
-
-
-def check_parameters(estimator: Any) -> None:
-    """Check the parameters of a `BeatSSLPretrainer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming the parameter and the value.
-    """
-    check_fs(estimator.fs, "fs")
-    check_fs(estimator.fs_model, "fs_model")
-    check_numbers(estimator, _NUMBERS)
-    for name, choices in _CHOICES.items():
-        value = getattr(estimator, name)
-        if value not in choices:
-            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-    for name in ("encoder_params", "augment_params"):
-        value = getattr(estimator, name)
-        if value is not None and not isinstance(value, Mapping):
-            raise TypeError(f"{name} must be a dict or None, got {value!r}")
-    check_numbers(estimator, {"validation_fraction": Bounds(Real, 0.01, 0.9, or_none=True)})
-    check_beat_window(estimator.beat_window)
-    if estimator.checkpoint_dir is not None and not isinstance(estimator.checkpoint_dir, (str, os.PathLike)):
-        raise TypeError(f"checkpoint_dir must be a folder's path or None, got {estimator.checkpoint_dir!r}")
-    if estimator.checkpoint_dir is not None and estimator.random_state is None:
-        raise ValueError("checkpoint_dir needs a random_state other than None: a resumed run repeats its draws")
-
-
+    for name, bound in bounds.items():
+        value = parameters[name]
+        if isinstance(bound, Bounds):
+            if value is not None or not bound.or_none:
+                check_number(name, value, bound.kind, bound.low, bound.high)
+        elif not isinstance(value, str) or value not in bound:
+            raise ValueError(f"{name} must be one of {', '.join(bound)}, got {value!r}")
 
 
 def seed_of(random_state: Any) -> int:
     """Return the integer that keys every draw of a fit.
+
+    Parameters
+    ----------
+    random_state : int, RandomState, Generator or None
+        None draws a new integer; a generator of numpy gives its next one.
+
+    Returns
+    -------
+    int
+        Not negative.
 
     Raises
     ------

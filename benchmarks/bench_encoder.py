@@ -23,9 +23,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from beatssl_sklearn.nn.blocks import Encoder
-from beatssl_sklearn.nn.encoders import build_encoder
-from beatssl_sklearn.nn.inference import inference_module
+from beatssl_sklearn.nn import Encoder, build_encoder, inference_module
 from benchmarks.roof import cpu_seconds, gemm_gflops
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -39,7 +37,7 @@ NETWORKS: tuple[tuple[str, str, float, dict[str, str]], ...] = (
 
 
 def count_macs(encoder: nn.Module, n_times: int) -> float:
-    """Multiplications of the convolutions for one record of `n_times` samples, padding not counted."""
+    """Return the multiplications of the convolutions for one record of `n_times` samples, without padding."""
     macs: list[float] = []
 
     def count(layer: nn.Module, _: object, y: Tensor) -> None:

@@ -34,8 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from beatssl_sklearn.ecg.leads import LEADS
-from beatssl_sklearn.ecg.wfdb import WFDBFolder, read_wfdb
+from beatssl_sklearn.ecg import LEADS, WFDBFolder, read_wfdb
 
 
 def write_noise(folder: Path, fs: int, n_records: int, seed: int = 0) -> list[str]:

@@ -8,7 +8,7 @@ What it measures
 ----------------
 Records per second of CPU time, one thread, for 12 leads of 10 s at 500 Hz in float32: "multilead" in batches of 64
 and one by one, and "sleepecg" (its float64 copy of lead II included). A float32 product of 1024 x 1024 matrices takes
-its turn in every round: the GFLOP/s say how fast the machine was, and the last column how many floating-point
+its turn in every round: the GFLOP/s show how fast the machine was, and the last column how many floating-point
 operations of such a product one record costs. Records are LUDB's, or noise with spikes where the folder is absent.
 Medians over rounds, all in one process.
 
@@ -31,8 +31,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from beatssl_sklearn.ecg.rpeaks import detect_rpeaks
-from beatssl_sklearn.ecg.wfdb import read_wfdb
+from beatssl_sklearn import detect_rpeaks, read_wfdb
 
 BATCH, FS, GEMM = 64, 500.0, 1024
 

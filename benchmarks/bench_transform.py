@@ -5,8 +5,8 @@
 Measures: `BeatSSLPretrainer.embed` (R peaks, record embedding, beat embeddings) on 12 leads x 10 s at 500 Hz, size m
 with fs_model=250, in fp32 and bf16: records per second of CPU time on one thread, and the share of the time that the
 encoder alone takes on the same signals; a GEMM of the same precision runs in between, and the encoder's share of that
-roof is told. Medians of interleaved rounds. With `--memory`: the peak memory of `transform` on a memmap whose size is
-ten times that of the batches in flight, beside one of a tenth.
+roof is reported. Medians of interleaved rounds. With `--memory`: the peak memory of `transform` on a memmap of 100
+batches, beside one of 10.
 
 Cannot show: wall-clock time on several threads, reading from disk (see bench_read), embedding quality (the weights are
 random: the work is the same).
@@ -26,10 +26,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from beatssl_sklearn import BeatSSLPretrainer, detect_rpeaks, make_ecg
-from beatssl_sklearn.ecg.preprocess import preprocess
-from beatssl_sklearn.embedding.fitted_encoder import ready_model
+from beatssl_sklearn.ecg import LEADS
+from beatssl_sklearn.inputs import Block
+from beatssl_sklearn.nn import build_encoder
 from benchmarks.roof import cpu_seconds, gemm_gflops
 
 BATCH = 32
@@ -37,18 +39,19 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def measure(precision: str, X: np.ndarray, rounds: int) -> dict[str, float]:
-    """Median seconds per record of the whole and of its parts, and GFLOP/s of a GEMM in between."""
+    """Return median seconds per record of the whole and of its parts, and GFLOP/s of a GEMM in between."""
     pre = BeatSSLPretrainer(
         fs=500, fs_model=250, max_epochs=0, batch_size=BATCH, precision=precision, random_state=0, device="cpu"
     ).fit(X[:8])
-    model = ready_model(pre, device="cpu", precision=precision, detector=pre.rpeak_detector)
+    front_end, model = pre.encoder_.front_end, pre.encoder_.model("cpu", precision)
     batches = [X[i : i + BATCH] for i in range(0, len(X), BATCH)]
-    ready = [preprocess(b, 500, 250).signal for b in batches]
+    blocks = [Block(np.arange(len(b)), b, 500.0, LEADS, np.zeros(len(b), bool)) for b in batches]
+    ready = [front_end(b).signal for b in blocks]
     parts: dict[str, Callable[[], Any]] = {
         "transform": lambda: pre.embed(X, levels=("rhythm", "beat")),
         "encoder": lambda: [model.encode(b) for b in ready],
         "rpeaks": lambda: [detect_rpeaks(b, 500) for b in batches],
-        "preprocess": lambda: [preprocess(b, 500, 250) for b in batches],
+        "preprocess": lambda: [front_end(b) for b in blocks],
     }
     seconds: dict[str, list[float]] = {name: [] for name in parts}
     gemm = []
@@ -60,11 +63,7 @@ def measure(precision: str, X: np.ndarray, rounds: int) -> dict[str, float]:
 
 
 def encoder_flops(n_times: int) -> float:
-    """Operations of one record, from the layers' shapes."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from beatssl_sklearn.nn.encoders import build_encoder
-
+    """Return the operations of one record, from the layers' shapes."""
     encoder = build_encoder("beatnet", 250.0, {"size": "m"}, torch.Generator().manual_seed(0)).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         encoder(torch.zeros(1, n_times, 12))
@@ -72,7 +71,7 @@ def encoder_flops(n_times: int) -> float:
 
 
 def peak_of_memmap(n_records: int) -> float:
-    """Peak memory [MiB] that transform adds on a memmap, in a process of its own."""
+    """Return the peak memory [MiB] that transform adds on a memmap, measured in another process."""
     code = f"""
 import resource, sys, numpy as np
 from beatssl_sklearn import BeatSSLPretrainer, make_ecg

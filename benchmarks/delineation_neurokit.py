@@ -63,7 +63,7 @@ FS = 500
 
 
 class Timed(NamedTuple):
-    """What a call returned or raised, and its CPU time [ms]."""
+    """Result or error of a call, and its CPU time [ms]."""
 
     result: Any
     error: str
@@ -123,28 +123,28 @@ def mark_record(signals: NDArray[np.float64], methods: Sequence[str]) -> Iterato
     cleaned = [timed(nk.ecg_clean, signal, sampling_rate=FS) for signal in signals]
     own = [Timed(None, c.error, 0.0) if c.error else timed(ecg_peaks, c) for c in cleaned]
     shared = own[LEADS.index("II")]
-    shared = shared._replace(ms=shared.ms / len(LEADS))
+    shared = Timed(shared.result, shared.error, shared.ms / len(LEADS))
     for lead, clean, peaks in zip(LEADS, cleaned, own, strict=True):
         for method in methods:
             for source, given in zip(SOURCES, (shared, peaks), strict=True):
                 # On lead II both are the same.
                 if source == SOURCES[0] or lead != "II":
                     done = delineate(clean, given, method)
-                yield method, source, lead, done._replace(ms=clean.ms + given.ms + done.ms)
+                yield method, source, lead, Timed(done.result, done.error, clean.ms + given.ms + done.ms)
 
 
 def open_marks(path: Path, mode: str) -> Any:
-    """Open a table, compressed if its name says so."""
+    """Open a table, compressed if its name ends in .gz."""
     return gzip.open(path, mode + "t", newline="") if path.suffix == ".gz" else open(path, mode, newline="")
 
 
 def about_path(marks: Path) -> Path:
-    """Where the times, failures and versions of marks stand."""
+    """Return the file with the times, failures and versions of marks."""
     return marks.with_name(marks.name.removesuffix(".gz").removesuffix(".csv") + ".json")
 
 
 def mark(args: argparse.Namespace) -> None:
-    """Write the marks of all records, and what is to be known about them."""
+    """Write the marks of all records, and times, failures and versions."""
     import wfdb
 
     folder = args.data / "ludb" if (args.data / "ludb").is_dir() else args.data
@@ -251,8 +251,7 @@ def score_runs(about: dict[str, Any], path: Path, data: Path) -> list[Run]:
     import pandas
 
     from beatssl_sklearn.datasets import fetch_ludb
-    from beatssl_sklearn.evaluation.delineation import delineation_counts
-    from beatssl_sklearn.evaluation.metrics import delineation_scores
+    from beatssl_sklearn.evaluation import delineation_counts, delineation_scores
 
     ludb = fetch_ludb(data, records=about["records"], download_if_missing=False)
     true, found = list(ludb.waves), pandas.read_csv(path)

@@ -2,9 +2,9 @@
 
     python -m benchmarks.release_weights ptbxl=M.bssl ptbxl-s=S.bssl ludb=SEGMENTER.bssl --data ../shared/data
 
-Writes `beatssl_sklearn/weights/NAME.bssl`, and what two LUDB records become with them, for tests to compare with
-(`tests/shipped_embeddings.npz`, `tests/shipped_waves.npz`). Measures: the cosine between the embeddings of the file and
-those of the model it was made from, or the share of samples that get the same label, on LUDB, and the sizes.
+Writes `beatssl_sklearn/weights/NAME.bssl`, and embeddings and waves of two LUDB records for tests to compare with
+(`tests/shipped_embeddings.npz`, `tests/shipped_waves.npz`). Measures, on LUDB: the cosine between the embeddings by the
+file and by the model it was made from, or the share of samples that get the same label; and the sizes.
 
 Cannot show: what the embeddings are worth; `benchmarks/study` does that with the files that ship.
 """
@@ -18,35 +18,34 @@ from pathlib import Path
 
 import numpy as np
 
-from beatssl_sklearn import BeatEmbedder, RhythmEmbedder, WaveSegmenter, WFDBFolder, load, persistence, save
+from beatssl_sklearn import BeatEmbedder, RhythmEmbedder, WaveSegmenter, WFDBFolder, load, save
 
 ROOT = Path(__file__).parents[1]
-# A user's recordings are seldom those of the training data: the rate is the package's default, not PTB-XL's 100 Hz.
+# The rate is the package's default, not PTB-XL's 100 Hz: users have other recordings than the training data.
 FS = 500.0
 N_COMPARED = 30
 ENCODERS, SEGMENTER = ("ptbxl", "ptbxl-s"), "ludb"
 
 
 def release(name: str, model: Path, records: WFDBFolder) -> None:
-    """Write one file, and say what it lost."""
+    """Write one file, and print what it lost."""
     trained = load(model)
     if isinstance(trained, WaveSegmenter):
         release_segmenter(name, trained, records)
         return
     expected = RhythmEmbedder(trained).transform(records)
     trained.set_params(fs=FS, verbose=0, device=None, precision="auto")
-    trained.weights_ = {k: a for k, a in trained.weights_.items() if k.startswith("encoder.")}
+    trained.heads_ = {}
     out = ROOT / "beatssl_sklearn" / "weights" / f"{name}.bssl"
     out.parent.mkdir(exist_ok=True)
     save(trained, out, half=True)
-    persistence._cached.cache_clear()
     found = RhythmEmbedder(load(out)).transform(records)
     cosine = (found * expected).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
     sys.stdout.write(f"{out.name}: {out.stat().st_size / 1e6:.2f} MB, cosine at least {cosine.min():.6f}\n")
 
 
 def release_segmenter(name: str, trained: WaveSegmenter, records: WFDBFolder) -> None:
-    """Write the file of a segmenter, and say what it lost."""
+    """Write the file of a segmenter, and print what it lost."""
     trained.set_params(verbose=0, device=None, precision="fp32")
     expected = trained.predict(records)
     trained.set_params(precision="auto")

@@ -4,7 +4,7 @@
 
 Measures how often `beat_types` gives the AAMI class of the reference annotation, on whole records of 30 minutes and on
 the same records cut into pieces of 10 s (what pretraining sees), at the reference R peaks. It cannot show how the
-classes do on other people: the thresholds were chosen on these same 22 records. It says nothing of the detector, nor
+classes do on other people: the thresholds were chosen on these same 22 records. It tests neither the detector, nor
 of twelve leads, and the few records with many S or V beats decide most of it.
 """
 
@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from beatssl_sklearn.ecg.features.beat_types import TYPE_NAMES, beat_types
-from beatssl_sklearn.ecg.wfdb import ECGRecord, read_annotations, read_wfdb
+from beatssl_sklearn import ECGRecord, read_annotations, read_wfdb
+from beatssl_sklearn.ecg.features import TYPE_NAMES, beat_types
 
 DATE = "2026-11-21"
 COMMAND = "python -m benchmarks.study_beat_types"

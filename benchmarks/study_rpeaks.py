@@ -40,10 +40,9 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 from wfdb.processing import xqrs_detect
 
-from beatssl_sklearn.ecg.leads import LEADS
-from beatssl_sklearn.ecg.rpeaks import detect_rpeaks
-from beatssl_sklearn.ecg.wfdb import read_annotations, read_wfdb
-from beatssl_sklearn.evaluation.metrics import BeatDetectionScores, beat_detection_scores
+from beatssl_sklearn import detect_rpeaks, read_annotations, read_wfdb
+from beatssl_sklearn.ecg import LEADS
+from beatssl_sklearn.evaluation import BeatDetectionScores, beat_detection_scores
 
 BEATS = set("NLRejAaJSVEF/fQ")
 MARGIN = 0.150  # [s]
@@ -227,7 +226,7 @@ def write(out: Path, rows: list[Row], ptbxl: list[str], date: str) -> None:
     """Write `rpeaks.csv` and `rpeaks.md`."""
     with open(out / "rpeaks.csv", "w", newline="") as f:
         writer = csv.writer(f, lineterminator="\n")
-        writer.writerow(["data", "condition", "records", "detector", *BeatDetectionScores._fields])
+        writer.writerow(["data", "condition", "records", "detector", *BeatDetectionScores.__annotations__])
         for row in rows:
             numbers = [f"{v:.5f}" if isinstance(v, float) else v for v in row.scores]
             writer.writerow([*row[:4], *numbers])

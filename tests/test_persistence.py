@@ -10,26 +10,32 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from beatssl_sklearn import (
     BeatClassifier,
     BeatEmbedder,
+    BeatSSL,
     BeatSSLPretrainer,
     RhythmEmbedder,
     SampleEmbedder,
+    VCGViews,
     __version__,
     load,
     make_ecg,
     persistence,
     save,
 )
+from beatssl_sklearn.evaluation import LinearProbe
 from beatssl_sklearn.files.tensor_file import read_tensor_file, write_tensor_file
 from beatssl_sklearn.inputs import reading as base
 
 TINY = {
     "fs": 100,
     "encoder_params": {"widths": (8, 16, 24), "n_dims": 12},
-    "projection_dim": 8,
+    "objective": BeatSSL(projection_dim=8),
     "max_epochs": 1,
     "batch_size": 4,
     "random_state": 0,
@@ -61,9 +67,10 @@ def test_pretrainers(pre, tmp_path):
     assert type(again) is BeatSSLPretrainer and again.get_params() == pre.get_params()
     for name in ("history_", "n_iter_", "n_leads_", "n_features_in_", "device_"):
         assert getattr(again, name) == getattr(pre, name)
-    assert set(again.weights_) == set(pre.weights_)
-    for name, weight in pre.weights_.items():
-        assert np.array_equal(again.weights_[name], weight) and again.weights_[name].dtype == weight.dtype
+    for found, saved in ((again.encoder_.weights, pre.encoder_.weights), (again.heads_, pre.heads_)):
+        assert set(found) == set(saved) and saved
+        assert all(np.array_equal(found[k], a) and found[k].dtype == a.dtype for k, a in saved.items())
+    assert again.objective_ == pre.objective_ and again.encoder_.front_end == pre.encoder_.front_end
     assert np.array_equal(again.transform(X), pre.transform(X))
     assert again.partial_fit(X).n_iter_ == 2, "training goes on from a file"
 
@@ -104,17 +111,18 @@ def test_tuples_and_numbers_survive(tmp_path):
     params = TINY | {
         "leads": ("II", "V1"),
         "beat_window": (np.float64(0.2), 0.3),
-        "augment_params": {"scale": (0.9, 1.1), "angle": np.float32(10)},
         "batch_size": np.int64(3),
-        "temperature": np.float64(0.25),
+        "objective": BeatSSL(
+            temperature=np.float64(0.25), views=VCGViews(scale=(0.9, 1.1), angle=np.float32(10)), projection_dim=8
+        ),
         "max_epochs": 0,
     }
     save(BeatSSLPretrainer(**params).fit(X[:, [1, 6]]), tmp_path / "m.bssl")
     again = load(tmp_path / "m.bssl").get_params()
     assert again["leads"] == ("II", "V1") and again["beat_window"] == (0.2, 0.3)
-    assert again["augment_params"] == {"scale": (0.9, 1.1), "angle": 10.0}
+    assert again["objective__views"] == VCGViews(scale=(0.9, 1.1), angle=10.0)
     assert again["encoder_params"]["widths"] == (8, 16, 24)
-    assert type(again["batch_size"]) is int and again["batch_size"] == 3 and again["temperature"] == 0.25
+    assert type(again["batch_size"]) is int and again["batch_size"] == 3 and again["objective__temperature"] == 0.25
 
 
 def test_what_belongs_to_the_machine_is_left_out(tmp_path):
@@ -154,10 +162,11 @@ def every_second(signal, fs):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("encoder", Encoder), ("augment", all_of_it), ("rpeak_detector", every_second)]
+    ("name", "value"), [("encoder", Encoder), ("views", all_of_it), ("rpeak_detector", every_second)]
 )
 def test_what_json_cannot_hold_is_named(name, value, tmp_path):
-    params = TINY | {name: value} | ({"encoder_params": None} if name == "encoder" else {})
+    params = TINY | ({"objective": BeatSSL(views=value)} if name == "views" else {name: value})
+    params |= {"encoder_params": None} if name == "encoder" else {}
     est = BeatSSLPretrainer(**params).fit(X)
     with pytest.raises(TypeError, match=f"{name}=.*joblib"):
         save(est, tmp_path / "m.bssl")
@@ -170,8 +179,8 @@ def test_what_cannot_be_saved(pre, tmp_path):
     for estimator in (BeatSSLPretrainer(**TINY), RhythmEmbedder(BeatSSLPretrainer(**TINY))):
         with pytest.raises(NotFittedError):
             save(estimator, tmp_path / "m.bssl")
-    for other in (LogisticRegression(), BeatClassifier(LogisticRegression()), None, pre.weights_):
-        with pytest.raises(TypeError, match="a pretrainer, an embedder or a segmenter"):
+    for other in (KNeighborsClassifier().fit(X[:, 0], [0, 1] * 3), None, pre.encoder_, pre.encoder_.weights):
+        with pytest.raises(TypeError, match="whose class is registered.*joblib"):
             save(other, tmp_path / "m.bssl")
     with pytest.raises(OSError):
         save(pre, tmp_path / "no" / "m.bssl")
@@ -211,15 +220,21 @@ def change(config, *keys, to):
         (("parameters",), None),
         (("parameters",), [1]),
         (("parameters", "no_such_parameter"), 3),
-        (("parameters", "encoder_params"), {"neither": "tuple", "nor": "dict"}),
+        (("class",), "os.system"),
+        (("class",), None),
+        (("class",), "FrontEnd"),
+        (("parameters", "pretrainer"), {"neither": "tuple", "nor": "dict"}),
+        (("parameters", "pretrainer", "class"), "subprocess.Popen"),
+        (("parameters", "pretrainer", "parameters", "no_such_parameter"), 3),
+        (("parameters", "pretrainer", "parameters"), [1]),
+        (("parameters", "pretrainer", "fitted", "__class__"), "x"),
+        (("parameters", "pretrainer", "fitted", "encoder_"), None),
+        (("parameters", "pretrainer", "fitted", "encoder_", "fields", "no_such_field"), 3),
+        (("parameters", "pretrainer", "fitted", "encoder_", "fields", "_ready"), 3),
+        (("parameters", "pretrainer", "fitted", "encoder_", "fields", "weights"), {"array": "nowhere"}),
         (("fitted",), None),
         (("fitted",), 3),
-        (("fitted", "history_"), None),
-        (("embedder", "class"), "os.system"),
-        (("embedder", "class"), None),
-        (("embedder", "parameters"), None),
-        (("embedder", "parameters", "no_such_parameter"), 3),
-        (("embedder",), "BeatEmbedder"),
+        (("fitted", "no_such_attribute"), 3),
     ],
 )
 def test_forged_configurations_are_refused(keys, to, pre, tmp_path):
@@ -233,12 +248,14 @@ def test_forged_configurations_are_refused(keys, to, pre, tmp_path):
 def test_weights_of_another_network_are_refused(pre, tmp_path):
     save(pre, tmp_path / "m.bssl")
     arrays, config = read_tensor_file(tmp_path / "m.bssl")
-    first = min(name for name, array in arrays.items() if name.startswith("encoder.") and array.ndim > 1)
+    first = min(name for name, array in arrays.items() if name.startswith("encoder_.weights.") and array.ndim > 1)
     fewer = {name: array for name, array in arrays.items() if name != first}
-    for changed in (fewer, arrays | {first: arrays[first][..., :1]}):
-        write_tensor_file(tmp_path / "m.bssl", changed, config)
-        with pytest.raises(ValueError, match="weights do not fit"):
-            load(tmp_path / "m.bssl").transform(X)
+    write_tensor_file(tmp_path / "m.bssl", fewer, config)
+    with pytest.raises(ValueError, match="m.bssl does not hold a model"):
+        load(tmp_path / "m.bssl")
+    write_tensor_file(tmp_path / "m.bssl", arrays | {first: arrays[first][..., :1]}, config)
+    with pytest.raises(ValueError, match="weights do not fit"):
+        load(tmp_path / "m.bssl").transform(X)
 
 
 def test_files_of_another_version_warn(pre, tmp_path, monkeypatch):
@@ -274,9 +291,70 @@ def test_half_precision_halves_the_file_and_hardly_moves_an_embedding(tmp_path):
     save(wide, tmp_path / "half.bssl", half=True)
     assert os.path.getsize(tmp_path / "half.bssl") < 0.55 * os.path.getsize(tmp_path / "full.bssl")
     again = load(tmp_path / "half.bssl")
-    assert {a.dtype for a in again.weights_.values()} == {a.dtype for a in wide.weights_.values()}
+    saved = wide.encoder_.weights
+    assert all(a.dtype == saved[name].dtype for name, a in again.encoder_.weights.items())
     z, z_half = wide.transform(X), again.transform(X)
     assert 0 < np.linalg.norm(z - z_half) < 2e-3 * np.linalg.norm(z)
+
+
+def test_files_of_format_2_are_read(tmp_path):
+    """The shipped files are of that format: a pretrainer of 37 parameters and a dict of weights."""
+    shipped = load("ptbxl-s")
+    assert type(shipped) is BeatSSLPretrainer and shipped.objective == BeatSSL.shipped()
+    assert len(shipped.history_) == shipped.n_iter_ == 15 and shipped.n_leads_ == 12
+    save(shipped, tmp_path / "m.bssl")
+    assert read_tensor_file(tmp_path / "m.bssl")[1]["format"] == 3
+    again = load(tmp_path / "m.bssl")
+    assert again.get_params() == shipped.get_params()
+    signals = make_ecg(2, fs=500, random_state=0).data
+    assert np.array_equal(again.transform(signals), shipped.transform(signals))
+
+
+def test_a_format_of_the_future_is_refused(pre, tmp_path):
+    save(pre, tmp_path / "m.bssl")
+    arrays, config = read_tensor_file(tmp_path / "m.bssl")
+    write_tensor_file(tmp_path / "m.bssl", arrays, config | {"format": 4})
+    with pytest.raises(ValueError, match="m.bssl: the file has format 4, this version reads 2 and 3"):
+        load(tmp_path / "m.bssl")
+
+
+def test_a_class_of_the_future_is_named(pre, tmp_path):
+    save(pre, tmp_path / "m.bssl")
+    arrays, config = read_tensor_file(tmp_path / "m.bssl")
+    write_tensor_file(tmp_path / "m.bssl", arrays, config | {"class": "LeadAgnosticV2"})
+    with pytest.raises(ValueError, match="holds a LeadAgnosticV2, which this version does not know .known: .*BeatSSL"):
+        load(tmp_path / "m.bssl")
+
+
+@pytest.mark.parametrize(
+    "head", [LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression(C=0.1)), LinearProbe(C=0.01)]
+)
+def test_classifiers_of_beats(head, pre, tmp_path):
+    beats = BeatEmbedder(pre).transform(X)
+    labels = [np.array(["N", "V"])[np.arange(len(b)) % 2] for b in beats]
+    classifier = BeatClassifier(head).fit(beats, labels)
+    save(classifier, tmp_path / "m.bssl")
+    again = load(tmp_path / "m.bssl")
+    assert type(again) is BeatClassifier and type(again.estimator_) is type(head)
+    for method in ("predict", "predict_proba"):
+        assert same(getattr(again, method)(beats), getattr(classifier, method)(beats))
+    assert again.score(beats, labels) == classifier.score(beats, labels)
+
+
+def test_classifiers_that_are_not_registered_are_named(pre, tmp_path):
+    beats = BeatEmbedder(pre).transform(X)
+    labels = [np.arange(len(b)) % 2 for b in beats]
+    with pytest.raises(TypeError, match="estimator=KNeighborsClassifier.*neither a plain value nor registered.*joblib"):
+        save(BeatClassifier(KNeighborsClassifier()).fit(beats, labels), tmp_path / "m.bssl")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_device_stays_behind(pre, tmp_path):
+    """A file that was made on a machine with a GPU is for all machines."""
+    for device, kept in (("cuda", None), (torch.device("cuda", 1), None), ("cpu", "cpu"), (None, None)):
+        save(copy.deepcopy(pre).set_params(device=device), tmp_path / "m.bssl")
+        again = load(tmp_path / "m.bssl")
+        assert again.device == kept and np.isfinite(again.transform(X)).all()
 
 
 # Pickles
@@ -315,7 +393,7 @@ def test_hashes_do_not_depend_on_use_or_copies(pre):
 def test_a_pickle_is_small_and_has_no_signals(pre):
     pre.transform(X)
     content = pickle.dumps(pre)
-    assert len(content) < 1.2 * sum(w.nbytes for w in pre.weights_.values()) + 20_000
+    assert len(content) < 1.2 * sum(w.nbytes for w in [*pre.encoder_.weights.values(), *pre.heads_.values()]) + 20_000
     for record in X[:, 0, 100:116]:
         assert record.tobytes() not in content and record.astype(np.float64).tobytes() not in content
     assert os.getcwd().encode() not in content and b"torch" not in content

@@ -11,7 +11,16 @@ from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
-from beatssl_sklearn import BeatEmbedder, BeatSSLPretrainer, RhythmEmbedder, WFDBFolder, load, make_ecg, persistence
+from beatssl_sklearn import (
+    BeatEmbedder,
+    BeatSSL,
+    BeatSSLPretrainer,
+    RhythmEmbedder,
+    WFDBFolder,
+    load,
+    make_ecg,
+    persistence,
+)
 from beatssl_sklearn.ecg.leads import LEADS
 
 NAMES = ("ptbxl", "ptbxl-s")
@@ -62,7 +71,8 @@ def test_all_ways_to_one_model(name):
     assert np.array_equal(pretrainer.transform(ECG.data), z)
     assert np.array_equal(load(name).transform(ECG.data), z)
     assert list(z.shape) == [2, len(pretrainer.get_feature_names_out())]
-    assert all(key.startswith("encoder.") for key in pretrainer.weights_), "heads do not ship"
+    assert not pretrainer.heads_, "heads do not ship"
+    assert pretrainer.objective == BeatSSL.shipped()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,5 +1,27 @@
-"""Classifiers that read embeddings."""
+"""Classifiers that read embeddings, and those of scikit-learn that files may hold."""
 
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ..components import register_foreign
 from .beat_classifier import BeatClassifier
 
 __all__ = ["BeatClassifier"]
+
+_LINEAR = ("coef_", "intercept_", "classes_", "n_iter_", "n_features_in_")
+register_foreign(LogisticRegression, _LINEAR)
+register_foreign(StandardScaler, ("mean_", "var_", "scale_", "n_samples_seen_", "n_features_in_"))
+register_foreign(
+    PCA,
+    (
+        *("components_", "mean_", "explained_variance_", "explained_variance_ratio_", "singular_values_"),
+        *("n_components_", "noise_variance_", "n_features_in_"),
+    ),
+)
+register_foreign(
+    GaussianNB, ("theta_", "var_", "class_prior_", "class_count_", "classes_", "epsilon_", "n_features_in_")
+)
+register_foreign(Pipeline)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from ..components import register
 from ..ecg.beats import as_objects
 
 
@@ -20,6 +21,7 @@ def _has(method: str) -> Any:
     return lambda self: hasattr(getattr(self, "estimator_", self.estimator), method)
 
 
+@register
 class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
     """Classify the beats of records: concatenate, fit or predict, and split again.
 
@@ -44,6 +46,8 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
     ['V', 'N', 'V']
     """
 
+    _in_file: ClassVar[tuple[str, ...]] = ("estimator_",)
+
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
@@ -60,6 +64,7 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of n_records arrays (n_beats, n_dims)
+            Embeddings of the beats.
         y : sequence of n_records arrays (n_beats,)
             Labels of the beats.
         **fit_params
@@ -84,11 +89,23 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
 
     @property
     def classes_(self) -> NDArray:
+        """Beat types."""
         check_is_fitted(self, "estimator_")
         return self.estimator_.classes_
 
     def predict(self, X: Sequence[NDArray]) -> NDArray[np.object_]:
-        """Return the type of each beat, one array per record."""
+        """Return the type of each beat.
+
+        Parameters
+        ----------
+        X : sequence of n_records arrays (n_beats, n_dims)
+            Embeddings of the beats.
+
+        Returns
+        -------
+        ndarray (n_records,) of object
+            Arrays (n_beats,).
+        """
         return self._by_record("predict", X)
 
     @available_if(_has("predict_proba"))
@@ -102,7 +119,18 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
         return self._by_record("decision_function", X)
 
     def score(self, X: Sequence[NDArray], y: Sequence[Any]) -> float:
-        """Return the share of beats whose type is right."""
+        """Return the share of beats whose type is right.
+
+        Parameters
+        ----------
+        X, y : as for `fit`
+            Beats of all records.
+
+        Returns
+        -------
+        float
+            The accuracy over all beats.
+        """
         flat, lengths = flatten_beats(X)
         labels = _flatten_labels(y, lengths)
         check_is_fitted(self, "estimator_")
@@ -111,7 +139,7 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
     def _by_record(self, method: str, X: Sequence[NDArray]) -> NDArray[np.object_]:
         check_is_fitted(self, "estimator_")
         flat, lengths = flatten_beats(X)
-        # Classifiers refuse empty input; one row of zeros tells the shape of what they return.
+        # Classifiers refuse empty input; one row of zeros shows the shape of what they return.
         rows = flat if len(flat) else np.zeros((1, flat.shape[1] or self.estimator_.n_features_in_))
         out = getattr(self.estimator_, method)(rows)[: len(flat)]
         return as_objects(np.split(out, np.cumsum(lengths)[:-1]) if len(lengths) else [])

@@ -1,259 +1,31 @@
-"""The demonstration: pretrain, embed, classify, save, load and draw, on simulated ECGs or a folder of records."""
+"""The command `beatssl demo`."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Sequence
+import argparse
+import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import joblib
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.pipeline import make_pipeline
-from sklearn.utils import Bunch
-
-from ..ecg.features.beat_types import TYPE_NAMES, beat_types
-from ..embedding.embedders import RhythmEmbedder
-from ..persistence import load, save
-from ..pretraining.pretrainer import BeatSSLPretrainer
-from .demo_records import DemoRecords, records_of_folder, simulated_records
-from .demo_scores import Scores, cross_validated_f1, linear_head
-
-Say = Callable[[str], None]
-
-# Some 6,000 records x epochs: one to two minutes on two cores.
-N_PASSES = 6000
-EPOCHS = (5, 20)
-BATCH_SIZE = 32
-# The model of the package that the demonstration shows beside its own.
-SHIPPED = "ptbxl"
+from .messages import say
+from .parser import add_seed, new_command
 
 
-class Targets(NamedTuple):
-    """Classes of records (n_records,) and of their beats, and what they are; "" where unknown."""
-
-    of_records: NDArray[np.str_]
-    of_records_are: str
-    of_beats: list[NDArray[np.str_]]
-    of_beats_are: str
-
-
-def run_demo(out: Path, data: Path | None, seed: int, say: Say) -> dict[str, Any]:
-    """Run the demonstration.
-
-    Parameters
-    ----------
-    out : Path
-        Folder for the model, the pipeline, the pictures and the scores.
-    data : Path or None
-        Folder of WFDB records; None simulates some.
-    seed : int
-        Seed of everything random.
-    say : callable
-        Takes the lines that tell what happens.
-
-    Returns
-    -------
-    dict
-        What ``scores.json`` in `out` holds: the scores by task and encoder, and the seconds that it took.
-
-    Raises
-    ------
-    ValueError
-        If the folder has too few records that can be used.
-    OSError
-        If a folder cannot be read or written.
-    RuntimeError
-        If what was loaded differs from what was saved.
-    """
-    started = time.perf_counter()
-    out.mkdir(parents=True, exist_ok=True)
-    say(f"[1/5] {'Simulating' if data is None else 'Reading'} ECGs")
-    ecgs = simulated_records(seed) if data is None else records_of_folder(data, seed, say)
-    say(f"      {ecgs.origin}")
-    pretrainer = _pretrain(ecgs, seed, say)
-    embedded = _embed(pretrainer, ecgs, say)
-    targets = _targets(ecgs, embedded, say)
-    tables = _compare(pretrainer, ecgs, embedded, targets, seed, say)
-    written = _save_and_load(pretrainer, ecgs, embedded, targets.of_records, out, say)
-    predicted = tables["beats"]["pretrained"].predicted if "beats" in tables else None
-    written += _draw(pretrainer, ecgs, embedded, targets, predicted, out, seed, say)
-    results = {
-        "records": len(ecgs.records),
-        "beats": int(sum(map(len, embedded.beat))),
-        "epochs": pretrainer.n_iter_,
-        "macro_f1": {level: {name: s.f1 for name, s in scores.items()} for level, scores in tables.items()},
-        "seconds": round(time.perf_counter() - started, 1),
-    }
-    (out / "scores.json").write_text(json.dumps(results, indent=2) + "\n")
-    say(f"Written to {out.resolve()}: {', '.join([*written, 'scores.json'])}")
-    say(f"Done in {results['seconds']:.0f} s. For research only: this is not a medical device.")
-    return results
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    text = "Pretrain, embed, classify and plot in a minute or two; needs no data."
+    command = new_command(commands, "demo", text, run)
+    command.add_argument("--out", type=Path, default=Path("demo_output"), help="folder for the results [%(default)s]")
+    command.add_argument("--data", type=Path, help="folder of WFDB records, for example PTB-XL; without it: simulated")
+    add_seed(command)
 
 
-def _pretrain(ecgs: DemoRecords, seed: int, say: Say) -> BeatSSLPretrainer:
-    n = len(ecgs.records)
-    epochs = int(np.clip(round(N_PASSES / n), *EPOCHS))
-    pretrainer = BeatSSLPretrainer(
-        fs_model=100,
-        encoder_params={"size": "s"},
-        max_epochs=epochs,
-        batch_size=min(BATCH_SIZE, n // 2),
-        random_state=seed,
-        verbose=1,
-    )
-    say(f"[2/5] Pretraining the small network on them for {epochs} epochs, without labels")
-    return pretrainer.fit(ecgs.records, groups=ecgs.patients)
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit status."""
+    # For torch, which is imported next. The threads of so small a network wait for each other more than they compute;
+    # on a busy machine they need ten times the processor time.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from .demo_steps import run_demo
 
-
-def _embed(pretrainer: BeatSSLPretrainer, ecgs: DemoRecords, say: Say) -> Bunch:
-    started = time.perf_counter()
-    embedded = pretrainer.embed(ecgs.records, rpeaks=ecgs.rpeaks)
-    seconds = time.perf_counter() - started
-    rate, n_beats = len(ecgs.records) / seconds, sum(map(len, embedded.beat))
-    n_dims, n_dims_beat = embedded.rhythm.shape[1], embedded.beat[0].shape[1]
-    say(
-        f"[3/5] Embedded {len(ecgs.records)} records in {n_dims} and {n_beats} heartbeats in {n_dims_beat} dimensions, "
-        f"{rate:.0f} records/s"
-    )
-    return embedded
-
-
-def _targets(ecgs: DemoRecords, embedded: Bunch, say: Say) -> Targets:
-    """Return the classes of records and of beats; where there are none, make do with others and say so."""
-    classes, are = ecgs.classes, ecgs.class_name
-    if not len(classes):
-        classes, are = _heart_rate_thirds(ecgs, embedded.rpeaks), "heart rate"
-        say("      No labels of records found: thirds of the heart rate, measured from the R peaks, stand in for them.")
-    if ecgs.rpeaks is not None and ecgs.beat_labels is not None:
-        kept = zip(ecgs.rpeaks, ecgs.beat_labels, embedded.rpeaks, strict=True)
-        of_beats = [labels[np.isin(peaks, own)] for peaks, labels, own in kept]
-        return Targets(classes, are, of_beats, "type")
-    say("      No labels of beats found: types by rules on shape and prematurity stand in for them. They are no truth;")
-    say("      the score only tells how well these types can be read off the embeddings.")
-    return Targets(classes, are, _types_by_rule(ecgs, embedded.rpeaks), "type (by rules)")
-
-
-def _heart_rate_thirds(ecgs: DemoRecords, rpeaks: Sequence[NDArray[np.int64]]) -> NDArray[np.str_]:
-    rate = np.full(len(rpeaks), np.nan)
-    for i, (record, peaks) in enumerate(zip(ecgs.records, rpeaks, strict=True)):
-        if len(peaks) > 1:
-            rate[i] = 60 * record.fs / np.median(np.diff(peaks))
-    known = np.isfinite(rate)
-    if not known.any():
-        return np.full(len(rate), "")
-    low, high = np.quantile(rate[known], (1 / 3, 2 / 3))
-    names = np.array([f"below {low:.0f}/min", f"{low:.0f} to {high:.0f}/min", f"from {high:.0f}/min", ""])
-    return names[np.where(known, np.digitize(rate, (low, high)), 3)]
-
-
-def _types_by_rule(ecgs: DemoRecords, rpeaks: Sequence[NDArray[np.int64]]) -> list[NDArray[np.str_]]:
-    names = np.array(["" if (name := TYPE_NAMES[k]) == "ignore" else name for k in (0, 1, 2, -1)])
-    found = []
-    for record, peaks in zip(ecgs.records, rpeaks, strict=True):
-        (own,) = beat_types(record.signal[None], record.fs, [peaks], leads=record.leads)
-        found.append(names[own.types])
-    return found
-
-
-def _compare(
-    pretrainer: BeatSSLPretrainer, ecgs: DemoRecords, embedded: Bunch, targets: Targets, seed: int, say: Say
-) -> dict[str, dict[str, Scores]]:
-    """Score a linear classifier on the embeddings, beside those of the shipped and of an untrained encoder."""
-    untrained = clone(pretrainer).set_params(max_epochs=0, verbose=0).fit(ecgs.records)
-    encoders = {
-        "pretrained": embedded,
-        "shipped": BeatSSLPretrainer.load(SHIPPED).embed(ecgs.records, rpeaks=ecgs.rpeaks),
-        "not_trained": untrained.embed(ecgs.records, rpeaks=ecgs.rpeaks),
-    }
-    say("[4/5] Logistic regression on the frozen embeddings, cross-validated by patient: macro F1, mean +- SD of folds")
-    say(f"      {'':60s}{'pretrained':>18s}{'shipped':>18s}{'not trained':>18s}")
-    tables: dict[str, dict[str, Scores]] = {}
-    for level in ("records", "beats"):
-        labels = targets.of_beats if level == "beats" else list(targets.of_records[:, None])
-        task = f"{level} by {targets.of_beats_are if level == 'beats' else targets.of_records_are}"
-        scores = {
-            name: cross_validated_f1(z.beat if level == "beats" else z.rhythm[:, None], labels, ecgs.patients, seed)
-            for name, z in encoders.items()
-        }
-        first = scores["pretrained"]
-        if not first.classes:
-            say(f"      {task}: no two classes of two patients each, nothing to score")
-            continue
-        tables[level] = scores
-        what = f"{task}: {len(first.classes)} classes, n = {first.n}"
-        say(f"      {what:60s}" + "".join(f"{score!s:>18s}" for score in scores.values()))
-        rare = sorted({label for own in labels for label in own.tolist()} - {"", *first.classes})
-        if rare:
-            say(f"        left out as too rare: {', '.join(rare)}")
-    say(f"      Shipped: the model {SHIPPED!r}, which saw none of these records unless they are of PTB-XL's folds 1-8.")
-    say("      Pretraining saw all records, though no labels: for a result to report, keep test patients out of it.")
-    if ecgs.rpeaks is not None:
-        say("      Beats were embedded at their known R peaks: their score says nothing about finding them.")
-    if ecgs.simulated:
-        say("      Nothing follows from simulated ECGs about real ones.")
-    return tables
-
-
-def _save_and_load(
-    pretrainer: BeatSSLPretrainer, ecgs: DemoRecords, embedded: Bunch, classes: NDArray[np.str_], out: Path, say: Say
-) -> list[str]:
-    """Write the model, and a pipeline with it, read both, and compare what they give."""
-    save(pretrainer, out / "model.bssl")
-    if not np.array_equal(load(out / "model.bssl").transform(ecgs.records), embedded.rhythm):
-        raise RuntimeError("the loaded model gives other embeddings than the saved one")
-    known = np.flatnonzero(classes != "")
-    if len(np.unique(classes[known])) < 2:
-        say("[5/5] Saved and loaded the model: the embeddings are the same, bit for bit")
-        return ["model.bssl"]
-    pipeline = make_pipeline(RhythmEmbedder(pretrainer), *(step for _, step in linear_head().steps))
-    pipeline.fit([ecgs.records[i] for i in known], classes[known])
-    joblib.dump(pipeline, out / "pipeline.joblib")
-    say("[5/5] Saved and loaded the model: the embeddings are the same, bit for bit; saved a pipeline with joblib")
-    return ["model.bssl", "pipeline.joblib"]
-
-
-def _draw(
-    pretrainer: BeatSSLPretrainer,
-    ecgs: DemoRecords,
-    embedded: Bunch,
-    targets: Targets,
-    predicted: Sequence[NDArray[np.str_]] | None,
-    out: Path,
-    seed: int,
-    say: Say,
-) -> list[str]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        say("      No pictures, since matplotlib is missing: pip install 'beatssl-sklearn[plot]'")
-        return []
-    from ..plotting.ecg import plot_ecg
-    from ..plotting.embedding import plot_embedding
-    from ..plotting.history import plot_history
-
-    # Chosen by its labels, not by what became of them.
-    which = int(np.argmax([len(set(own.tolist()) - {""}) for own in targets.of_beats]))
-    record, title = ecgs.records[which], ecgs.names[which]
-    types = None if predicted is None or not len(predicted[which]) else predicted[which]
-    if types is not None:
-        n_right = int(np.sum(types == targets.of_beats[which]))
-        judge = "by the rules" if targets.of_beats_are != "type" else "labelled"
-        title += f": beat types predicted, patient left out; {n_right} of {len(types)} as {judge}"
-    label = f"{len(ecgs.records)} records by {targets.of_records_are}"
-    pictures: dict[str, Figure] = {
-        "ecg_beats.png": plot_ecg(
-            record.signal, record.fs, record.leads, rpeaks=embedded.rpeaks[which], beat_types=types, title=title
-        ),
-        "embedding_map.png": plot_embedding(
-            embedded.rhythm, targets.of_records.tolist(), method="tsne", random_state=seed
-        ),
-        "history.png": plot_history(pretrainer.history_),
-    }
-    pictures["embedding_map.png"].axes[0].set_title(label, fontsize=11)
-    for name, picture in pictures.items():
-        picture.savefig(out / name, dpi=110)
-    return list(pictures)
+    run_demo(arguments.out, arguments.data, arguments.seed, say=say)
+    return 0

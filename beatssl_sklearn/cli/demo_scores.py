@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ..classifiers.beat_classifier import BeatClassifier
+from .. import BeatClassifier
 
 FOLDS = (5, 3, 2)
 

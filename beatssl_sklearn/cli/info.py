@@ -1,33 +1,129 @@
-"""The command `beatssl info`."""
+"""The command `beatssl info`: what a file describes, for any estimator that can be saved."""
 
 from __future__ import annotations
 
 import argparse
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from .folder import say
+from .messages import say
+from .own_modules import import_modules
+from .parser import add_import, add_model, new_command
+
+# Parameters that other lines show.
+_SHOWN = ("pretrainer", "objective", "encoder", "encoder_params", "fs", "leads", "allow_nan", "max_epochs")
+_LONGEST = 300
 
 
-def run_info(arguments: argparse.Namespace) -> int:
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    command = new_command(commands, "info", "Show what a model file holds.", run)
+    add_model(command)
+    add_import(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit status."""
+    import_modules(arguments.imports)
     from .. import load
+    from ..persistence import shipped_models
 
     model = load(arguments.model)
-    pretrainer = getattr(model, "pretrainer", model)
-    trained = model if hasattr(model, "history_") else pretrainer
-    last = trained.history_[-1] if trained.history_ else {}
-    encoder = [a for name, a in pretrainer.weights_.items() if name.startswith("encoder.")]
-    settings = ", ".join(f"{k}={v}" for k, v in (pretrainer.encoder_params or {}).items())
-    rows = {
-        "class": type(model).__name__,
-        "encoder": f"{pretrainer.encoder} {settings}".strip(),
-        "encoder parameters": f"{sum(a.size for a in encoder):,}",
-        "rate of the network": f"{pretrainer.fs_model:g} Hz",
-        "dimensions per record": pretrainer._n_features_out,
-        "epochs": trained.n_iter_,
-        "last training loss": f"{last['train_loss']:.4f}" if last else "none (random initialisation)",
-        "R-peak detector": pretrainer.rpeak_detector,
-        "beat window": "{:g} s before to {:g} s after the R peak".format(*pretrainer.beat_window),
-        "missing samples": "allowed" if pretrainer.allow_nan else "refused",
-    }
-    for name, value in rows.items():
+    rows = list(_rows(model))
+    if arguments.model in shipped_models():
+        rows += _card_rows(arguments.model)
+    for name, value in rows:
         say(f"{name:24s}{value}")
     return 0
+
+
+def _rows(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield names and values; attributes decide which lines there are, not classes."""
+    yield "class", type(model).__name__
+    if hasattr(getattr(model, "encoder_", None), "front_end"):
+        yield from _encoder_rows(model.encoder_)
+    if hasattr(model, "unet_"):
+        yield from _wave_rows(model)
+    elif hasattr(model, "classes_"):
+        yield "classes", ", ".join(map(str, model.classes_))
+    # An embedder holds the pretrainer that was trained.
+    pretrainer = getattr(model, "pretrainer", None)
+    trained = next((e for e in (model, pretrainer) if hasattr(e, "history_")), None)
+    if trained is not None:
+        yield from _training_rows(trained)
+    changed = [f"{name}={_one_line(value)}" for name, value in _changed(model) if name not in _SHOWN]
+    yield "other parameters", ", ".join(changed) or "defaults"
+    yield "numbers in the file", f"{_n_numbers(model):,}"
+
+
+def _encoder_rows(encoder: Any) -> Iterator[tuple[str, Any]]:
+    settings = " ".join(f"{name}={value}" for name, value in (encoder.encoder_params or {}).items())
+    ready, front_end = encoder.model("cpu"), encoder.front_end
+    yield "encoder", f"{encoder.encoder} {settings}".strip()
+    yield "encoder parameters", f"{sum(array.size for array in encoder.weights.values()):,}"
+    yield "rate of the network", f"{front_end.fs_model:g} Hz"
+    yield "dimensions per record", ready.n_dims_record
+    yield "dimensions per beat", ready.n_dims_beat
+    yield "amplitude", front_end.amplitude
+    yield "R-peak detector", front_end.rpeak_detector
+    window = "{:g} s before to {:g} s after the R peak".format(*front_end.beat_window)
+    yield "beat window", f"{window}, in {front_end.beat_phases} parts"
+    yield "rate of arrays", f"{encoder.fs:g} Hz"
+    yield "leads of arrays", ", ".join(encoder.leads) if encoder.leads else "the standard ones of their number"
+    yield "missing samples", "allowed" if encoder.allow_nan else "refused"
+
+
+def _wave_rows(segmenter: Any) -> Iterator[tuple[str, Any]]:
+    from ..ecg.waves import WAVES
+
+    unet = segmenter.unet_
+    yield "labels of samples", ", ".join(("background", *WAVES))
+    yield "rate of labels", f"{unet.fs_model:g} Hz"
+    yield "U-Net parameters", f"{sum(array.size for array in unet.weights.values()):,}"
+    yield "training windows", (
+        f"{segmenter.window:g} s, {segmenter.leads_per_window} leads, {segmenter.batch_size} per step"
+    )
+
+
+def _training_rows(trained: Any) -> Iterator[tuple[str, Any]]:
+    if hasattr(trained, "objective"):
+        yield "objective", _one_line(trained.component("objective"))
+    yield "epochs", trained.n_iter_
+    last = trained.history_[-1] if trained.history_ else {}
+    yield "last training loss", f"{last['train_loss']:.4f}" if last else "none (random initialisation)"
+    if "valid_loss" in last:
+        yield "last validation loss", f"{last['valid_loss']:.4f}"
+
+
+def _changed(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the parameters that are not at their defaults."""
+    defaults = inspect.signature(type(model)).parameters
+    for name, value in model.get_params(deep=False).items():
+        if name not in defaults or repr(value) != repr(defaults[name].default):
+            yield name, value
+
+
+def _one_line(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _n_numbers(model: Any) -> int:
+    from ..persistence import describe
+
+    arrays: dict[str, Any] = {}
+    describe(model, arrays)
+    return sum(array.size for array in arrays.values())
+
+
+def _card_rows(name: str) -> list[tuple[str, Any]]:
+    """Return where the card of a shipped model is, and the licence of the data that it learned from."""
+    folder = Path(__file__).parents[1] / "weights"
+    # Sizes of one model share a card: "ptbxl-s" is described in ptbxl.md.
+    card = folder / f"{name.partition('-')[0]}.md"
+    licence = re.search(r"licence\s+\[([^\]]+)\]", card.read_text(encoding="utf-8"))
+    rows: list[tuple[str, Any]] = [("model card", card)]
+    return rows + ([("licence of its data", licence[1])] if licence else [])

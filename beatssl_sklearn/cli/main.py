@@ -1,4 +1,4 @@
-"""The command line: beatssl demo | pretrain | embed | delineate | info."""
+"""The command line: its commands, and what exceptions mean for the exit status."""
 
 from __future__ import annotations
 
@@ -8,84 +8,74 @@ import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
-from .embed import run_embed
-from .folder import say
-from .info import run_info
-from .parser import build_parser
-from .pretrain import run_pretrain
+from .._version import __version__
+from . import delineate, demo, embed, info, pretrain
+from .messages import in_options, printable
+
+# In the order of the help. Each file has `add_parser(commands)` and `run(arguments) -> exit status`.
+_COMMANDS = (demo, pretrain, embed, delineate, info)
+_DESCRIPTION = """ECG embeddings and waves from the command line: a folder of WFDB records (name.hea with
+name.dat) goes in, and a model, or a table of embeddings, waves or intervals, comes out.
+"""
+_EPILOG = """examples:
+  beatssl demo
+  beatssl pretrain my_records --out model.bssl --epochs 20
+  beatssl embed model.bssl my_records --out records.csv
+  beatssl embed model.bssl my_records --level beat --out beats.parquet
+  beatssl delineate my_records --out waves --annotations --plot 3
+  beatssl info model.bssl
+
+exit status: 0 done; 1 done, but --strict and some records were skipped; 2 not done.
+For research only; not a medical device.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 1 bad records under --strict, 2 not done, 130 interrupted."""
-    arguments = build_parser().parse_args(argv)
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Words of the command line; None takes those of the program.
+
+    Returns
+    -------
+    int
+        Exit status: 0 done, 1 skipped records under ``--strict``, 2 not done, 130 interrupted.
+    """
+    arguments = _parser().parse_args(argv)
+
+    def show_warning(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        # A plain write would break a progress bar.
+        from tqdm import tqdm
+
+        tqdm.write(printable(f"warning: {in_options(str(message), arguments)}"), file=sys.stderr)
+
     with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+        warnings.showwarning = show_warning
         try:
-            return _COMMANDS[arguments.command](arguments)
+            return int(arguments.run(arguments))
         except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
-            sys.stderr.write(f"beatssl: {error}\n")
+            sys.stderr.write(printable(f"beatssl: {in_options(str(error), arguments)}") + "\n")
             return 2
         except KeyboardInterrupt:
             sys.stderr.write("beatssl: interrupted\n")
             return 130
 
 
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    from tqdm import tqdm
-
-    tqdm.write(f"warning: {message}", file=sys.stderr)
-
-
-
-
-
-
-def _demo(arguments: argparse.Namespace) -> int:
-    from .demo import run_demo
-
-    run_demo(arguments.out, arguments.data, arguments.seed, say=say)
-    return 0
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-def _delineate(arguments: argparse.Namespace) -> int:
-    from .delineate import run_delineate
-
-    return run_delineate(arguments)
-
-
-
-
-_COMMANDS = {"demo": _demo, "pretrain": run_pretrain, "embed": run_embed, "delineate": _delineate, "info": run_info}
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "beatssl", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser

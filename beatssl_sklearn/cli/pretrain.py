@@ -3,26 +3,120 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+from .messages import say
+from .own_modules import import_modules
+from .parser import add_allow_nan, add_folder, add_import, add_reading, add_seed, new_command, positive, setting
 
-from .folder import open_folder, readable_records, say
+if TYPE_CHECKING:
+    from .. import Objective, Pretrainer
+
+# What `fit` may need beside the records: options that are CSV files, and the names of their columns.
+_COLUMNS = {"groups": ("group", "patient"), "reports": ("report",)}
 
 
-def run_pretrain(arguments: argparse.Namespace) -> int:
-    from .. import BeatSSLPretrainer, save
+class _Objective(argparse.Action):
+    """The option --objective; "help" asks for a list, which needs neither records nor a file to write."""
 
+    def __init__(self, *args: Any, needed: Sequence[argparse.Action], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._needed = needed
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        setattr(namespace, self.dest, values)
+        if values == "help":
+            for action in self._needed:
+                action.required = False
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    command = new_command(commands, "pretrain", "Pretrain an encoder on a folder of ECGs, without labels.", run)
+    folder = add_folder(command)
+    out = command.add_argument("--out", type=Path, required=True, help="model file to write, for example model.bssl")
+    command.add_argument(
+        "--objective",
+        action=_Objective,
+        needed=(folder, out),
+        metavar="NAME",
+        default="BeatSSL",
+        help="what is learnt, for example BeatSSL or beat_ssl.paper; `--objective help` lists all [%(default)s]",
+    )
+    command.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        type=setting,
+        action="append",
+        default=[],
+        help="parameter of the objective, for example temperature=.2, views.angle=20 or views=LeadMasking; repeatable",
+    )
+    add_import(command)
+    command.add_argument("--encoder", metavar="NAME", help="beatnet or resnet1d [the objective's own]")
+    command.add_argument(
+        "--encoder-set",
+        metavar="NAME=VALUE",
+        type=setting,
+        action="append",
+        default=[],
+        help="parameter of the encoder, for example size=s; repeatable",
+    )
+    command.add_argument("--size", choices=("s", "m", "l"), help="size of the network, as --encoder-set size=s")
+    command.add_argument("--fs-model", type=float, default=100.0, help="rate inside the network [%(default)g Hz]")
+    command.add_argument("--epochs", type=int, default=20, help="passes over the records; 0: none [%(default)s]")
+    command.add_argument("--batch-size", type=positive, default=128, help="records per training step [%(default)s]")
+    command.add_argument("--lr", type=float, default=1e-3, help="highest learning rate [%(default)g]")
+    command.add_argument(
+        "--groups", metavar="FILE", type=Path, help="CSV file with the columns record,group (or patient): who is who"
+    )
+    command.add_argument(
+        "--reports", metavar="FILE", type=Path, help="CSV file with the columns record,report, for objectives of text"
+    )
+    add_allow_nan(command)
+    command.add_argument("--checkpoint-dir", type=Path, help="folder from which an interrupted run goes on")
+    add_seed(command)
+    add_reading(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit status."""
+    import_modules(arguments.imports)
+    from .folder import open_folder, readable_records
+    from .objective import build_objective, described_objectives
+
+    if arguments.objective == "help":
+        for line in described_objectives():
+            say(line)
+        return 0
     _check_writable(arguments.out)
-    folder, refused = readable_records(open_folder(arguments), arguments.allow_nan, arguments.quiet)
-    pretrainer = BeatSSLPretrainer(
+    objective = build_objective(arguments.objective, arguments.set)
+    _check_needs(objective, arguments)
+    pretrainer = _pretrainer(objective, arguments)
+    # All parameters are checked here, before the records are read.
+    objective.check_encoder(pretrainer.untrained_encoder(seed=0).module())
+    folder, refused = readable_records(open_folder(arguments), arguments)
+    _fit(pretrainer, folder, arguments)
+    from .. import save
+
+    save(pretrainer, arguments.out)
+    say(f"{arguments.out}: {len(folder)} records, {pretrainer.n_iter_} epochs")
+    return refused.summary(len(folder) + len(refused.names))
+
+
+def _pretrainer(objective: Objective, arguments: argparse.Namespace) -> Pretrainer:
+    from .. import BeatSSL, BeatSSLPretrainer, Pretrainer
+
+    size = [] if arguments.size is None else [("size", arguments.size)]
+    # `BeatSSLPretrainer.load` shall find what was pretrained without further options.
+    return (BeatSSLPretrainer if type(objective) is BeatSSL else Pretrainer)(
+        objective,
+        encoder=arguments.encoder,
+        encoder_params=dict([*size, *arguments.encoder_set]) or None,
         fs_model=arguments.fs_model,
-        encoder_params={"size": arguments.size},
         allow_nan=arguments.allow_nan,
         max_epochs=arguments.epochs,
         batch_size=arguments.batch_size,
@@ -32,14 +126,19 @@ def run_pretrain(arguments: argparse.Namespace) -> int:
         random_state=arguments.seed,
         verbose=0 if arguments.quiet else 1,
     )
-    groups = None if arguments.patients is None else _patients(arguments.patients, folder.names)
+
+
+def _fit(pretrainer: Pretrainer, folder: Any, arguments: argparse.Namespace) -> None:
+    from .record_column import record_column
+
+    files = {name: getattr(arguments, name) for name in _COLUMNS}
+    given = {
+        name: record_column(path, folder.names, _COLUMNS[name]) for name, path in files.items() if path is not None
+    }
     with warnings.catch_warnings():
-        # What is odd about a record was told when it was checked.
+        # Odd records were named in the check.
         warnings.filterwarnings("ignore", message="record '")
-        pretrainer.fit(folder, groups=groups)
-    save(pretrainer, arguments.out)
-    say(f"{arguments.out}: {len(folder)} records, {pretrainer.n_iter_} epochs")
-    return refused.summary(len(folder) + len(refused.names), arguments.strict)
+        pretrainer.fit(folder, **given)
 
 
 def _check_writable(path: Path) -> None:
@@ -48,13 +147,11 @@ def _check_writable(path: Path) -> None:
         raise OSError(f"--out {path}: no file of this name can be written")
 
 
-def _patients(path: Path, names: Sequence[str]) -> NDArray:
-    with open(path, newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.DictReader(stream))
-    if not rows or rows[0].get("record") is None or rows[0].get("patient") is None:
-        raise ValueError(f"{path.name}: a table with the columns record and patient was expected")
-    patient = {row["record"]: row["patient"] for row in rows}
-    missing = [name for name in names if name not in patient]
-    if missing:
-        raise ValueError(f"{path.name}: no patient for {len(missing)} records, for example {missing[0]}")
-    return np.array([patient[name] for name in names])
+def _check_needs(objective: Objective, arguments: argparse.Namespace) -> None:
+    """Refuse, before the records are read, an objective that lacks what it needs."""
+    for name in objective.needs:
+        if name not in _COLUMNS:
+            raise ValueError(f"{type(objective).__name__} needs {name}, which only Pretrainer.fit in Python takes")
+        if getattr(arguments, name) is None:
+            columns = ",".join(("record", _COLUMNS[name][0]))
+            raise ValueError(f"{type(objective).__name__} needs --{name}, a CSV file with the columns {columns}")

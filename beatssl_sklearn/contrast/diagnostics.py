@@ -1,4 +1,4 @@
-"""What a contrastive loss does not show: collapse, and how embeddings spread over the sphere."""
+"""Diagnostics of embeddings that a contrastive loss does not show: collapse, and spread over the sphere."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["alignment", "effective_rank", "uniformity"]
 
 @torch.no_grad()
 def effective_rank(z: Tensor) -> Tensor:
-    """RankMe: the exponential of the entropy of the singular values, between 1 and min(m, d).
+    """Compute RankMe: the exponential of the entropy of the singular values, between 1 and min(m, d).
 
-    From the eigenvalues of the smaller Gram matrix, in float64 (float32 on devices that lack it): squaring in float32
-    would raise the floor under small singular values.
+    It uses the eigenvalues of the smaller Gram matrix in float64 (float32 on devices without it), because squares in
+    float32 would hide small singular values.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def effective_rank(z: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        Scalar; 0 where `z` is empty or all zeros.
+        Scalar; 0 if `z` is empty or all zeros.
 
     References
     ----------
@@ -39,7 +39,7 @@ def effective_rank(z: Tensor) -> Tensor:
             return z.new_zeros(())
         gram = z @ z.T if z.shape[0] < z.shape[1] else z.T @ z
         eigenvalues = torch.linalg.eigvalsh(gram)
-        # Under this, eigenvalues are rounding errors of the largest one.
+        # Eigenvalues below this floor are rounding errors of the largest one.
         floor = eigenvalues[-1] * len(gram) * torch.finfo(z.dtype).eps
         singular = torch.where(eigenvalues > floor, eigenvalues, torch.zeros_like(eigenvalues)).sqrt()
         total = singular.sum()
@@ -49,7 +49,7 @@ def effective_rank(z: Tensor) -> Tensor:
 
 @torch.no_grad()
 def alignment(z1: Tensor, z2: Tensor) -> Tensor:
-    """Mean squared distance between the two views on the unit sphere, between 0 and 4.
+    """Compute the mean squared distance between two views on the unit sphere, between 0 and 4.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def alignment(z1: Tensor, z2: Tensor) -> Tensor:
 
 @torch.no_grad()
 def uniformity(z: Tensor, t: float = 2.0, chunk: int = 1024) -> Tensor:
-    """Logarithm of the mean Gaussian potential over pairs: 0 when collapsed, about -2 t when spread evenly.
+    """Compute the log of the mean Gaussian potential of pairs: 0 after a collapse, about -2 t for an even spread.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ def uniformity(z: Tensor, t: float = 2.0, chunk: int = 1024) -> Tensor:
     t : float
         Sharpness of the potential.
     chunk : int
-        Rows treated at a time; memory grows with ``chunk * m``.
+        Rows per step; memory grows with ``chunk * m``.
 
     Returns
     -------
     Tensor
-        Scalar, float32 (float64 if the embeddings are); 0 where there is no pair.
+        Scalar, float32 (float64 if the embeddings are); 0 without a pair.
 
     References
     ----------

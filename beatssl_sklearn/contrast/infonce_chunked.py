@@ -1,4 +1,4 @@
-"""The same loss for thousands of beats: closed-form gradient in chunks of rows, memory linear in their number."""
+"""InfoNCE for thousands of beats: gradient in closed form, in chunks of rows, with memory linear in their number."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["TargetRows", "chunked_infonce"]
 
 
 class TargetRows(Protocol):
-    """Makes rows of a target matrix (m, m) on demand, so that the matrix itself need not exist."""
+    """Makes rows of a target matrix (m, m) on demand, so that the whole matrix never exists."""
 
     def __call__(self, rows: slice) -> tuple[Tensor, Tensor | None]:
-        """Targets and exclusions of some anchors.
+        """Return targets and exclusions of some anchors.
 
         Parameters
         ----------
@@ -27,19 +27,19 @@ class TargetRows(Protocol):
         Returns
         -------
         targets : Tensor of shape (stop - start, m)
-            Rows that sum to 1, or to 0 where the anchor does not count; 0 on the diagonal and on excluded pairs. May be
-            overwritten.
+            Rows with sum 1, or 0 if the anchor does not count; 0 on the diagonal and on excluded pairs. The caller may
+            overwrite them.
         excluded : bool Tensor broadcastable to (stop - start, m), or None
-            Pairs left out of the denominators; an anchor itself always is.
+            Pairs to leave out of the denominators; an anchor itself is always left out.
         """
         ...
 
 
 def chunked_infonce(z: Tensor, rows: TargetRows, temperature: float, chunk: int = 512) -> InfoNCE:
-    """`soft_infonce` without a matrix of all pairs.
+    """Compute `soft_infonce` without a matrix of all pairs.
 
-    For chunks of rows, logits, loss and gradient are computed at once in closed form, dL/ds_ij = (p_ij sum_j W_ij -
-    W_ij) / M, and only the gradient with respect to the embeddings is kept. There is no second derivative.
+    Each chunk of rows gives logits, loss and gradient in one pass, in closed form: dL/ds_ij = (p_ij sum_j W_ij - W_ij)
+    / M. Only the gradient with respect to the embeddings is kept. There is no second derivative.
 
     Parameters
     ----------
@@ -48,19 +48,19 @@ def chunked_infonce(z: Tensor, rows: TargetRows, temperature: float, chunk: int 
     rows : callable
         Targets by rows, see `TargetRows`; for example `HardBeatTargets` or `SoftBeatTargets`.
     temperature : float
-        Divides the cosines.
+        Divisor of the cosines.
     chunk : int
-        Rows treated at a time; memory grows with ``chunk * m``.
+        Rows per step; memory grows with ``chunk * m``.
 
     Returns
     -------
     InfoNCE
-        `loss` and `kl`, means over the anchors that have a target; 0 where there is none.
+        `loss` and `kl`, means over the anchors that have a target; 0 if no anchor has one.
 
     Raises
     ------
     ValueError
-        If `z` is not 2-D, `temperature` is not positive and finite, or `chunk` is not positive.
+        If `z` is not 2-D, if `temperature` is not positive and finite, or if `chunk` is not positive.
     """
     check_temperature(temperature)
     if z.ndim != 2:
@@ -97,7 +97,7 @@ class _ChunkedInfoNCE(torch.autograd.Function):
 
 
 def _one_chunk(unit: Tensor, rows: TargetRows, temperature: float, part: slice, gradient: Tensor | None) -> Tensor:
-    """Sums of cross-entropy, of target entropy and of anchors over some rows; adds to `gradient` in place."""
+    """Sum cross-entropy, target entropy and number of anchors over some rows; add to `gradient` in place."""
     anchors = unit[part]
     targets, excluded = rows(part)
     targets = targets.to(unit.dtype)
@@ -106,6 +106,7 @@ def _one_chunk(unit: Tensor, rows: TargetRows, temperature: float, part: slice, 
         logits.masked_fill_(excluded, BLOCKED)
     logits.diagonal(part.start).fill_(BLOCKED)
     attracted = torch.dot(targets.flatten(), logits.flatten())
+    # Relative to the largest logit, so that no exponential overflows.
     top = logits.amax(1, keepdim=True)
     p = logits.sub_(top).exp_()
     total = p.sum(1, keepdim=True)

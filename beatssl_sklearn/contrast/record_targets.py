@@ -1,7 +1,7 @@
-"""Targets of the rhythm contrast: rows say with which other views of the batch an anchor belongs.
+"""Targets of the rhythm contrast: each row says which other views of the batch belong to an anchor.
 
 Views are stacked as ``[first view of all records; second view of all records]``, so that record i has rows i and i + N.
-Every target matrix is float32, (2N, 2N), row-stochastic, with a zero diagonal.
+Every target matrix is float32, (2N, 2N) and row-stochastic, with a zero diagonal.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["RhythmTargets", "group_mask", "hard_targets", "paper_targets", "rhythm_targets", "soft_targets"]
+__all__ = ["RhythmTargets", "hard_targets", "normalize_rows", "paper_targets", "rhythm_targets", "soft_targets"]
 
 _KINDS = ("hard", "soft", "paper")
 _SAME_GROUP = ("mask", "positive")
 
 
 class RhythmTargets(NamedTuple):
-    """What `soft_infonce` needs.
+    """Arguments of `soft_infonce`: `weights` (2N, 2N), and `excluded`, (2N, 2N) bool or None.
 
-    `weights` (2N, 2N), and `excluded`, (2N, 2N) bool or None: pairs that are no negatives either.
+    Excluded pairs are neither positives nor negatives.
     """
 
     weights: Tensor
@@ -34,21 +34,21 @@ def _square(similarity: Tensor) -> Tensor:
 
 
 def normalize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows that sum to 1, and which rows (n, 1) had anything to normalise; the others are 0."""
+    """Scale rows to sum 1, and return which rows (n, 1) had a sum above 0; the other rows become 0."""
     total = x.sum(1, keepdim=True)
     some = total > torch.finfo(x.dtype).tiny
     return x * (some / torch.where(some, total, torch.ones_like(total))), some
 
 
 def hard_targets(n: int, device: torch.device | str | None = None) -> Tensor:
-    """One-hot targets: the other view of the same record, as NT-Xent has it.
+    """Make one-hot targets: the other view of the same record, as in NT-Xent.
 
     Parameters
     ----------
     n : int
         Number of records.
     device : torch.device, optional
-        Where to make it.
+        Device of the result.
 
     Returns
     -------
@@ -57,39 +57,26 @@ def hard_targets(n: int, device: torch.device | str | None = None) -> Tensor:
     return torch.eye(2 * n, device=device).roll(n, 0)
 
 
-def group_mask(groups: Tensor) -> Tensor:
-    """Pairs of views of the same patient but of different records.
-
-    Parameters
-    ----------
-    groups : integer Tensor of shape (n_records,)
-        Patient of each record.
-
-    Returns
-    -------
-    bool Tensor of shape (2 n_records, 2 n_records)
-    """
-    return _same_patient(groups).repeat(2, 2)
-
-
 def _same_patient(groups: Tensor) -> Tensor:
+    """Mark the pairs of different records of one patient."""
     return (groups[:, None] == groups).fill_diagonal_(False)
 
 
 def soft_targets(similarity: Tensor, soft_fraction: float, hard: Tensor | None = None) -> Tensor:
-    """(1 - a) one-hot + a W, with W the row-normalised similarity to the other records, spread over their two views.
+    """Make soft targets (1 - a) H + a W.
 
-    A row without any similar record stays hard. With a = 0, or similarities of 0 off the diagonal, the targets are
-    exactly the hard ones.
+    H is one-hot. W holds row-normalised similarities to the other records, spread over their two views. A row without
+    any similar record stays one-hot. If a = 0, or if all similarities off the diagonal are 0, the result equals
+    `hard_targets` exactly.
 
     Parameters
     ----------
     similarity : Tensor of shape (n_records, n_records)
-        Non-negative, rows are anchors, need not be symmetric; the diagonal is ignored.
+        Not negative; rows are anchors; can be asymmetric; the diagonal is ignored.
     soft_fraction : float
         a, between 0 and 1.
     hard : Tensor of shape (2 n_records, 2 n_records), optional
-        Takes the place of the one-hot part.
+        Replaces the one-hot part H.
 
     Returns
     -------
@@ -109,17 +96,17 @@ def soft_targets(similarity: Tensor, soft_fraction: float, hard: Tensor | None =
 
 
 def paper_targets(similarity: Tensor, exponent: float = 1.0) -> Tensor:
-    """The published target matrix, row-normalised.
+    """Make the published target matrix, row-normalised.
 
-    similarity ** exponent, tiled 2 x 2, self pairs 0, the other view of the same record 1. The publication shows it
-    before any normalisation; that rows are divided by their sum is this package's reading.
+    It is similarity ** exponent, tiled 2 x 2, with 0 for an anchor itself and 1 for its other view. The publication
+    shows it before any normalisation; to divide rows by their sum is this package's reading.
 
     Parameters
     ----------
     similarity : Tensor of shape (n_records, n_records)
         Between 0 and 1; the diagonal is ignored.
     exponent : float
-        1 and 50 in the publication; infinity gives the hard targets where no two records have similarity 1.
+        1 and 50 in the publication; infinity gives the hard targets if no two records have similarity 1.
 
     Returns
     -------
@@ -150,34 +137,34 @@ def rhythm_targets(
     n_records: int | None = None,
     device: torch.device | str | None = None,
 ) -> RhythmTargets:
-    """Targets of a batch by name.
+    """Make the targets of a batch by name.
 
     Parameters
     ----------
     kind : {"hard", "soft", "paper"}
         `hard_targets`, `soft_targets` or `paper_targets`.
     similarity : Tensor of shape (n_records, n_records), optional
-        Between 0 and 1, already to its power; "hard" takes only its size.
+        Between 0 and 1, after the exponent; "hard" uses only its size.
     soft_fraction : float
         Share of the similarity in "soft".
     groups : integer Tensor of shape (n_records,), optional
         Patient of each record. Records of one patient are never negatives of each other.
     same_group : {"mask", "positive"}
-        "mask": other records of the patient appear neither in the targets nor in the denominators. "positive": the
-        one-hot part is spread evenly over the other view and both views of the patient's other records ("paper": their
-        similarity is 1).
+        "mask": other records of the patient are left out of targets and denominators. "positive": the one-hot part is
+        spread evenly over the other view and both views of the patient's other records ("paper": their similarity is
+        1).
     n_records, device
-        Size and place, for "hard" without similarity and without groups.
+        Size and device, for "hard" without `similarity` and `groups`.
 
     Returns
     -------
     RhythmTargets
-        `weights`, and `excluded` (None where nothing is masked), as `soft_infonce` takes them.
+        `weights`, and `excluded` (None if nothing is masked), for `soft_infonce`.
 
     Raises
     ------
     ValueError
-        If `kind` or `same_group` is unknown, or the size of the batch cannot be told.
+        If `kind` or `same_group` is unknown, or if no argument gives the size of the batch.
     """
     if kind not in _KINDS:
         raise ValueError(f"kind must be one of {_KINDS}, got {kind!r}")
@@ -209,5 +196,5 @@ def _no_similarity(groups: Tensor | None, n_records: int | None, device: torch.d
     if groups is not None:
         return torch.zeros(len(groups), len(groups), device=groups.device)
     if n_records is None:
-        raise ValueError("n_records is needed where neither similarity nor groups tell the size of the batch")
+        raise ValueError("n_records is needed if neither similarity nor groups give the size of the batch")
     return torch.zeros(n_records, n_records, device=device)

@@ -1,4 +1,4 @@
-"""How alike two records (or beats) are, from standardised features with missing values."""
+"""Similarity of records or beats, from standardized features with missing values."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def _as_float(x: Tensor) -> Tensor:
 def _pair(
     features: Tensor, present: Tensor, reference: Tensor | None, reference_present: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Features with zeros where missing, and the masks as floats, of both sides."""
+    """Return features, with 0 for missing values, and masks as floats, of both sides."""
     if (reference is None) != (reference_present is None):
         raise ValueError("reference and reference_present must be given together")
     features = _as_float(features)
     mask = present.to(features.dtype)
-    # Not a product: missing values may be NaN.
+    # Not a product, because missing values can be NaN.
     x = features.masked_fill(~present, 0.0)
     if reference is None or reference_present is None:
         return x, mask, x, mask
@@ -43,21 +43,21 @@ def squared_distances(
     reference: Tensor | None = None,
     reference_present: Tensor | None = None,
 ) -> Tensor:
-    """Weighted mean squared difference over the features that both sides have.
+    """Compute weighted mean squared differences over the features that both sides have.
 
-    d2_ij = sum_k m_ik m_jk w_k (x_ik - x_jk)^2 / sum_k m_ik m_jk w_k, infinite where nothing overlaps; two matrix
-    products.
+    d2_ij = sum_k m_ik m_jk w_k (x_ik - x_jk)^2 / sum_k m_ik m_jk w_k, infinite if no feature is common. Two matrix
+    products do it.
 
     Parameters
     ----------
     features : Tensor of shape (n, k)
-        Standardised features; values where `present` is False are ignored and may be NaN.
+        Standardized features. Values where `present` is False are ignored and can be NaN.
     present : bool Tensor of shape (n, k)
         Which values are known.
     weights : Tensor of shape (k,)
-        Non-negative weights of the features.
+        Weights of the features, not negative.
     reference, reference_present : Tensors of shape (m, k), optional
-        The other side; by default the same records.
+        Features and mask of the other side; by default the same records.
 
     Returns
     -------
@@ -75,6 +75,7 @@ def squared_distances(
         left = torch.cat([w * x * x, w * mask, -2 * w * x], 1)
         right = torch.cat([other, y * y, y], 1)
         overlap = (w * mask) @ other.T
+        # Rounding can make the square of a small difference negative.
         distance = (left @ right.T).clamp_(min=0)
         return (distance / overlap).masked_fill_(overlap <= 0, math.inf)
 
@@ -87,19 +88,19 @@ def cosine_similarity(
     reference: Tensor | None = None,
     reference_present: Tensor | None = None,
 ) -> Tensor:
-    """Weighted cosine over the features that both sides have, clamped at 0, to the power `exponent`.
+    """Compute weighted cosines over the features that both sides have, at least 0, to the power `exponent`.
 
     Parameters
     ----------
     features, present, weights, reference, reference_present
         As in `squared_distances`.
     exponent : float
-        Sharpens the similarity; infinity leaves only identical directions. Beat-SSL uses 1 and 50.
+        Sharpens the similarity; infinity keeps identical directions only. Beat-SSL uses 1 and 50.
 
     Returns
     -------
     Tensor of shape (n, m)
-        Between 0 and 1; 0 where nothing overlaps or one side is all zeros.
+        Between 0 and 1; 0 if no feature is common or one side is all zeros.
 
     Raises
     ------
@@ -109,7 +110,7 @@ def cosine_similarity(
     References
     ----------
     Rizqyawan et al. Beat-SSL. ISBI 2026, arXiv 2601.16147: cosine similarity and exponent. Its feature set is not
-    published, and restricting both norms to the overlap is this package's own.
+    published. Norms over common features only are this package's own.
     """
     if not exponent > 0:
         raise ValueError(f"exponent must be positive, got {exponent!r}")
@@ -117,21 +118,21 @@ def cosine_similarity(
         x, mask, y, other = _pair(features, present, reference, reference_present)
         w = weights.to(x.dtype)
         norms = ((w * x * x) @ other.T) * ((w * mask) @ (y * y).T)
-        # Products of norms under the smallest normal number are noise: nothing overlaps, or one side is zero.
+        # A product of norms below the smallest normal number means no common feature, or zeros on one side.
         cosine = ((w * x) @ y.T) * norms.clamp(min=torch.finfo(x.dtype).tiny).rsqrt()
         return cosine.clamp_(0.0, 1.0).pow_(exponent)
 
 
 def rbf_similarity(d2: Tensor, bandwidth: Tensor) -> Tensor:
-    """exp(-d^2 / 2 s^2) with one bandwidth per anchor (row).
+    """Compute exp(-d^2 / 2 s^2) with one bandwidth per anchor (row).
 
     Parameters
     ----------
     d2 : Tensor of shape (n, m)
         Squared distances; infinite ones give 0.
     bandwidth : Tensor of shape (n,)
-        s of each anchor, in the unit of the features. Where s is infinite (an anchor of which nothing is known) the row
-        is all 1.
+        s of each anchor, in the unit of the features. If s is infinite (an anchor without known features) the row is
+        all 1.
 
     Returns
     -------
@@ -164,16 +165,16 @@ def calibrate_bandwidth(
     generator: Generator | None = None,
     chunk: int = 128,
 ) -> Tensor:
-    """Bandwidth of each anchor, such that a random batch holds about `perplexity` effective neighbours.
+    """Find the bandwidth with which a random batch holds about `perplexity` effective neighbours of each anchor.
 
-    Over the m other records of a random reference subset, the perplexity of exp(-d^2 / 2 s^2) is brought to perplexity
-    * m / (batch_size - 1), clipped to between 1.01 and m, by bisection of log s. Meant to run once per fit: the target
-    of a pair then depends neither on the batch that it is drawn into nor, in expectation, on the batch size.
+    Over the m other records of a random reference subset, bisection of log s brings the perplexity of exp(-d^2 / 2 s^2)
+    to perplexity * m / (batch_size - 1), clipped to between 1.01 and m. It runs once per fit. So the target of a pair
+    does not depend on the other records of its batch, nor, in expectation, on the batch size.
 
     Parameters
     ----------
     features : Tensor of shape (n, k)
-        Standardised features.
+        Standardized features.
     present : bool Tensor of shape (n, k)
         Which values are known.
     weights : Tensor of shape (k,)
@@ -183,19 +184,19 @@ def calibrate_bandwidth(
     batch_size : int
         Records in a batch, at least 2.
     reference : int64 Tensor of shape (m,), optional
-        Rows of `features` that serve as reference; drawn if not given.
+        Reference rows of `features`; None draws them.
     n_reference : int
-        How many rows to draw.
+        Number of rows to draw.
     generator : torch.Generator, optional
-        Source of randomness, on the device of `features`; without it the rows are evenly spaced.
+        Source of randomness, on the device of `features`; None takes evenly spaced rows.
     chunk : int
-        Anchors treated at a time; memory grows with ``chunk * n_reference``.
+        Anchors per step; memory grows with ``chunk * n_reference``.
 
     Returns
     -------
     Tensor of shape (n,)
-        s of each anchor; infinite (all others alike) where nothing is known of an anchor, where it has no other record
-        to compare with, and where the perplexity asked for is that of all others together.
+        s of each anchor. It is infinite (all others are alike) if no feature of the anchor is known, if there is no
+        other record, or if the wanted perplexity is as large as the number of others.
 
     Raises
     ------
@@ -225,15 +226,15 @@ def calibrate_bandwidth(
 
 
 def _solve_bandwidth(d2: Tensor, share: float) -> Tensor:
-    """Bandwidth (n,) at which each row of d2 (n, m) has the perplexity share * (number of finite entries)."""
+    """Find the bandwidth (n,) at which each row of d2 (n, m) has the perplexity share * (number of finite values)."""
     finite = d2.isfinite()
     count = finite.sum(1).to(d2.dtype)
     target = torch.minimum((share * count).clamp(min=_MIN_PERPLEXITY), count)
     d2 = d2.masked_fill(~finite, 0.0)
     mean = d2.sum(1) / count.clamp(min=1)
-    # From the nearest neighbour on, so that no row underflows; the shift cancels in the perplexity.
+    # Relative to the nearest neighbour, so that no row underflows; the shift cancels in the perplexity.
     d2 = d2 - d2.masked_fill(~finite, math.inf).amin(1, keepdim=True).nan_to_num_(posinf=0.0)
-    # Missing pairs: far enough for exp(-x) = 0 at any bandwidth, near enough to keep 0 * x = 0.
+    # Missing pairs lie far enough for exp(-x) = 0 at any bandwidth, and near enough for 0 * x = 0.
     unit = torch.where(mean > 0, mean, torch.ones_like(mean))
     d2 = (d2 / unit[:, None]).masked_fill_(~finite, 1e9)
     low, high = torch.full_like(mean, -_LOG_RANGE), torch.full_like(mean, _LOG_RANGE)

@@ -1,7 +1,7 @@
 """Public ECG sets as scikit-learn Bunches: a local folder in the publisher's layout, or a download through wfdb."""
 
 from ._ludb import fetch_ludb, ludb_masks, ludb_waves
-from ._mitdb import DS1, DS2, fetch_mitdb
+from ._mitdb import AAMI_CLASS, DS1, DS2, fetch_mitdb
 from ._ptbxl import fetch_ptbxl
 
-__all__ = ["DS1", "DS2", "fetch_ludb", "fetch_mitdb", "fetch_ptbxl", "ludb_masks", "ludb_waves"]
+__all__ = ["AAMI_CLASS", "DS1", "DS2", "fetch_ludb", "fetch_mitdb", "fetch_ptbxl", "ludb_masks", "ludb_waves"]

@@ -1,4 +1,4 @@
-"""Where the sets lie, what is missing there, and how that is downloaded."""
+"""Folders of the sets: where they are, what they lack, how that is downloaded, and how their lists are read."""
 
 from __future__ import annotations
 
@@ -13,41 +13,49 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from ..ecg.wfdb.formats import COMPRESSED, stored_bytes
+from ..ecg.wfdb.header import NO_SAMPLES, parse_header
+
 logger = logging.getLogger(__name__)
 
 CHECKSUMS = "SHA256SUMS.txt"
-_BITS = {"16": 16, "212": 12}
 _CONNECTIONS = 2
 """As many as wfdb itself opens: PhysioNet is a public service."""
 
 
-class Header(NamedTuple):
-    """What the loaders need of a WFDB header: lead names as published, length, bytes of the signal file."""
+class PlainHeader(NamedTuple):
+    """What the loaders need of a WFDB header: lead names as published, length [samples], size of the signal file."""
 
     leads: tuple[str, ...]
     n_times: int
     n_bytes: int
 
 
-def read_header(path: Path) -> Header:
-    """Read the header of a plain single-segment record.
+def read_plain_header(path: Path) -> PlainHeader:
+    """Read the header of a record of one segment, whose samples are in one file that is not compressed.
 
     Raises
     ------
     ValueError
-        If the header is not one of the plain kind that the three sets consist of; the message names it.
+        If the header is malformed, or does not describe such a record; the message names it.
+    OSError
+        If the file is missing or cannot be read.
     """
-    lines = [line.split() for line in path.read_text("latin-1").splitlines() if line.strip() and line[0] != "#"]
     try:
-        n_leads, n_times = int(lines[0][1]), int(lines[0][3])
-        leads = tuple(line[-1] for line in lines[1 : n_leads + 1])
-        return Header(leads, n_times, -(-n_leads * n_times * _BITS[lines[1][1]] // 8))
-    except (IndexError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is not a header of a format 16 or 212 record") from error
+        header = parse_header(path.read_bytes(), path.stem)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a header of this set: {error}") from error
+    stored = {(spec.file, spec.fmt, spec.offset) for spec in header.signals}
+    _, fmt, offset = stored.pop() if len(stored) == 1 else ("", NO_SAMPLES, 0)
+    if fmt == NO_SAMPLES or fmt in COMPRESSED or not header.n_times:
+        raise ValueError(f"{path} is not a header of this set: it is not of one uncompressed file of known length")
+    n_samples = header.n_times * sum(spec.per_frame for spec in header.signals)
+    leads = tuple(spec.name for spec in header.signals)
+    return PlainHeader(leads, header.n_times, offset + stored_bytes(fmt, n_samples))
 
 
 def set_folder(data_home: str | os.PathLike[str] | None, name: str, is_set: Callable[[Path], bool]) -> Path:
-    """Return the folder of a set: `data_home` itself where it holds the set, otherwise its sub-folder `name`.
+    """Return the folder of a set: `data_home` itself if it holds the set, otherwise its sub-folder `name`.
 
     Raises
     ------
@@ -62,7 +70,7 @@ def set_folder(data_home: str | os.PathLike[str] | None, name: str, is_set: Call
 
 
 def provide(folder: Path, project: str, files: Sequence[str], *, download_if_missing: bool) -> None:
-    """Make sure that all `files` of a set are in its folder and whole.
+    """Make sure that all `files` of a set are in its folder, and whole.
 
     Parameters
     ----------
@@ -73,7 +81,7 @@ def provide(folder: Path, project: str, files: Sequence[str], *, download_if_mis
     files : sequence of str
         Paths relative to the set's folder, with forward slashes.
     download_if_missing : bool
-        Whether to download what is absent or cut short.
+        Whether to download files that are absent or cut short.
 
     Raises
     ------
@@ -88,14 +96,14 @@ def provide(folder: Path, project: str, files: Sequence[str], *, download_if_mis
     if not download_if_missing:
         where = f"in {folder}" if folder.is_dir() else f"in {folder}, which does not exist"
         raise FileNotFoundError(
-            f"{len(absent)} of {len(files)} files of {project} are missing or cut short {where}, the first being"
+            f"{len(absent)} of {len(files)} files of {project} are missing or cut short {where}; the first is"
             f" {absent[0]}; expected the layout of https://physionet.org/content/{project}/ (download_if_missing=False)"
         )
     download(folder, project, absent)
 
 
 def incomplete_files(folder: Path, files: Iterable[str]) -> list[str]:
-    """Return the files that are absent, empty, or signal files shorter than their header says."""
+    """Return the files that are absent or empty, and the signal files that are shorter than their header announces."""
     sizes: dict[str, int] = {}
     files = list(files)
     for parent in {posixpath.dirname(name) for name in files}:
@@ -103,8 +111,8 @@ def incomplete_files(folder: Path, files: Iterable[str]) -> list[str]:
             with os.scandir(folder / parent) as entries:
                 sizes.update({posixpath.join(parent, e.name): e.stat().st_size for e in entries if e.is_file()})
     bad = {name for name in files if not sizes.get(name)}
-    # The records of a set are equally long: only a size unlike that of a record known to be whole needs a look at
-    # the header, so that twenty thousand records are checked in a moment.
+    # Most records of a set have one length. A file as long as one that is known to be whole needs no look at its
+    # header, so that twenty thousand records are checked in a moment.
     whole = -1
     for name in files:
         if name in bad or not name.endswith(".dat") or sizes[name] == whole:
@@ -112,7 +120,7 @@ def incomplete_files(folder: Path, files: Iterable[str]) -> list[str]:
         header = name.removesuffix(".dat") + ".hea"
         if not sizes.get(header):
             continue
-        if sizes[name] < read_header(folder / header).n_bytes:
+        if sizes[name] < read_plain_header(folder / header).n_bytes:
             bad.add(name)
         else:
             whole = sizes[name]
@@ -120,12 +128,12 @@ def incomplete_files(folder: Path, files: Iterable[str]) -> list[str]:
 
 
 def download(folder: Path, project: str, files: Sequence[str]) -> None:
-    """Download files of a PhysioNet project, each under its final name only when its checksum is right.
+    """Download files of a PhysioNet project; a file gets its final name only if its checksum is right.
 
     Raises
     ------
     OSError
-        If the server is out of reach, a file is not there, or its checksum is wrong. Files that had arrived stay.
+        If the server is out of reach, a file is not there, or a checksum is wrong. Complete files stay.
     """
     logger.info("downloading %d files of %s to %s", len(files), project, folder)
     try:
@@ -143,11 +151,12 @@ def download(folder: Path, project: str, files: Sequence[str]) -> None:
         left = len(incomplete_files(folder, files))
         raise OSError(
             f"download of {project} failed, {left} of {len(files)} files are still missing in {folder}: {error}."
-            " Call again to go on, or put a copy in the publisher's layout there"
+            " Call again to continue, or put a copy in the publisher's layout there"
         ) from error
 
 
 def _download_one(folder: Path, project: str, sums: dict[str, str], name: str) -> None:
+    """Download a file, and compare it with its SHA-256 in `sums`, which cannot list its own file."""
     from wfdb.io import download as wfdb_download
 
     if name != CHECKSUMS and name not in sums:
@@ -158,13 +167,14 @@ def _download_one(folder: Path, project: str, sums: dict[str, str], name: str) -
     try:
         wfdb_download.dl_full_file(posixpath.join(wfdb_download.config.db_index_url, project, name), str(partial_file))
         if name in sums and hashlib.sha256(partial_file.read_bytes()).hexdigest() != sums[name]:
-            raise OSError(f"{name} has arrived with a wrong SHA-256 checksum")
+            raise OSError(f"{name} arrived with a wrong SHA-256 checksum")
         os.replace(partial_file, target)
     finally:
         partial_file.unlink(missing_ok=True)
 
 
 def _read_checksums(path: Path) -> dict[str, str]:
+    """Read a list of lines ``CHECKSUM NAME``, as sha256sum writes it: an asterisk before the name means binary."""
     pairs = (line.split(maxsplit=1) for line in path.read_text("utf-8", errors="replace").splitlines())
     return {pair[1].strip().removeprefix("*"): pair[0].lower() for pair in pairs if len(pair) == 2}
 
@@ -175,13 +185,19 @@ def read_records(path: Path) -> list[str]:
     Raises
     ------
     ValueError
-        If a name would lead out of the set's folder.
+        If a name leads out of the set's folder.
     """
     return [inside(line.strip(), path) for line in path.read_text("utf-8").splitlines() if line.strip()]
 
 
 def inside(name: str, source: Path) -> str:
-    """Return a record's name, refusing one that leads out of the folder in which `source` lies."""
+    """Return a record's name after checking that it does not lead out of the folder of `source`.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
     parts = PurePosixPath(name).parts
     if not parts or parts[0] == "/" or ".." in parts or "\\" in name or ":" in name:
         raise ValueError(f"{source} names the record {name[:80]!r}, which is not a path inside its folder")
@@ -189,12 +205,12 @@ def inside(name: str, source: Path) -> str:
 
 
 def read_table(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
-    """Read a CSV file with the standard library, line breaks inside quoted fields included.
+    """Read the rows of a CSV file; quoted fields may hold line breaks.
 
     Raises
     ------
     ValueError
-        If the file is not CSV in UTF-8 or lacks one of `columns`.
+        If the file is not CSV in UTF-8, or lacks one of `columns`.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
@@ -208,7 +224,13 @@ def read_table(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
 
 
 def as_number(text: str, what: str, default: float = float("nan")) -> float:
-    """Convert a field to a number, an empty one to `default`."""
+    """Convert a field to a number; an empty field gives `default`.
+
+    Raises
+    ------
+    ValueError
+        If it is not a number; `what` names it in the message.
+    """
     if not text.strip():
         return default
     try:
@@ -218,12 +240,12 @@ def as_number(text: str, what: str, default: float = float("nan")) -> float:
 
 
 def choose_records(records: Iterable[int | str], available: Sequence[int], what: str) -> list[int]:
-    """Resolve record numbers given by a user.
+    """Check the record numbers that a user gives.
 
     Raises
     ------
     ValueError
-        If a record is unknown, given twice, or none is given; the message tells the allowed ones.
+        If a record is unknown or given twice, or if none is given; the message lists the allowed ones.
     """
     if isinstance(records, (str, bytes)):
         records = [records if isinstance(records, str) else records.decode()]

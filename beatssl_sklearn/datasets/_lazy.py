@@ -1,4 +1,4 @@
-"""Collections that read one file or record at a time, when it is asked for."""
+"""Collections that read a file or a record when it is indexed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 
 class LazyList(Sequence[Any]):
-    """What `read` makes of each path, read anew at every access; slices and index arrays give a `LazyList`.
+    """Items that `read` returns for each path, at every access again; slices and index arrays give a `LazyList`.
 
     Parameters
     ----------
     read : callable
-        Function of a module, so that the list can be pickled.
+        Takes a path. It must be a function of a module, so that the list can be pickled.
     paths : sequence of Path
     """
 
@@ -36,12 +36,12 @@ class LazyList(Sequence[Any]):
 
 
 class LazyArray:
-    """Arrays of one shape stacked along the records; every index gives an ndarray.
+    """Arrays of one shape, stacked along the records; every index gives an ndarray.
 
     Parameters
     ----------
     read : callable
-        Function of a module that makes an ndarray of `item_shape` of a path.
+        Takes a path and returns an ndarray of shape `item_shape`. It must be a function of a module.
     paths : sequence of Path
     item_shape : tuple of int
     dtype : dtype
@@ -78,11 +78,11 @@ class LazyArray:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
-            raise ValueError("what is read from files cannot become an array without a copy")
+            raise ValueError("copy=False is not possible: the items are in files")
         return self[:].astype(dtype or self.dtype, copy=False)
 
     def _one(self, path: Path) -> NDArray[Any]:
         item = self._read(path)
         if item.shape != self.shape[1:]:
-            raise ValueError(f"record {path} has shape {item.shape}, the first one {self.shape[1:]}")
+            raise ValueError(f"record {path} has shape {item.shape}, the first record {self.shape[1:]}")
         return item

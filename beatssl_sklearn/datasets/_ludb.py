@@ -13,24 +13,25 @@ from sklearn.utils import Bunch
 
 from ..ecg.leads import LEADS
 from ..ecg.waves.annotations import group_marks
-from ..ecg.wfdb import WFDBFolder, read_annotations
-from ._folders import as_number, choose_records, provide, read_header, read_records, read_table, set_folder
+from ..ecg.waves.find import WAVES
+from ..ecg.wfdb import Annotations, WFDBFolder, read_annotations
+from ._folders import as_number, choose_records, provide, read_plain_header, read_records, read_table, set_folder
 from ._lazy import LazyArray, LazyList
 
 PROJECT = "ludb/1.0.1"
-WAVES = ("P", "QRS", "T")
 _EXTENSIONS = tuple(lead.lower() for lead in LEADS)
 _TABLE = "ludb.csv"
+_FS = 500.0
 _UNMARKED_BORDER = 0.05
-"""How far [s] a wave without an onset or offset mark may reach beyond its peak: these samples are ignored."""
+"""How far [s] a wave without onset or offset may reach from its peak: these samples are ignored."""
 
 DESCR = """Lobachevsky University Electrocardiography Database (LUDB), version 1.0.1
 https://physionet.org/content/ludb/1.0.1/
 
 200 records of 200 people, 12 leads, 10 s, 500 Hz. Onset, peak and offset of P, QRS and T were marked by cardiologists
-in each lead. The first and last beats of a record carry no marks: masks are -1 before the first and after the last mark
-of a lead, so that these samples are neither trained on nor scored. A few waves lack an onset. An age of 90 stands for
-"older than 89".
+in each lead. The first and last beats of a record have no marks: masks are -1 before the first and after the last mark
+of a lead, so that these samples are neither trained on nor scored. A few waves lack an onset. An age of 90 means "older
+than 89".
 
 Licence: Open Data Commons Attribution License 1.0 (ODC-BY).
 Citation: A. I. Kalyakulina, I. I. Yusipov, V. A. Moskalenko, A. V. Nikolskiy, K. A. Kosonogov, G. V. Osipov,
@@ -52,16 +53,16 @@ def fetch_ludb(
     Parameters
     ----------
     data_home : path-like, optional
-        Folder with ``data/``, ``RECORDS`` and ``ludb.csv`` as published, or the folder in which a sub-folder ``ludb``
-        has them or will have them. Default: environment variable ``BEATSSL_DATA_HOME``, otherwise
+        Folder with ``data/``, ``RECORDS`` and ``ludb.csv`` as published, or a folder whose sub-folder ``ludb`` has
+        them or will have them. Default: environment variable ``BEATSSL_DATA_HOME``, otherwise
         ``~/.cache/beatssl_sklearn``.
     records : iterable of int or str, optional
-        Records to load, in this order. Default: those that the folder's ``RECORDS`` lists.
+        Records to load, in this order. Default: all that the folder's ``RECORDS`` lists.
     lazy : bool, default=True
-        Read signals, masks and waves when they are asked for. Otherwise ``data`` is an ndarray of shape
-        (n_records, 12, n_times), ``masks`` another, and ``waves`` a list.
+        Read signals, masks and waves when they are indexed. Otherwise ``data`` and ``masks`` are ndarrays of shape
+        (n_records, 12, n_times), and ``waves`` is a list.
     download_if_missing : bool, default=True
-        Download what is missing through wfdb.
+        Download missing files through wfdb.
 
     Returns
     -------
@@ -75,15 +76,15 @@ def fetch_ludb(
         ``waves`` : sequence of n_records dict
             See `ludb_waves`.
         ``rpeaks`` : list of n_records ndarrays of shape (n_beats,), int64
-            Samples of the QRS peaks marked in lead II.
+            Marked QRS peaks of lead II [samples].
         ``diagnoses`` : dict of str to list of n_records tuples of str
             Columns of ``ludb.csv``; empty lists of findings are empty tuples.
         ``record_id``, ``patient_id`` : ndarray of shape (n_records,), int64
             The same: one record per person.
         ``age`` : ndarray of shape (n_records,), float32
-            In years, NaN where unknown, 90 for "older than 89".
+            In years; NaN if unknown, 90 for "older than 89".
         ``sex`` : ndarray of shape (n_records,), str
-            M, F, or empty where unknown.
+            M, F, or empty if unknown.
         ``fs``, ``leads``, ``DESCR`` : float, tuple of str, str
             Sampling rate [Hz]; names of the leads; origin, licence and citation of the set.
 
@@ -94,7 +95,7 @@ def fetch_ludb(
     OSError
         If a download fails.
     ValueError
-        If a record is unknown, or a file is not as published.
+        If a record is unknown, or if a file is not as published.
 
     References
     ----------
@@ -106,7 +107,7 @@ def fetch_ludb(
     names = read_records(listed) if listed.is_file() else [f"data/{i}" for i in range(1, 201)]
     by_number = {_number(name, listed): name for name in names}
     if records is not None:
-        # A folder may hold less than the whole set, and the rest may be downloaded.
+        # RECORDS may list only a part of the set; the rest can be downloaded.
         by_number = {i: f"data/{i}" for i in range(1, 201)} | by_number
     chosen = list(by_number) if records is None else choose_records(records, sorted(by_number), "records")
     names = [by_number[i] for i in chosen]
@@ -115,7 +116,7 @@ def fetch_ludb(
 
     paths = [folder / name for name in names]
     data: Any = WFDBFolder(folder, names=names)
-    n_times = read_header(Path(f"{paths[0]}.hea")).n_times
+    n_times = read_plain_header(Path(f"{paths[0]}.hea")).n_times
     masks: Any = LazyArray(ludb_masks, paths, (len(LEADS), n_times), np.int8)
     waves: Any = LazyList(ludb_waves, paths)
     if not lazy:
@@ -134,7 +135,7 @@ def fetch_ludb(
         patient_id=np.array(chosen, np.int64),
         age=age,
         sex=sex,
-        fs=500.0,
+        fs=_FS,
         leads=LEADS,
         DESCR=DESCR,
     )
@@ -151,13 +152,13 @@ def ludb_waves(record: str | os.PathLike[str]) -> dict[str, dict[str, NDArray[np
     Returns
     -------
     waves : dict of lead to dict of wave to ndarray of shape (n_waves, 3), int64
-        Samples of onset, peak and offset of each P, QRS and T; -1 where a mark is missing. An onset that was marked
-        after the peak, by a sample or two in complexes that begin with their peak, is moved to the peak.
+        Onset, peak and offset of each P, QRS and T [samples]; -1 for a missing mark. In complexes that begin with their
+        peak, some onsets are marked a sample or two after it; they are moved to the peak.
 
     Raises
     ------
     OSError
-        If an annotation file is missing or unreadable.
+        If an annotation file is missing or cannot be read.
     """
     waves = {}
     for lead, extension in zip(LEADS, _EXTENSIONS, strict=True):
@@ -167,7 +168,7 @@ def ludb_waves(record: str | os.PathLike[str]) -> dict[str, dict[str, NDArray[np
 
 
 def ludb_masks(record: str | os.PathLike[str]) -> NDArray[np.int8]:
-    """Paint the waves of a LUDB record as labels per lead and sample.
+    """Paint the waves of a LUDB record as labels of each lead and sample.
 
     Parameters
     ----------
@@ -177,20 +178,21 @@ def ludb_masks(record: str | os.PathLike[str]) -> NDArray[np.int8]:
     Returns
     -------
     masks : ndarray of shape (12, n_times), int8
-        0 background, 1 P, 2 QRS, 3 T, both borders of a wave included; -1, to be ignored, outside the span from the
-        first to the last mark of the lead, and next to a wave whose onset or offset is not marked.
+        0 background, 1 P, 2 QRS, 3 T; a wave includes its onset and offset. -1 means "ignore": before the first and
+        after the last mark of the lead, and beside a wave without onset or offset.
 
     Raises
     ------
     OSError
-        If a file is missing or unreadable.
+        If a file is missing or cannot be read.
     """
-    return _paint(ludb_waves(record), read_header(Path(f"{os.fspath(record)}.hea")).n_times)
+    return _paint(ludb_waves(record), read_plain_header(Path(f"{os.fspath(record)}.hea")).n_times)
 
 
 def _paint(waves: dict[str, dict[str, NDArray[np.int64]]], n_times: int) -> NDArray[np.int8]:
+    """Return the masks (12, n_times) of the waves of all leads; see `ludb_masks`."""
     masks = np.full((len(LEADS), n_times), -1, np.int8)
-    border = round(_UNMARKED_BORDER * 500)
+    border = round(_UNMARKED_BORDER * _FS)
     for mask, lead in zip(masks, LEADS, strict=True):
         marks = np.concatenate([waves[lead][wave].ravel() for wave in WAVES])
         marks = marks[marks >= 0]
@@ -199,6 +201,7 @@ def _paint(waves: dict[str, dict[str, NDArray[np.int64]]], n_times: int) -> NDAr
         mask[marks.min() : marks.max() + 1] = 0
         for label, wave in enumerate(WAVES, 1):
             for onset, peak, offset in waves[lead][wave].tolist():
+                # Ignore only background beside an unmarked border, not the waves painted before.
                 if onset < 0:
                     mask[max(peak - border, 0) : peak][mask[max(peak - border, 0) : peak] == 0] = -1
                 if offset < 0:
@@ -207,11 +210,13 @@ def _paint(waves: dict[str, dict[str, NDArray[np.int64]]], n_times: int) -> NDAr
     return masks
 
 
-def _marks(annotations: Any, symbol: str) -> NDArray[np.int64]:
+def _marks(annotations: Annotations, symbol: str) -> NDArray[np.int64]:
+    """Return the positions of a symbol [samples]."""
     return np.asarray(annotations.sample, np.int64)[np.array(annotations.symbol, dtype=object) == symbol]
 
 
 def _number(name: str, source: Path) -> int:
+    """Return the number of a record named in `source`."""
     number = name.rpartition("/")[2]
     if not number.isdecimal():
         raise ValueError(f"{source} has the record {name[:60]!r}: LUDB's records are named data/1 to data/200")
@@ -221,6 +226,7 @@ def _number(name: str, source: Path) -> int:
 def _diagnoses(
     path: Path, chosen: Sequence[int]
 ) -> tuple[NDArray[np.float32], NDArray[np.str_], dict[str, list[tuple[str, ...]]]]:
+    """Read age, sex and findings of the chosen records; unknown where the table lacks a record."""
     table = read_table(path, ("ID", "Sex", "Age"))
     rows = {int(as_number(row["ID"], f"ID in {path}", -1)): row for row in table}
     empty = dict.fromkeys(table[0] if table else (), "")

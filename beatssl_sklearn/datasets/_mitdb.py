@@ -13,12 +13,12 @@ from sklearn.utils import Bunch
 
 from ..ecg.leads import LEADS, resolve_leads
 from ..ecg.wfdb import WFDBFolder, read_annotations
-from ._folders import choose_records, provide, read_header, read_records, set_folder
+from ._folders import choose_records, provide, read_plain_header, read_records, set_folder
 
 PROJECT = "mitdb/1.0.0"
 # fmt: off
 DS1 = (101, 106, 108, 109, 112, 114, 115, 116, 118, 119, 122, 124, 201, 203, 205, 207, 208, 209, 215, 220, 223, 230)
-"""Training records of de Chazal et al. 2004; together with `DS2` all but the four with paced beats."""
+"""Training records of de Chazal et al. 2004. `DS1` and `DS2` are all records but the four with paced beats."""
 DS2 = (100, 103, 105, 111, 113, 117, 121, 123, 200, 202, 210, 212, 213, 214, 219, 221, 222, 228, 231, 232, 233, 234)
 """Test records of de Chazal et al. 2004."""
 PACED = (102, 104, 107, 217)
@@ -31,9 +31,9 @@ DESCR = """MIT-BIH Arrhythmia Database, version 1.0.0
 https://physionet.org/content/mitdb/1.0.0/
 
 48 records of 47 people, two leads, 30 min, 360 Hz; every beat has a type. `beat_labels` gives the AAMI classes
-N = {N L R e j}, S = {A a J S}, V = {V E}, F = {F}, Q = {/ f Q}; marks that are not beats are left out, and so are the
-waves of ventricular flutter. The leads differ from record to record and are modified limb and chest leads, not the
-standard ones. Records 201 (DS1) and 202 (DS2) are of the same person.
+N = {N L R e j}, S = {A a J S}, V = {V E}, F = {F}, Q = {/ f Q}. Marks that are not beats are left out, and so are the
+waves of ventricular flutter. The leads differ from record to record; they are modified limb and chest leads, not the
+standard ones. Records 201 (DS1) and 202 (DS2) come from the same person.
 
 Licence: Open Data Commons Attribution License 1.0 (ODC-BY).
 Citation: G. B. Moody, R. G. Mark: The impact of the MIT-BIH Arrhythmia Database. IEEE Engineering in Medicine and
@@ -55,13 +55,13 @@ def fetch_mitdb(
     Parameters
     ----------
     data_home : path-like, optional
-        Folder with the records as published, or the folder in which a sub-folder ``mitdb`` has them or will have them.
+        Folder with the records as published, or a folder whose sub-folder ``mitdb`` has them or will have them.
         Default: environment variable ``BEATSSL_DATA_HOME``, otherwise ``~/.cache/beatssl_sklearn``.
     records : "DS1", "DS2" or iterable of int or str, optional
-        One of the two sets of de Chazal et al. 2004, or record numbers. Default: those that the folder's ``RECORDS``
+        One of the two sets of de Chazal et al. 2004, or record numbers. Default: all that the folder's ``RECORDS``
         lists.
     download_if_missing : bool, default=True
-        Download what is missing through wfdb; only the records asked for.
+        Download missing files of these records through wfdb.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def fetch_mitdb(
         ``data`` : WFDBFolder of n_records
             ``data[i]`` is an `ECGRecord` with ``signal`` of shape (2, n_times), float32 [mV].
         ``rpeaks`` : list of n_records ndarrays of shape (n_beats,), int64
-            Samples of the beats.
+            Positions of the beats [samples].
         ``beat_labels``, also ``target`` : list of n_records ndarrays of shape (n_beats,), str
             AAMI classes of the beats.
         ``target_names`` : tuple of str
@@ -77,9 +77,9 @@ def fetch_mitdb(
         ``beat_symbols`` : list of n_records ndarrays of shape (n_beats,), str
             The annotation symbols behind ``beat_labels``.
         ``record_id``, ``patient_id`` : ndarray of shape (n_records,), int64
-            They differ for record 202, which is of the same person as 201.
+            They differ for record 202, which comes from patient 201.
         ``leads`` : list of n_records tuples of str
-            The leads of ``data[i]``, in its order: modified leads under their standard names, MLII as II.
+            The leads of ``data[i]``, in its order. Modified leads have their standard names: MLII is II.
         ``fs``, ``DESCR`` : float, str
             Sampling rate [Hz]; origin, licence and citation of the set.
 
@@ -90,7 +90,7 @@ def fetch_mitdb(
     OSError
         If a download fails.
     ValueError
-        If a record is unknown, or a file is not as published.
+        If a record is unknown, or if a file is not as published.
 
     References
     ----------
@@ -121,18 +121,20 @@ def fetch_mitdb(
         beat_symbols=symbols,
         record_id=np.array(chosen, np.int64),
         patient_id=np.array([201 if number == 202 else number for number in chosen], np.int64),
-        leads=[_in_standard_order(read_header(folder / f"{name}.hea").leads) for name in names],
+        leads=[_in_standard_order(read_plain_header(folder / f"{name}.hea").leads) for name in names],
         fs=360.0,
         DESCR=DESCR,
     )
 
 
 def _in_standard_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the standard names of leads, in the order of `LEADS`."""
     index, _ = resolve_leads(names)
     return tuple(LEADS[i] for i in sorted(index))
 
 
 def _choose(records: str | Iterable[int | str] | None, listed: Path) -> list[int]:
+    """Return the numbers of the records to load; see `fetch_mitdb`."""
     published = sorted((*DS1, *DS2, *PACED))
     if records is None:
         if not listed.is_file():

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from .._optional import find_stack_level
 from ..ecg.leads import LEADS
 from ..ecg.wfdb import WFDBFolder
 from ._folders import as_number, choose_records, inside, provide, read_table, set_folder
@@ -28,10 +29,10 @@ _OVER_89 = 90.0
 DESCR = """PTB-XL, a large publicly available electrocardiography dataset, version 1.0.3
 https://physionet.org/content/ptb-xl/1.0.3/
 
-12 leads, 10 s, 500 Hz and resampled to 100 Hz. Ten folds, a patient in one of them only; the publisher proposes 1-8 to
-train, 9 to choose, 10 to test. `target` tells the diagnostic superclasses NORM, MI, STTC, CD, HYP (several may hold,
-and none where `labelled` is False). Every statement of a record counts, whatever its likelihood, as in the publisher's
-own example. An age of 90 stands for "older than 89".
+12 leads, 10 s, 500 Hz and resampled to 100 Hz. Ten folds; a patient is in one of them only. The publisher proposes 1-8
+to train, 9 to choose, 10 to test. `target` gives the diagnostic superclasses NORM, MI, STTC, CD, HYP (a record can have
+several, and has none if `labelled` is False). Every statement of a record counts, whatever its likelihood, as in the
+publisher's example. An age of 90 means "older than 89".
 
 Licence: Creative Commons Attribution 4.0 International (CC BY 4.0).
 Citation: P. Wagner, N. Strodthoff, R.-D. Bousseljot, D. Kreiseler, F. I. Lunze, W. Samek, T. Schaeffter: PTB-XL, a
@@ -60,18 +61,18 @@ def fetch_ptbxl(
     Parameters
     ----------
     data_home : path-like, optional
-        Folder with ``ptbxl_database.csv`` and ``records100/`` or ``records500/`` as published, or the folder in which
-        a sub-folder ``ptbxl`` has them or will have them. Default: environment variable ``BEATSSL_DATA_HOME``,
-        otherwise ``~/.cache/beatssl_sklearn``.
+        Folder with ``ptbxl_database.csv`` and ``records100/`` or ``records500/`` as published, or a folder whose
+        sub-folder ``ptbxl`` has them or will have them. Default: environment variable ``BEATSSL_DATA_HOME``, otherwise
+        ``~/.cache/beatssl_sklearn``.
     sampling_rate : {100, 500}, default=100
-        Which of the two published versions of the signals [Hz].
+        Sampling rate of the version to load [Hz]; both are published.
     folds : int or iterable of int, optional
         Folds to load, out of 1 to 10. Default: all that the table has.
     subset : "labelled" or sequence of int, optional
-        ``"labelled"`` leaves out records without a superclass; a sequence of ``ecg_id`` loads these, in this order.
+        ``"labelled"`` leaves out records without a superclass. A sequence of ``ecg_id`` loads these, in this order.
     download_if_missing : bool, default=True
-        Download what is missing through wfdb, file by file; only the records asked for. For the whole set, consider
-        unpacking the publisher's archive instead.
+        Download missing files of these records through wfdb, file by file. For the whole set, the publisher's archive
+        is faster.
 
     Returns
     -------
@@ -79,21 +80,21 @@ def fetch_ptbxl(
         ``data`` : WFDBFolder of n_records
             Read lazily; ``data[i]`` is an `ECGRecord` with ``signal`` of shape (12, n_times), float32 [mV].
         ``target`` : ndarray of shape (n_records, 5), int8
-            Superclasses, multi-hot; all zero where there is none.
+            Superclasses, multi-hot; all zero if there is none.
         ``target_names`` : tuple of str
             NORM, MI, STTC, CD, HYP.
         ``labelled`` : ndarray of shape (n_records,), bool
             Whether a record has a superclass.
         ``subclass``, ``rhythm``, ``form`` : list of n_records tuples of str
-            Further labels, sorted, without the underscores that pad some of the published codes.
+            Further labels, sorted, without the underscores that pad some published codes.
         ``record_id``, ``patient_id``, ``fold`` : ndarray of shape (n_records,), int64
             As published; a patient is in one fold only.
         ``age`` : ndarray of shape (n_records,), float32
-            In years, NaN where unknown, 90 for "older than 89".
+            In years; NaN if unknown, 90 for "older than 89".
         ``sex`` : ndarray of shape (n_records,), str
-            M, F, or empty where unknown.
+            M, F, or empty if unknown.
         ``report`` : list of n_records str
-            In German, Swedish or English; empty where there is none.
+            In German, Swedish or English; empty if there is none.
         ``fs``, ``leads``, ``DESCR`` : float, tuple of str, str
             Sampling rate [Hz]; names of the leads; origin, licence and citation of the set.
 
@@ -104,7 +105,7 @@ def fetch_ptbxl(
     OSError
         If a download fails.
     ValueError
-        If a parameter is not one of the allowed values, or the table is not as published.
+        If a parameter has a value that is not allowed, or if the table is not as published.
 
     References
     ----------
@@ -150,6 +151,7 @@ def fetch_ptbxl(
 
 
 def _select(rows: list[dict[str, str]], folds: Any, subset: Any) -> list[dict[str, str]]:
+    """Return the rows of the wanted folds and records; the caller drops rows without a superclass."""
     there = _integers(rows, "strat_fold")
     if folds is not None:
         wanted = [folds] if isinstance(folds, (int, np.integer)) else list(folds)
@@ -170,6 +172,7 @@ def _select(rows: list[dict[str, str]], folds: Any, subset: Any) -> list[dict[st
 
 
 def _record_name(row: dict[str, str], sampling_rate: int, table: Path) -> str:
+    """Return the record of a row as a path inside the folder of `table`."""
     if sampling_rate == 100:
         name = row["filename_lr"]
     else:
@@ -178,7 +181,7 @@ def _record_name(row: dict[str, str], sampling_rate: int, table: Path) -> str:
 
 
 def _labels(rows: list[dict[str, str]], folder: Path) -> dict[str, list[tuple[str, ...]]]:
-    """Return the four kinds of labels, from columns of their own or else from the SCP codes."""
+    """Return the four kinds of labels, from their columns if the table has them, otherwise from the SCP codes."""
     given = [kind for kind in _LABEL_KINDS if kind in rows[0]]
     labels = {kind: [tuple(sorted(row[kind].split())) for row in rows] for kind in given}
     if "superclass" in given:
@@ -199,30 +202,34 @@ def _labels(rows: list[dict[str, str]], folder: Path) -> dict[str, list[tuple[st
         labels["form"].append(_tidy(code for code, s in known.items() if s.form))
     if unknown:
         shown = ", ".join(sorted(unknown)[:12])
-        warnings.warn(f"left out SCP codes that {_STATEMENTS} does not have: {shown}", UserWarning, stacklevel=3)
+        text = f"left out SCP codes that {_STATEMENTS} does not have: {shown}"
+        warnings.warn(text, UserWarning, stacklevel=find_stack_level())
     return labels
 
 
 def _tidy(codes: Iterable[str]) -> tuple[str, ...]:
+    """Return the different codes, sorted, without the underscores that pad some of them."""
     return tuple(sorted({code.strip("_ ") for code in codes} - {""}))
 
 
 def _read_statements(path: Path) -> dict[str, _Statement]:
+    """Read the table of SCP statements by their code."""
     table: dict[str, _Statement] = {}
     for row in read_table(path, ("diagnostic_class", "diagnostic_subclass", "rhythm", "form")):
-        code = next(iter(row.values()))  # the publisher gives this column no name
+        # The code is in the first column, which has no name.
+        code = next(iter(row.values()))
         rhythm, form = (as_number(row[kind], f"{kind} of {code} in {path}", 0.0) > 0 for kind in ("rhythm", "form"))
         table[code] = _Statement(row["diagnostic_class"], row["diagnostic_subclass"], rhythm, form)
     return table
 
 
 def parse_scp_codes(text: str, record: str) -> dict[str, float]:
-    """Parse the literal dictionary of SCP codes and likelihoods of one record.
+    """Parse the dictionary of SCP codes and likelihoods of a record; nothing in the text is executed.
 
     Raises
     ------
     ValueError
-        If the text is longer than any published one could be, or not a dictionary of names and numbers.
+        If the text is far longer than any published one, or is not a dictionary of names and numbers.
     """
     problem = f"scp_codes of record {record} must be a dictionary of codes and likelihoods, got {text[:60]!r}"
     if len(text) > _MAX_CODES_LENGTH:
@@ -239,6 +246,7 @@ def parse_scp_codes(text: str, record: str) -> dict[str, float]:
 
 
 def _multi_hot(rows: list[dict[str, str]], superclass: list[tuple[str, ...]]) -> NDArray[np.int8]:
+    """Return the superclasses of the rows as 0 and 1: (n_records, 5)."""
     target = np.zeros((len(rows), len(SUPERCLASSES)), np.int8)
     for i, names in enumerate(superclass):
         for name in names:
@@ -249,6 +257,7 @@ def _multi_hot(rows: list[dict[str, str]], superclass: list[tuple[str, ...]]) ->
 
 
 def _integers(rows: list[dict[str, str]], column: str) -> NDArray[np.int64]:
+    """Convert a column to integers: (n_records,)."""
     numbers = [as_number(row[column], f"{column} of record {row['ecg_id']}") for row in rows]
     for row, number in zip(rows, numbers, strict=True):
         if not number.is_integer():
@@ -257,6 +266,8 @@ def _integers(rows: list[dict[str, str]], column: str) -> NDArray[np.int64]:
 
 
 def _ages(rows: list[dict[str, str]]) -> NDArray[np.float32]:
+    """Return the ages in years: (n_records,)."""
     age = np.array([as_number(row.get("age", ""), f"age of record {row['ecg_id']}") for row in rows], np.float32)
-    age[age > _OVER_89 - 1] = _OVER_89  # published as 300, so that nobody of such an age can be recognised
+    # Ages over 89 are published as 300, so that no person can be recognised by age.
+    age[age > _OVER_89 - 1] = _OVER_89
     return age

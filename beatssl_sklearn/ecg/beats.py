@@ -1,25 +1,25 @@
-"""Windows around R peaks, and ragged beats as one flat array and a length per record.
+"""Beats: windows around R peaks.
 
-One border rule holds everywhere: a beat is used when its whole window ``[R - before, R + after)`` lies inside the
-record, and dropped otherwise. Nothing is padded, so every window holds measured samples only.
+One border rule holds everywhere: a beat counts only if its whole window ``[R - before, R + after)`` lies inside the
+record. Nothing is padded, so that every window holds measured samples only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["BEAT_WINDOW", "beat_windows", "flatten", "keep_inside", "split", "window_samples"]
+__all__ = ["BEAT_WINDOW", "as_objects", "as_rpeaks", "beat_windows", "keep_inside", "window_samples"]
 
 BEAT_WINDOW = (0.25, 0.45)
+"""Time before and after the R peak [s]."""
 
 
 def window_samples(fs: float, beat_window: tuple[float, float] = BEAT_WINDOW) -> tuple[int, int]:
-    """Samples before and after the R peak that a beat window spans.
+    """Return how many samples a beat window has before and after the R peak.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def window_samples(fs: float, beat_window: tuple[float, float] = BEAT_WINDOW) ->
     Raises
     ------
     ValueError
-        If `fs` is not positive and finite, or `beat_window` is not two non-negative times that make at least
-        one sample.
+        If `fs` is not positive and finite, if `beat_window` is not two non-negative times, or if the window holds no
+        sample.
     """
     if not np.isfinite(fs) or fs <= 0:
         raise ValueError(f"fs must be a positive, finite rate in Hz; got {fs!r}.")
@@ -53,7 +53,7 @@ def window_samples(fs: float, beat_window: tuple[float, float] = BEAT_WINDOW) ->
 def keep_inside(
     rpeaks: ArrayLike, n_times: int, fs: float, beat_window: tuple[float, float] = BEAT_WINDOW
 ) -> NDArray[np.int64]:
-    """R peaks of one record whose window lies inside the record.
+    """Keep the R peaks of one record whose window lies inside the record.
 
     Parameters
     ----------
@@ -69,12 +69,12 @@ def keep_inside(
     Returns
     -------
     rpeaks : ndarray of int64, shape (n_beats,)
-        In the order given; shape ``(0,)`` where no beat fits.
+        In the order given; shape ``(0,)`` if no beat fits.
 
     Raises
     ------
     ValueError, TypeError
-        If `rpeaks` is not a 1-D array of integers, or as `window_samples` raises.
+        If `rpeaks` is not a 1-D array of integers, and as in `window_samples`.
     """
     n_before, n_after = window_samples(fs, beat_window)
     r = as_rpeaks(rpeaks)
@@ -84,7 +84,7 @@ def keep_inside(
 def beat_windows(
     X: ArrayLike, rpeaks: ArrayLike, fs: float, beat_window: tuple[float, float] = BEAT_WINDOW
 ) -> NDArray[np.float32]:
-    """Cut the beats of one record; those that the border cuts are dropped, as `keep_inside` does.
+    """Cut the beats of one record; beats that reach over its border are dropped, as in `keep_inside`.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def beat_windows(
     Raises
     ------
     ValueError, TypeError
-        If `X` is not 2-D, or as `keep_inside` raises.
+        If `X` is not 2-D, and as in `keep_inside`.
     """
     x = np.asarray(X, dtype=np.float32)
     if x.ndim != 2:
@@ -118,57 +118,8 @@ def beat_windows(
     return np.ascontiguousarray(windows[:, r - n_before].swapaxes(0, 1))
 
 
-def flatten(arrays: Sequence[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Join one array per record into a flat array and the number of rows of each record.
-
-    Parameters
-    ----------
-    arrays : sequence of ndarray, each of shape (n_beats_i, ...)
-        All dimensions but the first must agree.
-
-    Returns
-    -------
-    flat : ndarray, shape (sum of n_beats_i, ...)
-    lengths : ndarray of int64, shape (n_records,)
-
-    Raises
-    ------
-    ValueError
-        If the trailing shapes differ (the first record that differs is named).
-    """
-    rows = [np.asarray(a) for a in arrays]
-    for i, a in enumerate(rows):
-        if a.ndim == 0 or a.shape[1:] != rows[0].shape[1:]:
-            raise ValueError(f"record {i}: shape {a.shape} does not match record 0's {rows[0].shape}.")
-    lengths = np.array([len(a) for a in rows], dtype=np.int64)
-    return (np.concatenate(rows) if rows else np.empty(0)), lengths
-
-
-def split(flat: ArrayLike, lengths: ArrayLike) -> list[NDArray[Any]]:
-    """Undo `flatten`: one view per record.
-
-    Parameters
-    ----------
-    flat : array-like, shape (n_rows, ...)
-    lengths : array-like of int, shape (n_records,)
-
-    Returns
-    -------
-    arrays : list of ndarray, each of shape (lengths[i], ...)
-
-    Raises
-    ------
-    ValueError
-        If a length is negative or the lengths do not sum to the number of rows.
-    """
-    rows, n = np.asarray(flat), np.asarray(lengths, dtype=np.int64)
-    if n.ndim != 1 or (n < 0).any() or n.sum() != len(rows):
-        raise ValueError(f"lengths must be non-negative and sum to the {len(rows)} rows of flat; got {lengths!r}.")
-    return np.split(rows, np.cumsum(n)[:-1]) if n.size else []
-
-
 def as_rpeaks(rpeaks: ArrayLike) -> NDArray[np.int64]:
-    """R peaks of one record as 1-D int64, or an error that says what is wrong with them.
+    """Return the R peaks of one record as int64.
 
     Parameters
     ----------
@@ -193,9 +144,8 @@ def as_rpeaks(rpeaks: ArrayLike) -> NDArray[np.int64]:
     return r.astype(np.int64)
 
 
-
 def as_objects(arrays: Sequence[NDArray]) -> NDArray[np.object_]:
-    """Return arrays as the elements of an object array, also where their shapes are equal."""
+    """Return an object array that holds each array as one element; `numpy.array` would stack arrays of one shape."""
     out = np.empty(len(arrays), dtype=object)
     for i, array in enumerate(arrays):
         out[i] = array

@@ -13,8 +13,11 @@ LEADS: tuple[str, ...] = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3
 """The canonical order of the twelve standard leads."""
 
 INDEPENDENT: NDArray[np.int64] = np.array([0, 1, 6, 7, 8, 9, 10, 11])
-"""Positions in `LEADS` of the eight leads that carry all the information: I, II, V1 to V6."""
+"""Positions in `LEADS` of the eight leads that the other four follow from: I, II, V1 to V6."""
 INDEPENDENT.setflags(write=False)
+
+EIGHT_LEADS: tuple[str, ...] = tuple(LEADS[i] for i in INDEPENDENT)
+"""Names of the leads at `INDEPENDENT`: I, II, V1 to V6."""
 
 DERIVED: dict[str, tuple[float, float]] = {
     "III": (-1.0, 1.0),
@@ -25,7 +28,7 @@ DERIVED: dict[str, tuple[float, float]] = {
 """Limb leads as weights of (I, II): Einthoven's law and Goldberger's augmented leads."""
 
 _INDEX = {name: i for i, name in enumerate(LEADS)}
-# The monitoring leads of ambulatory recorders (MLI, MLII, MLIII) and the names with D of Romance languages.
+# Ambulatory recorders write MLI, MLII and MLIII, Romance languages write DI, DII and DIII.
 _ALIASES: dict[str, str] = {name.lower(): name for name in LEADS} | {
     alias: name
     for name in ("I", "II", "III")
@@ -38,8 +41,8 @@ _CANONICAL: dict[str, tuple[str, int]] = {name: (name, 1) for name in LEADS}
 def canonical_lead(name: str) -> tuple[str, int]:
     """Return the canonical name of a lead and its sign.
 
-    Case, surrounding blanks and the word "lead" do not matter; the modified leads of ambulatory recorders count as the
-    leads that they stand for.
+    Case, surrounding blanks and the word "lead" do not matter. The modified leads of ambulatory recorders count as the
+    standard leads of the same number.
 
     Parameters
     ----------
@@ -51,12 +54,14 @@ def canonical_lead(name: str) -> tuple[str, int]:
     name : str
         One of `LEADS`.
     sign : int
-        -1 where the name starts with a minus sign (the lead as in the Cabrera sequence), otherwise 1.
+        -1 if the name starts with a minus sign (as -aVR in the Cabrera sequence), otherwise 1.
 
     Raises
     ------
+    TypeError
+        If the name is not a str.
     ValueError
-        If the name is not that of a standard lead.
+        If the name is not a standard lead.
 
     Examples
     --------
@@ -78,7 +83,7 @@ def canonical_lead(name: str) -> tuple[str, int]:
 
 
 def resolve_leads(names: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Resolve lead names to positions in `LEADS` and signs.
+    """Find the position in `LEADS` and the sign of each lead name.
 
     Parameters
     ----------
@@ -94,8 +99,10 @@ def resolve_leads(names: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.f
 
     Raises
     ------
+    TypeError
+        If `names` is a single str.
     ValueError
-        If there is no name, a name is unknown, or two names mean the same lead; the message lists them all.
+        If there is no name, a name is unknown, or two names mean the same lead. The message lists all such names.
     """
     if isinstance(names, (str, bytes)):
         raise TypeError(f"leads must be a sequence of names, got the single value {names!r:.60}")
@@ -120,7 +127,7 @@ def resolve_leads(names: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.f
 
 
 def place_leads(X: ArrayLike, leads: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Place leads by name among the twelve, and derive the limb leads that follow from I and II.
+    """Place leads by name among the twelve, and compute the limb leads that follow from I and II.
 
     Parameters
     ----------
@@ -132,10 +139,10 @@ def place_leads(X: ArrayLike, leads: Sequence[str]) -> tuple[NDArray[np.float32]
     Returns
     -------
     Y : ndarray of shape (..., 12, n_times), float32
-        Signals in the order of `LEADS`; absent leads are zero. It is `X` itself where `X` already is float32 and its
-        twelve leads are in that order.
+        Signals in the order of `LEADS`; absent leads are zero. It is `X` itself, not a copy, if `X` is float32 and has
+        the twelve leads in that order.
     present : ndarray of shape (12,), bool
-        Leads that were given or derived.
+        Leads that were given or computed.
 
     Raises
     ------
@@ -144,8 +151,8 @@ def place_leads(X: ArrayLike, leads: Sequence[str]) -> tuple[NDArray[np.float32]
 
     Notes
     -----
-    III = II - I, aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2 are filled in where they are absent and both
-    I and II are there; leads that were given are never replaced.
+    If I and II are given, absent limb leads are computed: III = II - I, aVR = -(I + II) / 2, aVL = I - II / 2,
+    aVF = II - I / 2. Given leads are never replaced.
     """
     X = np.asarray(X, dtype=np.float32)
     if X.ndim < 2:
@@ -181,7 +188,7 @@ def derive_lead(name: str, lead_i: NDArray[Any], lead_ii: NDArray[Any]) -> NDArr
     Returns
     -------
     signal : ndarray of shape (..., n_times), float32
-        The derived lead [mV].
+        The limb lead [mV].
 
     Raises
     ------
@@ -195,7 +202,7 @@ def derive_lead(name: str, lead_i: NDArray[Any], lead_ii: NDArray[Any]) -> NDArr
 
 
 def _listed(names: Iterable[object], limit: int = 12) -> str:
-    """Quote names for an error message, long names and long lists cut short."""
+    """Quote names for an error message; shorten long names and long lists."""
     names = list(names)
     shown = ", ".join(repr(str(name)[:40]) for name in names[:limit])
     return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -1,6 +1,6 @@
-"""Resampling, baseline and scale: what every signal goes through, in training and afterwards alike.
+"""Resampling, baseline and scale of signals.
 
-The same function serves `fit` and `transform`, so that preprocessing cannot differ between the two.
+`fit` and `transform` call the same function, so that preprocessing cannot differ between training and use.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from scipy.signal import firwin
 from .leads import place_leads
 
 FS_RANGE = (50.0, 2000.0)
-# A lead whose deviation is below this share of its offset is rounding noise around a constant, not a signal.
+# A lead that varies less than this share of its offset is a constant with rounding noise.
 _FLAT = 2e-6
-# Typical root mean square of a 12-lead ECG [mV]: the unit of signals that keep their amplitude.
+# Typical root mean square of a 12-lead ECG [mV]: the unit of "absolute" amplitudes.
 UNIT_MV = 0.2
-# Amplitudes are kept from a tenth to ten times the unit; beyond, signals are scaled back into this range.
+# In this range, in units of `UNIT_MV`, amplitudes stay as they are; other records are scaled to its nearer end.
 _KEPT = (0.1, 10.0)
 AMPLITUDES = ("absolute", "relative")
-# The anti-aliasing filter of scipy.signal.resample_poly: 10 zero crossings a side, Kaiser window.
+# The anti-aliasing filter of scipy.signal.resample_poly: 10 zero crossings on each side, Kaiser window.
 _ZERO_CROSSINGS = 10
 _KAISER = 5.0
 
 
 class Preprocessed(NamedTuple):
-    """Signals as the network reads them."""
+    """Signals in the form that a network reads."""
 
     signal: NDArray[np.float32]
-    """Baseline-free, scaled signals (n_records, n_times, 12); absent and flat leads are 0."""
+    """Scaled signals without offset (n_records, n_times, 12); absent and flat leads are 0."""
     present: NDArray[np.bool_]
-    """Leads that are there and not flat (n_records, 12)."""
+    """Leads that are given and not flat (n_records, 12)."""
     scale: NDArray[np.float32]
-    """Root mean square of the record [mV] (n_records,); 0 where the record is flat."""
+    """Root mean square of the record [mV] (n_records,); 0 if the record is flat."""
 
 
 def check_fs(fs: object, name: str = "fs") -> float:
@@ -65,14 +65,14 @@ def resampling_ratio(fs: float, fs_model: float) -> tuple[int, int]:
 
 @lru_cache(maxsize=32)
 def _block_filter(up: int, down: int) -> tuple[NDArray[np.float32], int]:
-    """Return the resampling filter as one matrix that turns a block of samples into a block of samples.
+    """Return the resampling filter as a matrix that maps a block of input samples to a block of output samples.
 
     Returns
     -------
     matrix : ndarray (n_in + 2 * margin, n_out)
-        Column k holds the filter's taps of output sample k of a block.
+        Column k holds the filter's taps for output sample k of a block.
     margin : int
-        Samples that a block needs on either side.
+        Further input samples that a block needs on each side.
     """
     half = _ZERO_CROSSINGS * max(up, down)
     taps = firwin(2 * half + 1, 1.0 / max(up, down), window=("kaiser", _KAISER)) * up
@@ -83,26 +83,27 @@ def _block_filter(up: int, down: int) -> tuple[NDArray[np.float32], int]:
     tap = np.arange(n_out)[None, :] * down - sample * up + half
     inside = (tap >= 0) & (tap <= 2 * half)
     matrix = np.where(inside, taps[np.clip(tap, 0, 2 * half)], 0.0)
-    # Unit gain for a constant, whatever the phase: a flat lead stays flat.
+    # Every column sums to 1, so that a flat lead stays flat.
     return np.ascontiguousarray(matrix / matrix.sum(axis=0), dtype=np.float32), margin
 
 
 def resample(X: NDArray, fs: float, fs_model: float) -> NDArray[np.float32]:
     """Resample signals with the polyphase filter of `scipy.signal.resample_poly`, as matrix products.
 
-    The filter of a block of samples is one matrix, so that the work is two products on the signals as they lie
-    in memory; this is several times faster than filtering sample by sample.
+    One matrix filters a block of samples, so that two matrix products do the work without a copy in another order.
+    This is several times faster than a filter that runs sample by sample.
 
     Parameters
     ----------
     X : array (..., n_times)
-        Signals; continued by their first and last value beyond the ends.
+        Signals. Beyond its ends a signal continues with its first and last value.
     fs, fs_model : float
-        Rate of `X` and the rate wanted [Hz].
+        Sampling rate of `X` and of the result [Hz].
 
     Returns
     -------
     ndarray (..., ceil(n_times * fs_model / fs)) float32
+        The same signals at the rate `fs_model`.
     """
     X = np.asarray(X)
     up, down = resampling_ratio(fs, fs_model)
@@ -116,7 +117,7 @@ def resample(X: NDArray, fs: float, fs_model: float) -> NDArray[np.float32]:
     padded[..., margin : margin + n_times] = X
     padded[..., :margin] = padded[..., margin : margin + 1]
     padded[..., margin + n_times :] = padded[..., margin + n_times - 1 : margin + n_times]
-    # A block's outputs need its own samples and the first 2 * margin of the next block: both are plain matrices.
+    # The output of a block needs its own samples and the first 2 * margin samples of the next block: two products.
     blocks = padded.reshape(-1, n_in)
     out = blocks @ matrix[:n_in]
     reached = int(np.flatnonzero(matrix[n_in:].any(axis=0))[0])
@@ -132,23 +133,23 @@ def preprocess(
     leads: tuple[str, ...] | None = None,
     amplitude: str = "absolute",
 ) -> Preprocessed:
-    """Bring signals to the model's rate, leads and scale.
+    """Bring signals to the sampling rate, leads and scale of a model.
 
-    Each lead loses its mean, and the record is divided by one number, so that amplitude ratios between leads survive.
-    Samples that are NaN count as missing and become 0, the baseline.
+    The mean of each lead is subtracted. One number divides the whole record, so that the ratios between leads stay.
+    NaN samples are missing and become 0, the baseline.
 
     Parameters
     ----------
     X : array (n_records, n_leads, n_times)
         Signals [mV].
     fs, fs_model : float
-        Rate of `X` and of the model [Hz].
+        Sampling rate of `X` and of the model [Hz].
     leads : tuple of str or None
-        Names of the leads of `X`; None takes them as the standard twelve in order.
+        Names of the leads of `X`; None means the standard twelve in canonical order.
     amplitude : {"absolute", "relative"}
-        "absolute": in units of .2 mV, so that high and low voltage, which diagnoses rest on, are still seen; records
-        with a root mean square below .02 mV or above 2 mV are brought to these bounds. "relative": in units of the
-        record's root mean square over the leads that carry a signal, so that gain and units do not matter.
+        "absolute": in units of .2 mV, so that a model can see high and low voltage, which many diagnoses need. Records
+        with a root mean square below .02 mV or above 2 mV are scaled to these bounds. "relative": in units of the
+        record's root mean square over the leads that carry a signal, so that gain and unit of `X` do not matter.
 
     Returns
     -------
@@ -158,7 +159,7 @@ def preprocess(
     signal, present = np.asarray(X, dtype=np.float32), np.ones(12, dtype=bool)
     if leads is not None:
         signal, present = place_leads(signal, leads)
-    # Gaps show as means that are NaN, and are filled only then.
+    # A gap makes the mean of its lead NaN. Gaps are filled only in this case, because it takes time.
     with np.errstate(invalid="ignore"):
         resampled = resample(signal, fs, fs_model)
         mean = resampled.mean(axis=-1)
@@ -170,7 +171,7 @@ def preprocess(
     reduced = np.ones(len(power), dtype=np.float32)
     absurd = ~np.isfinite(power).all(axis=1)
     if absurd.any():
-        # Squares leave float32 only for absurd amplitudes: bring those records into range first.
+        # The squares of absurd amplitudes overflow float32: scale those records down first.
         reduced[absurd] = np.abs(centred[absurd]).max(axis=(1, 2))
         centred /= reduced[:, None, None]
         mean = mean / reduced[:, None]
@@ -187,7 +188,7 @@ def preprocess(
 
 
 def _fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Replace missing samples by the mean of their lead, which the baseline then turns into 0."""
+    """Replace missing samples by the mean of their lead, which becomes 0 when the mean is subtracted."""
     missing = np.isnan(signal)
     known = np.maximum((~missing).sum(axis=-1, keepdims=True), 1)
     filled = np.where(missing, 0, signal)

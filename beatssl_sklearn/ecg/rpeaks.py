@@ -1,4 +1,4 @@
-"""R peaks: `detect_rpeaks` and the detectors that it knows by name."""
+"""R peaks: `detect_rpeaks` and the detectors that have a name."""
 
 from __future__ import annotations
 
@@ -8,70 +8,73 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._optional import import_optional
 from .preprocess import check_fs
 from .rpeaks_multilead import Grid, Index, Signal, boxed, bridged, coarse_activity, low_and_high, multilead
 
-Detector = Callable[[Signal, float], ArrayLike]
+Detector = str | Callable[[Signal, float], ArrayLike]
+"""Name of a detector, or a function of a record's signal (n_leads, n_times) and its sampling rate [Hz]."""
 
-MIN_DURATION = 0.3  # [s]
+MIN_DURATION = 0.3
+"""Shortest record in which R peaks can be found [s]."""
 
 
-def detect_rpeaks(X: ArrayLike, fs: float, detector: str | Detector = "multilead") -> list[Index]:
+def detect_rpeaks(X: ArrayLike, fs: float, detector: Detector = "multilead") -> list[Index]:
     """Find the R peaks of every record.
 
     Parameters
     ----------
     X : array-like of shape (n_records, n_leads, n_times) or (n_leads, n_times)
-        Signals [mV]; float32, float64, memory maps and views alike, never modified. Two dimensions are one record,
-        and the result is still a list, of one array. NaN is missing: a gap is bridged by a straight line, and a lead
-        without any value counts as absent. The scale does not matter. At least 0.3 s.
+        Signals [mV] of at least 0.3 s: float32, float64, memory maps or views; never modified. Two dimensions are one
+        record, and the result is still a list, of one array. NaN is missing: a straight line bridges a gap, and a lead
+        without any value counts as absent. The scale does not matter.
     fs : float
         Sampling rate [Hz], 50 to 2000.
     detector : {"multilead", "sleepecg"} or callable, default="multilead"
-        - "multilead": all leads together; works with any number of leads and any length (long records with
-          thresholds that follow the signal).
-        - "sleepecg": the detector of that package on lead II (the second lead of twelve), otherwise on the lead whose
-          activity stands out most. Needs the extra ``beatssl-sklearn[sleepecg]``.
-        - a callable ``(signal (n_leads, n_times) float32, fs) -> sample indices``, one record at a time. Its result
-          is checked, sorted and freed of duplicates.
+        - "multilead": all leads together; for any number of leads and any length (in long records the thresholds
+          follow the signal).
+        - "sleepecg": the detector of that package, on lead II of twelve leads, otherwise on the lead whose activity
+          stands out most. Needs the extra ``beatssl-sklearn[sleepecg]``.
+        - a callable ``(signal (n_leads, n_times) float32, fs) -> sample indices``, called with one record at a time.
+          Its result is checked and sorted, and duplicates are dropped.
 
     Returns
     -------
     list of n_records int64 arrays
-        Sample indices at the rate `fs`, sorted, unique and inside the record. Empty where nothing stands out: flat
-        or constant records and noise. A record's result does not depend on the others of the batch.
+        Sample indices at the rate `fs`, sorted, unique and inside the record. Empty if nothing stands out, as in flat
+        records and in noise. A record's result does not depend on the other records.
 
     Raises
     ------
     TypeError
-        If X is not numeric, or `fs` or `detector` are of a wrong type.
+        If X is not numeric, or `fs` or `detector` has a wrong type.
     ValueError
-        If X has other dimensions, is empty, too short or holds an infinite value; `fs` is out of range; `detector`
-        is unknown; or a callable returns anything but sample indices inside the record.
+        If X has another number of dimensions, has no lead, is too short or holds an infinite value; if `fs` is out of
+        range; if `detector` is unknown; or if a callable returns anything but sample indices inside the record.
     ImportError
         If the detector's package is not installed.
 
     Notes
     -----
-    "multilead" is our own. Per record:
+    "multilead" is this package's own. For each record:
 
-    1. sums of blocks of about 16 ms (60 Hz or more), z;
-    2. per lead ``|2 z[t] - z[t - 32 ms] - z[t + 32 ms]|``, capped at 1.5 times the mean of all leads, summed over
-       leads, then over a box of 0.1 s: the activity;
-    3. levels: its 30th and 97th percentile over 10 s, interpolated between windows in long records;
-    4. maxima within +-0.22 s above low + 0.45 (high - low) are beats; none where high / low is as small as white
-       noise in that many leads makes it;
-    5. a maximum up to 0.36 s after one of more than twice its height is a T wave;
-    6. where an RR interval is 1.5 times the median of its neighbours, the highest maximum above low + 0.2 (high -
-       low) is a beat;
-    7. the R peak is where the second difference (lag 48 ms) of the full-rate signal, capped and summed over leads as
-       in 2, is largest within 50 ms.
+    1. z: sums of blocks of about 16 ms (60 Hz or more);
+    2. activity: for each lead ``|2 z[t] - z[t - 32 ms] - z[t + 32 ms]|``, capped at 1.5 times the mean of all leads,
+       summed over leads, then over a box of 0.1 s;
+    3. levels low and high: the 30th and 97th percentile of the activity over 10 s, in long records interpolated between
+       windows;
+    4. beats: maxima within +-0.22 s above low + 0.45 (high - low); none if high / low is as small as in white noise in
+       that many leads;
+    5. T waves: a maximum up to 0.36 s after another of more than twice its height is no beat;
+    6. search back: in an RR interval of more than 1.5 times the median of its neighbours, the highest maximum above
+       low + 0.2 (high - low) is a beat;
+    7. R peak: within 50 ms, the largest second difference (lag 48 ms) of the full-rate signal, capped and summed over
+       leads as in 2.
 
-    Steps 5 and 6 follow Pan and Tompkins, with other numbers. All numbers were chosen on LUDB, with an eye on
-    MIT-BIH DS1; ``benchmarks/results/rpeaks.md`` has the measurements.
+    Steps 5 and 6 follow Pan and Tompkins with other numbers. All numbers were chosen on LUDB, with checks on MIT-BIH
+    DS1; ``benchmarks/results/rpeaks.md`` has the measurements.
 
-    Beats nearer than 0.22 s (over 270 per minute) are not told apart, and ventricular flutter gives some subset of
-    its waves.
+    Two beats within 0.22 s (over 270 per minute) count as one. In ventricular flutter some of the waves are found.
 
     References
     ----------
@@ -91,24 +94,19 @@ def detect_rpeaks(X: ArrayLike, fs: float, detector: str | Detector = "multilead
 
 
 def _sleepecg(x: NDArray, fs: float) -> list[Index]:
-    try:
-        from sleepecg import detect_heartbeats
-    except ImportError as error:
-        raise ImportError(
-            "detector='sleepecg' needs the package sleepecg: pip install 'beatssl-sklearn[sleepecg]'"
-        ) from error
+    sleepecg = import_optional("sleepecg", "detector='sleepecg'", "sleepecg")
     grid = Grid.at(fs)
     out = []
     for i in range(len(x)):
         signal = _filled(x, i)
         lead = signal[_best_lead(signal, grid)].astype(np.float64)
-        beats = detect_heartbeats(lead, fs) if np.ptp(lead) > 0 else []
+        beats = sleepecg.detect_heartbeats(lead, fs) if np.ptp(lead) > 0 else []
         out.append(_checked(beats, x.shape[2], i))
     return out
 
 
 def _best_lead(signal: Signal, grid: Grid) -> int:
-    """Lead II of twelve unless it is flat; otherwise the lead whose activity stands out most."""
+    """Return lead II of twelve leads unless it is flat, otherwise the lead whose activity stands out most."""
     if len(signal) == 12 and np.ptp(signal[1]) > 0:
         return 1
     contrast = np.zeros(len(signal))
@@ -124,7 +122,7 @@ _DETECTORS = {"multilead": multilead, "sleepecg": _sleepecg}
 
 
 def _as_records(X: ArrayLike, fs: float) -> NDArray:
-    """Return X as a real array (n_records, n_leads, n_times), without copying one."""
+    """Return X as a real array (n_records, n_leads, n_times); an array is not copied."""
     x = np.asarray(X)
     if x.dtype.kind not in "fiuO":
         raise TypeError(f"X must hold real numbers [mV], got {x.dtype}")
@@ -150,7 +148,7 @@ def _filled(x: NDArray, record: int) -> Signal:
 
 
 def _checked(beats: Any, n_times: int, record: int) -> Index:
-    """Return what a detector found as sorted, unique sample indices."""
+    """Return the result of a detector as sorted, unique sample indices."""
     found = np.asarray(beats)
     if found.size == 0:
         return np.empty(0, np.int64)

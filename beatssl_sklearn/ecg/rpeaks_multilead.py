@@ -1,7 +1,7 @@
-"""The multi-lead R-peak detector: coarse activity of all leads, levels of the record itself, beats, R peaks.
+"""The multi-lead R-peak detector: activity of all leads, its levels, beats, R peaks.
 
-It looks for activity that many leads share and that stands out against the rest of *this* record, so that neither
-amplitude nor polarity matters and a dead or noisy lead is outvoted. `rpeaks` says what users need to know.
+It looks for activity that many leads share and that is high for *this* record. So amplitude and polarity do not matter,
+and one dead or noisy lead cannot decide. `detect_rpeaks` documents the steps.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from numpy.typing import NDArray
 Signal = NDArray[np.float32]
 Index = NDArray[np.int64]
 
-# Coarse activity.
-_COARSE_FS = 60.0  # [Hz] at least, after summing blocks of samples
+# Activity at the coarse rate.
+_COARSE_FS = 60.0  # [Hz] lowest coarse rate, of sums of blocks of samples
 _LAG = 0.032  # [s] of the second difference
-_BOX = 0.1  # [s] about the width of a QRS complex
-_LEAD_CAP = 1.5  # most that one lead adds, relative to the mean of all: pacing spikes, electrode noise
-_CHUNK, _BEATS = 1 << 15, 1 << 10  # coarse samples, and beats, worked on at once: the memory of long records
+_BOX = 0.1  # [s] about the length of a QRS complex
+_LEAD_CAP = 1.5  # most that a lead adds, relative to the mean of all: limits pacing spikes and electrode noise
+_CHUNK, _BEATS = 1 << 15, 1 << 10  # coarse samples and beats per step: limits memory in long records
 # Levels.
-_WINDOW = 10.0  # [s] over which levels are taken, every half window
+_WINDOW = 10.0  # [s] window of the levels, one every half window
 _LOW, _HIGH = 0.30, 0.97  # quantiles of the activity: between the waves, and within the QRS complexes
-_NOISE = 2.1  # noise alone has high / low < 1 + _NOISE (1 + .8 s / duration) / sqrt(n_leads)
+_NOISE = 2.1  # white noise has high / low < 1 + _NOISE (1 + .8 s / duration) / sqrt(n_leads)
 # Beats.
-_THRESHOLD, _MISSED_THRESHOLD = 0.45, 0.2  # between the two levels
+_THRESHOLD, _MISSED_THRESHOLD = 0.45, 0.2  # from the low (0) to the high level (1)
 _REFRACTORY = 0.22  # [s]
-_T_WAVE, _T_HEIGHT = 0.36, 0.5  # up to so late after a beat [s], below this part of its height: its T wave
-_MISSED_RR = 1.5  # an RR interval of so many usual ones may hide a beat
-_REFINE, _REFINE_LAG = 0.05, 0.048  # [s] to each side, and of the second difference there
+_T_WAVE, _T_HEIGHT = 0.36, 0.5  # a maximum so soon after a beat [s] and below this share of its height is a T wave
+_MISSED_RR = 1.5  # an RR interval this many times the usual one may hide a beat
+_REFINE, _REFINE_LAG = 0.05, 0.048  # [s] search to each side, and lag of the second difference there
 
 
 class Grid(NamedTuple):
     """The coarse time axis."""
 
     block: int
-    """Samples of the record in a coarse one."""
+    """Samples of the record in a coarse sample."""
     rate: float
     """Coarse samples per second."""
     lag: int
@@ -53,7 +53,7 @@ class Grid(NamedTuple):
         return cls(block, rate, round(_LAG * rate), round(_BOX * rate), round(_REFRACTORY * rate))
 
     def samples(self, coarse: Index) -> Index:
-        """Centre of the box at each coarse position, in samples of the record."""
+        """Return the centre of the box at each coarse position, in samples of the record."""
         return ((2 * (coarse - self.box // 2) + self.box) * self.block) // 2
 
 
@@ -79,7 +79,7 @@ def multilead(x: NDArray, fs: float) -> list[Index]:
     grid = Grid.at(fs)
     n_leads = np.zeros(len(x), np.int64)
     activity = np.zeros((len(x), x.shape[2] // grid.block), np.float32)
-    # Gaps and overflows show in the sums, and are dealt with there.
+    # The sums show gaps and overflows; `coarse_activity` bridges gaps and refuses infinite values.
     with np.errstate(invalid="ignore", over="ignore"):
         for i in range(len(x)):
             n_leads[i] = coarse_activity(x[i], grid, i, activity[i])
@@ -97,7 +97,7 @@ def coarse_activity(x: NDArray, grid: Grid, record: int, out: Signal) -> int:
         a, b = max(0, start - lag), min(m, start + _CHUNK + lag)
         if b - a <= 2 * lag:
             continue
-        # A copy in one memory order makes a record's sums the same, bit by bit, whatever array it is a part of.
+        # One memory order gives a record the same bits in its sums, whatever array it is a part of.
         part = np.ascontiguousarray(x[:, a * grid.block : b * grid.block], dtype=np.float32)
         summed, active = _summed(part, grid)
         if not np.isfinite(summed).all():
@@ -108,7 +108,7 @@ def coarse_activity(x: NDArray, grid: Grid, record: int, out: Signal) -> int:
 
 
 def _summed(x: Signal, grid: Grid) -> tuple[Signal, int]:
-    # A product with ones is three times faster than a sum over so short an axis.
+    # For so short an axis a product with ones is three times faster than a sum.
     z = x.reshape(len(x), -1, grid.block) @ np.ones(grid.block, np.float32)
     d = _second_difference(z, grid.lag)
     active = int(np.count_nonzero(d.max(axis=1)))
@@ -116,14 +116,14 @@ def _summed(x: Signal, grid: Grid) -> tuple[Signal, int]:
 
 
 def _second_difference(x: Signal, lag: int) -> Signal:
-    """|2 x[t] - x[t - lag] - x[t + lag]| along the last axis, `lag` shorter at each end."""
+    """Return |2 x[t] - x[t - lag] - x[t + lag]| along the last axis, `lag` samples shorter at each end."""
     rise = x[..., lag:] - x[..., :-lag]
     d = rise[..., :-lag] - rise[..., lag:]
     return np.abs(d, out=d)
 
 
 def _shared(d: Signal, n_leads: int) -> Signal:
-    """Sum over leads (first axis), in which no lead counts for much more than the mean of all."""
+    """Sum over leads (first axis), each capped at a multiple of their mean."""
     cap = d.sum(axis=0)
     cap *= np.float32(_LEAD_CAP / max(n_leads, 1))
     total: Signal = np.minimum(d, cap, out=d).sum(axis=0)
@@ -131,7 +131,7 @@ def _shared(d: Signal, n_leads: int) -> Signal:
 
 
 def boxed(activity: Signal, width: int) -> Signal:
-    """Sums over `width` samples around each one, zeros outside."""
+    """Sum over `width` samples around each sample, with zeros outside."""
     n, m = activity.shape
     padded = np.zeros((n, m + width - 1), np.float32)
     padded[:, width // 2 : width // 2 + m] = activity
@@ -142,11 +142,11 @@ def boxed(activity: Signal, width: int) -> Signal:
 
 
 def _maxima(activity: Signal, n_leads: Index, grid: Grid) -> _Maxima:
-    """Return the largest values within the refractory period to each side, where the record is more than noise."""
+    """Find samples that are the largest within the refractory period to each side, in records that are not noise."""
     reach = grid.refractory
     record, position = np.nonzero((activity >= _highest_around(activity, reach)) & (activity > 0))
     height = activity[record, position]
-    # Of a plateau (a clipped signal) the first sample stands for all.
+    # A clipped signal makes plateaus: keep the first sample of each.
     first = np.ones(len(record), bool)
     first[1:] = (np.diff(record) > 0) | (np.diff(position) > reach)
     record, position, height = record[first], position[first], height[first]
@@ -158,7 +158,7 @@ def _maxima(activity: Signal, n_leads: Index, grid: Grid) -> _Maxima:
 
 
 def _highest_around(activity: Signal, reach: int) -> Signal:
-    """Largest value within `reach` samples to each side, by doubling the window."""
+    """Return the largest value within `reach` samples to each side; the window doubles in every step."""
     n, m = activity.shape
     out = np.zeros((n, m + 2 * reach), np.float32)
     out[:, reach : reach + m] = activity
@@ -171,10 +171,10 @@ def _highest_around(activity: Signal, reach: int) -> Signal:
 
 
 def _local_levels(activity: Signal, record: Index, position: Index, grid: Grid) -> tuple[Signal, Signal]:
-    """Return the low and the high level of the activity at the given places."""
+    """Return the low and the high level of the activity at the given positions."""
     m, window = activity.shape[1], round(_WINDOW * grid.rate)
     if m <= 1.5 * window:
-        # Near both ends the sums are incomplete, which matters in records of a second.
+        # Sums are incomplete near both ends, which matters in records of a second.
         edge = grid.lag + grid.box // 2
         low, high = low_and_high(activity[:, edge : m - edge])
         return low[record], high[record]
@@ -188,14 +188,14 @@ def _local_levels(activity: Signal, record: Index, position: Index, grid: Grid) 
 
 
 def low_and_high(rows: Signal) -> tuple[Signal, Signal]:
-    """Return the activity between the waves, and within the QRS complexes, of each row."""
+    """Return two quantiles of each row: activity between the waves, and within the QRS complexes."""
     k = [int(q * (rows.shape[1] - 1)) for q in (_LOW, _HIGH)]
     ordered = np.partition(rows, k, axis=1)
     return ordered[:, k[0]], ordered[:, k[1]]
 
 
 def _without_t_waves(beats: _Maxima, grid: Grid) -> _Maxima:
-    """Drop what comes soon after a higher maximum of the same record."""
+    """Drop maxima soon after a much higher one of the same record."""
     soon = np.zeros(len(beats.record), bool)
     soon[1:] = (np.diff(beats.record) == 0) & (np.diff(beats.position) <= _T_WAVE * grid.rate)
     soon[1:] &= beats.height[1:] < np.float32(_T_HEIGHT) * beats.height[:-1]
@@ -203,12 +203,12 @@ def _without_t_waves(beats: _Maxima, grid: Grid) -> _Maxima:
 
 
 def _search_back(found: _Maxima, beats: _Maxima, grid: Grid) -> _Maxima:
-    """Add the highest maximum of each RR interval that is too long for its neighbourhood."""
+    """Add the highest weak maximum of each RR interval that is long for its neighbourhood."""
     gaps = _long_intervals(beats.record, beats.position)
     if not gaps:
         return beats
     weak = found[found.above(_MISSED_THRESHOLD) & ~found.above(_THRESHOLD)]
-    # One number for record and time, so that one search finds the maxima of an interval.
+    # One number for record and time: one sorted search finds the maxima of an interval.
     time, time_of_weak = ((m.record << 40) + m.position for m in (beats, weak))
     missed = []
     for i in gaps:
@@ -221,7 +221,7 @@ def _search_back(found: _Maxima, beats: _Maxima, grid: Grid) -> _Maxima:
 
 
 def _long_intervals(record: Index, position: Index) -> list[int]:
-    """Return the beats after which the RR interval is long for the record's nine intervals around it."""
+    """Return the beats whose next RR interval is long for the nine intervals around it."""
     if not len(record):
         return []
     first = np.flatnonzero(np.diff(record, prepend=-1))
@@ -231,7 +231,7 @@ def _long_intervals(record: Index, position: Index) -> list[int]:
     shortest = np.repeat(np.minimum.reduceat(rr, first), last - first + 1)
     rr[last] = 0
     out = []
-    # No interval is long for its neighbours that is not long for the shortest one of the record.
+    # A long interval is long for the shortest one of the record, too: this test leaves few to look at.
     for i in np.flatnonzero(rr > _MISSED_RR * shortest).tolist():
         own = np.searchsorted(last, i)
         a, b = int(first[own]), int(last[own])
@@ -263,7 +263,7 @@ def _refined(x: NDArray, record: int, centres: Index, fs: float) -> Index:
 
 
 def bridged(signal: Signal, record: int) -> Signal:
-    """Bridge missing samples of a record by straight lines; a lead without any value becomes 0."""
+    """Bridge missing samples of a record with straight lines; a lead without any value becomes 0."""
     if np.isinf(signal).any():
         lead = int(np.flatnonzero(np.isinf(signal).any(axis=1))[0])
         raise ValueError(f"X must not be infinite: record {record}, lead {lead}")

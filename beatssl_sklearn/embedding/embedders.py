@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
-from typing import Any
+from numbers import Integral
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +15,22 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from ..components import check_number
-from ..ecg.beats import as_objects
-from ..inputs.front_end import check_given_rpeaks
+from ..components import check_number, register
 from ..inputs.reading import SignalTransformer
 from ..inputs.source import Source
-from ..pretraining.pretrainer import BeatSSLPretrainer
-from .fitted_encoder import ready_model
-from .pretrained import KeepsPretrainer, is_fitted
-from .stream import BlockEmbedding, embed
+from ..persistence import shipped_models
+from .fitted_encoder import FittedEncoder, fitted_encoder, is_fitted
+from .starting_encoder import KeepsPretrainer
+from .stream import embed_beats, embed_rhythm, embed_tokens, token_times
+
+# What does not change an embedding beyond rounding is no part of the cache's key.
+_NOT_IN_THE_KEY = ["batch_size"]
 
 
-class _Embedder(KeepsPretrainer, SignalTransformer):
-    """What the embedders share: where the encoder comes from, and how X is described."""
+class Embedder(KeepsPretrainer, SignalTransformer):
+    """Base of the embedders: where the encoder comes from, and how X is described."""
+
+    _in_file: ClassVar[tuple[str, ...]] = ("n_features_in_",)
 
     def __init__(
         self,
@@ -56,15 +60,69 @@ class _Embedder(KeepsPretrainer, SignalTransformer):
     def __sklearn_is_fitted__(self) -> bool:
         return is_fitted(self.pretrainer) or hasattr(self, "pretrainer_")
 
-    def fit(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None) -> Any:
-        """Train the encoder where `pretrainer` is an unfitted pretrainer; otherwise only check X.
+    def __getstate__(self) -> dict[str, Any]:
+        """Add the encoder of a file, so that a pickle needs no file, and a cache notices that it was replaced."""
+        state: dict[str, Any] = super().__getstate__()
+        if _is_file(self.pretrainer) and _KEPT not in state:
+            try:
+                state[_KEPT] = fitted_encoder(self.pretrainer)
+            except (OSError, ValueError):
+                # The file is missing or damaged: `transform` will say so.
+                pass
+        return state
+
+    def __sklearn_clone__(self) -> Any:
+        cloned = super().__sklearn_clone__()
+        if hasattr(self, _KEPT):
+            setattr(cloned, _KEPT, getattr(self, _KEPT))
+        return cloned
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters.
 
         Parameters
         ----------
-        X : as for `BeatSSLPretrainer.fit`
+        **params
+            Values by the names of the parameters.
+
+        Returns
+        -------
+        estimator
+            The embedder itself.
+        """
+        if "pretrainer" in params:
+            self.__dict__.pop(_KEPT, None)
+        return super().set_params(**params)
+
+    @property
+    def encoder_(self) -> FittedEncoder:
+        """The fitted encoder, loaded where a path or name was given.
+
+        Raises
+        ------
+        NotFittedError
+            If the pretrainer is not fitted, nor this estimator.
+        """
+        if hasattr(self, "pretrainer_"):
+            return fitted_encoder(self.pretrainer_)
+        if hasattr(self, _KEPT):
+            kept: FittedEncoder = getattr(self, _KEPT)
+            return kept
+        if not is_fitted(self.pretrainer):
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet. Call 'fit', or give it a fitted pretrainer."
+            )
+        return fitted_encoder(self.pretrainer)
+
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None) -> Any:
+        """Train the encoder if `pretrainer` is not fitted; otherwise only check X.
+
+        Parameters
+        ----------
+        X : as for `Pretrainer.fit`
         y : ignored
         groups, rpeaks : optional
-            As for `BeatSSLPretrainer.fit`.
+            As for `Pretrainer.fit`.
 
         Returns
         -------
@@ -72,9 +130,9 @@ class _Embedder(KeepsPretrainer, SignalTransformer):
             The estimator itself.
         """
         if not is_fitted(self.pretrainer):
-            if not isinstance(self.pretrainer, BeatSSLPretrainer):
+            if isinstance(self.pretrainer, type) or not hasattr(self.pretrainer, "untrained_encoder"):
                 raise TypeError(
-                    f"pretrainer must be a BeatSSLPretrainer, a path or a shipped model's name, got {self.pretrainer!r}"
+                    f"pretrainer must be a pretrainer, a path or a shipped model's name, got {self.pretrainer!r}"
                 )
             given = {name: value for name in ("fs", "leads") if (value := getattr(self, name)) is not None}
             fitted = clone(self.pretrainer).set_params(**given).fit(X, groups=groups, rpeaks=rpeaks)
@@ -83,99 +141,96 @@ class _Embedder(KeepsPretrainer, SignalTransformer):
             if hasattr(fitted, "feature_names_in_"):
                 self.feature_names_in_ = fitted.feature_names_in_
         else:
-            self.__dict__.pop("pretrainer_", None)  # of an earlier fit, when `pretrainer` was not fitted
-            self._check(reset=True, X=X)
+            # Left by an earlier fit, when `pretrainer` was not fitted.
+            self.__dict__.pop("pretrainer_", None)
+            self._read(X, self.encoder_, reset=True)
         return self
 
-    def _fitted(self) -> BeatSSLPretrainer:
-        """Return the fitted pretrainer, loading it where a path or name was given."""
-        if hasattr(self, "pretrainer_"):
-            return self.pretrainer_
-        if not is_fitted(self.pretrainer):
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet. Call 'fit', or give it a fitted pretrainer."
-            )
-        if isinstance(self.pretrainer, (str, os.PathLike)):
-            from ..persistence import load_shared
-
-            return load_shared(self.pretrainer)
-        return self.pretrainer
-
-    def _check(self, X: Any, reset: bool) -> Source:
-        """Return X as a source, checked against what this embedder was told of it."""
-        fitted = self._fitted()
-        own = self.leads is not None
-        leads = self.leads if own else fitted.leads
-        # Without `fit` there is nothing to compare X with, and `transform` leaves the embedder as it was.
-        described = reset or hasattr(self, "n_features_in_")
-        return (self if described else copy(self))._source(
-            X,
-            fs=fitted.fs if self.fs is None else self.fs,
-            leads=leads,
-            allow_nan=fitted.allow_nan,
-            reset=reset or not described,
-            n_leads=None if own else fitted.n_leads_,
-        )
-
-    def _blocks(self, X: Any, level: str, rpeaks: Any = None) -> Iterator[BlockEmbedding]:
-        check_number("batch_size", self.batch_size, int, 1)
-        fitted = self._fitted()
-        model = ready_model(fitted, device=self.device, precision=self.precision, detector=fitted.rpeak_detector)
-        source = self._check(X, reset=False)
-        check_given_rpeaks(rpeaks, source.n_records)
-        # Warnings point at the caller of `transform`, which scikit-learn wraps where its output is a table.
-        depth = 6 if level == "rhythm" else 5
-        return embed(source, model, batch_size=self.batch_size, levels=(level,), rpeaks=rpeaks, stacklevel=depth)
-
-    def _remembered(self, function: Any, X: Any, *args: Any) -> Any:
-        """Call ``function(settings, X, *args)``, from the cache where `memory` holds one."""
-        if self.memory is None:
-            return function(self, X, *args)
-        return check_memory(self.memory).cache(function)(self._without_memory(), X, *args)
-
-    def _without_memory(self) -> Any:
-        """Return this embedder as the cache's key: fitted, and without the cache itself."""
-        parameters = self.get_params(deep=False) | {"pretrainer": self._fitted(), "memory": None}
-        key = type(self)(**parameters)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self, name):
-                setattr(key, name, getattr(self, name))
-        return key
-
     def rpeaks(self, X: Any) -> list[NDArray[np.int64]]:
-        """Return the R peaks [samples] of the beats that are embedded, one array per record."""
+        """Return the R peaks of the beats that are embedded.
+
+        Parameters
+        ----------
+        X : as for `transform`
+
+        Returns
+        -------
+        list of n_records int64 arrays (n_beats,)
+            In samples of X.
+        """
         check_is_fitted(self)
-        from ..inputs.front_end import find_rpeaks
-
-        fitted, source = self._fitted(), self._check(X, reset=False)
-        before, after = (float(s) for s in fitted.beat_window)
+        encoder = self.encoder_
+        source = self._read(X, encoder, reset=False)
         blocks = source.read(np.arange(source.n_records), self.batch_size)
-        return [r for b in blocks for r in find_rpeaks(b, fitted.rpeak_detector, (before, after))]
+        return [r for block in blocks for r in encoder.front_end.find_rpeaks(block)]
+
+    def _for_file(self) -> Any:
+        """Return this embedder as a file holds it: with the encoder, or the fitted pretrainer, in place of a path."""
+        check_is_fitted(self)
+        fitted = getattr(self, "pretrainer_", self.pretrainer)
+        stored = copy(self)
+        stored.__dict__.pop(_KEPT, None)
+        stored.pretrainer = self.encoder_ if isinstance(fitted, (str, os.PathLike)) else fitted
+        return stored
+
+    def _read(self, X: Any, encoder: FittedEncoder, reset: bool) -> Source:
+        """Return X as a source, described by this embedder's parameters where given, else by the encoder."""
+        changes: dict[str, Any] = {} if self.fs is None else {"fs": self.fs}
+        if self.leads is not None:
+            changes |= {"leads": self.leads, "n_leads": None}
+        # Without `fit` there is nothing to compare X with, and `transform` leaves the embedder as it was.
+        known = reset or hasattr(self, "n_features_in_")
+        return (self if known else copy(self))._source_for(encoder, X, reset=reset or not known, **changes)
+
+    def _embedded(self, function: Any, X: Any, *args: Any) -> Any:
+        """Call ``function(encoder, source, *args)``, from the cache where `memory` holds the result."""
+        check_number("batch_size", self.batch_size, Integral, 1)
+        encoder = self.encoder_
+        source = self._read(X, encoder, reset=False)
+        run = {"batch_size": self.batch_size, "device": self.device, "precision": self.precision}
+        if self.memory is None:
+            return function(encoder, source, *args, **run)
+        cached = check_memory(self.memory).cache(function, ignore=_NOT_IN_THE_KEY)
+        return cached(encoder, source, *args, **run)
 
 
-class RhythmEmbedder(ClassNamePrefixFeaturesOutMixin, _Embedder):
+_KEPT = "_kept_encoder"
+
+
+def _is_file(pretrainer: Any) -> bool:
+    """Whether a pretrainer is a path, and not the name of a model that every installation has."""
+    return isinstance(pretrainer, os.PathLike) or (isinstance(pretrainer, str) and pretrainer not in shipped_models())
+
+
+@register
+class RhythmEmbedder(ClassNamePrefixFeaturesOutMixin, Embedder):
     """One embedding per record.
 
     Parameters
     ----------
-    pretrainer : BeatSSLPretrainer, path or str, default="ptbxl"
-        A fitted pretrainer, a file written by `save`, or a shipped model's name: the embedder then needs no `fit`,
-        and `clone` keeps the encoder. An unfitted pretrainer is trained by `fit`.
+    pretrainer : fitted estimator, FittedEncoder, path or str, default="ptbxl"
+        Anything that has an `encoder_`, a file written by `save`, or a shipped model's name. The embedder then needs no
+        `fit`, and `clone` keeps the encoder. If the pretrainer is not fitted, `fit` trains it.
     fs : float, default=None
         Sampling rate of X [Hz]; None is the pretrainer's.
     leads : sequence of str, default=None
         Names of the leads of X; None is the pretrainer's. Any subset of the twelve.
     batch_size : int, default=32
-        Records that the network sees at once; it does not change the embeddings.
+        Records that the network sees at once. It does not change the embeddings.
     device : str, default=None
         None is the best there is.
     precision : {"auto", "bf16", "fp32"}, default="auto"
     memory : str or joblib.Memory, default=None
         Cache of embeddings.
 
+    Attributes
+    ----------
+    encoder_ : FittedEncoder
+        What embeds.
+
     Notes
     -----
-    Pickles hold the fitted pretrainer's arrays; a path or name is pickled as it is.
+    Pickles hold the encoder's arrays. A shipped model's name is pickled as it is.
 
     Examples
     --------
@@ -194,28 +249,43 @@ class RhythmEmbedder(ClassNamePrefixFeaturesOutMixin, _Embedder):
 
         Parameters
         ----------
-        X : as for `BeatSSLPretrainer.transform`
+        X : as for `Pretrainer.transform`
 
         Returns
         -------
         ndarray (n_records, n_dims) float32
+            One row per record.
         """
         check_is_fitted(self)
-        return self._remembered(_rhythm, X)
+        embedded: NDArray[np.float32] = self._embedded(embed_rhythm, X)
+        return embedded
 
     @property
     def _n_features_out(self) -> int:
-        return self._fitted()._n_features_out
+        return self.encoder_.model(self.device, self.precision).n_dims_record
 
 
-class BeatEmbedder(_Embedder, auto_wrap_output_keys=None):
+@register
+class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
     """One embedding per heartbeat: an object array of one array (n_beats, n_dims) per record.
 
     Records without a beat become (0, n_dims). Parameters as for `RhythmEmbedder`.
     """
 
     def fit_transform(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None) -> NDArray[np.object_]:
-        """Fit, and embed the heartbeats of the same records; `rpeaks` serve both."""
+        """Fit, and embed the heartbeats of the same records.
+
+        Parameters
+        ----------
+        X, y, groups : as for `fit`
+        rpeaks : sequence of n_records arrays, optional
+            As for `fit` and `transform`.
+
+        Returns
+        -------
+        ndarray (n_records,) of object
+            As for `transform`.
+        """
         return self.fit(X, y, groups=groups, rpeaks=rpeaks).transform(X, rpeaks=rpeaks)
 
     def transform(self, X: Any, *, rpeaks: Any = None) -> NDArray[np.object_]:
@@ -223,29 +293,26 @@ class BeatEmbedder(_Embedder, auto_wrap_output_keys=None):
 
         Parameters
         ----------
-        X : as for `BeatSSLPretrainer.transform`
+        X : as for `Pretrainer.transform`
         rpeaks : sequence of n_records arrays, optional
             R peaks [samples] in place of the detector's; beats whose window leaves the record are dropped.
 
         Returns
         -------
         ndarray (n_records,) of object
-            Arrays (n_beats, n_dims) float32; `rpeaks` tells where the beats are.
+            Arrays (n_beats, n_dims) float32; the method `rpeaks` returns where the beats are.
         """
         check_is_fitted(self)
-        return self._remembered(_beats, X, rpeaks)
+        embedded: NDArray[np.object_] = self._embedded(embed_beats, X, rpeaks)
+        return embedded
 
 
-class SampleEmbedder(_Embedder, auto_wrap_output_keys=None):
+@register
+class SampleEmbedder(Embedder, auto_wrap_output_keys=None):
     """One embedding per token, 50 a second or more: (n_records, n_tokens, n_dims).
 
     Records of unequal length become an object array of arrays (n_tokens, n_dims). Parameters as for
     `RhythmEmbedder`.
-
-    Attributes
-    ----------
-    times_ : ndarray (n_tokens,)
-        Centre of each token [s] of the longest record that was seen last.
     """
 
     def transform(self, X: Any) -> NDArray:
@@ -253,43 +320,34 @@ class SampleEmbedder(_Embedder, auto_wrap_output_keys=None):
 
         Parameters
         ----------
-        X : as for `BeatSSLPretrainer.transform`
+        X : as for `Pretrainer.transform`
 
         Returns
         -------
         ndarray (n_records, n_tokens, n_dims) float32
+            Object array of arrays (n_tokens, n_dims) if lengths differ.
         """
         check_is_fitted(self)
-        tokens, times = self._remembered(_samples, X)
-        if not hasattr(self, "times_") or not np.array_equal(self.times_, times):
-            self.times_: NDArray[np.float64] = times
-        return tokens
+        return np.asarray(self._embedded(embed_tokens, X))
 
+    def token_times(self, X: Any) -> NDArray[np.float64]:
+        """Return the times of the tokens of the longest record.
 
-def _rhythm(embedder: RhythmEmbedder, X: Any) -> NDArray[np.float32]:
-    parts: list[NDArray[np.float32]] = []
-    for block in embedder._blocks(X, "rhythm"):
-        assert block.rhythm is not None
-        parts.append(block.rhythm)
-    return np.concatenate(parts)
+        Parameters
+        ----------
+        X : as for `transform`
 
-
-def _beats(embedder: BeatEmbedder, X: Any, rpeaks: Any) -> NDArray[np.object_]:
-    beats: list[NDArray[np.float32]] = []
-    for block in embedder._blocks(X, "beat", rpeaks):
-        beats += block.beats or []
-    return as_objects(beats)
-
-
-def _samples(embedder: SampleEmbedder, X: Any) -> tuple[NDArray, NDArray]:
-    tokens: list[NDArray] = []
-    times = np.zeros(0)
-    for block in embedder._blocks(X, "sample"):
-        tokens += block.samples or []
-        if block.times is not None and len(block.times) > len(times):
-            times = block.times
-    if len({t.shape for t in tokens}) == 1:
-        return np.stack(tokens), times
-    return as_objects(tokens), times
-
-
+        Returns
+        -------
+        ndarray (n_tokens,) float64
+            Centre of each token [s].
+        """
+        check_is_fitted(self)
+        encoder = self.encoder_
+        model = encoder.model(self.device, self.precision)
+        source = self._read(X, encoder, reset=False)
+        longest = np.zeros(0)
+        for block in source.read(np.arange(source.n_records), self.batch_size):
+            times = token_times(block.signal.shape[2], block.fs, model)
+            longest = times if len(times) > len(longest) else longest
+        return longest

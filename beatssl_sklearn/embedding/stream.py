@@ -8,8 +8,8 @@ length of a record, and a day's recording is embedded like the ten seconds that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from math import ceil
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,52 +17,16 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from torch import Tensor
 
-from ..ecg.preprocess import preprocess
-from ..inputs.front_end import Detector, find_rpeaks
+from ..ecg.beats import as_objects
+from ..ecg.preprocess import resampling_ratio
+from ..inputs.front_end import check_given_rpeaks
 from ..inputs.plausibility import warn_about_rate, warn_about_scale
 from ..inputs.source import Block, Source
 from ..inputs.windows import Window, windows
-from ..nn.blocks import Encoder
 from ..nn.roi import beat_embeddings, mean_beats, sample_to_token
+from .fitted_encoder import FittedEncoder, InferenceModel
 
 LEVELS = ("rhythm", "beat", "sample")
-
-
-
-
-
-
-@dataclass(frozen=True)
-class InferenceModel:
-    """A fitted encoder, ready to run, with all that preprocessing must know."""
-
-    encoder: Encoder
-    fs_model: float
-    amplitude: str
-    device: torch.device
-    precision: str
-    beat_window: tuple[float, float]
-    beat_phases: int
-    detector: Detector
-
-    @property
-    def n_dims_beat(self) -> int:
-        """Width of a beat's embedding."""
-        return self.beat_phases * self.encoder.n_dims
-
-    @property
-    def n_dims_record(self) -> int:
-        """Width of a record's embedding."""
-        return self.encoder.n_dims_record + self.n_dims_beat
-
-    def encode(self, signal: NDArray[np.float32]) -> Tensor:
-        """Return the feature map (n_records, n_tokens, n_dims) of preprocessed signals."""
-        x = torch.from_numpy(signal).to(self.device, non_blocking=True)
-        if self.device.type != "cuda" or self.precision != "fp32":
-            return self.encoder(x)
-        # TensorFloat-32, cuDNN's default for convolutions, has ten bits: embeddings would differ from a CPU's.
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            return self.encoder(x)
 
 
 class BlockEmbedding(NamedTuple):
@@ -84,7 +48,6 @@ def embed(
     levels: Sequence[str] = ("rhythm",),
     rpeaks: Sequence[NDArray] | None = None,
     index: NDArray[np.int64] | None = None,
-    stacklevel: int = 3,
 ) -> Iterator[BlockEmbedding]:
     """Embed records block by block.
 
@@ -103,8 +66,6 @@ def embed(
         embedding always rests on the detector's, and so is the same whichever beats are asked for.
     index : ndarray of int64, optional
         Records wanted; all by default.
-    stacklevel : int
-        Frames between this function and the caller whom warnings should point at.
 
     Yields
     ------
@@ -117,17 +78,17 @@ def embed(
     for block in source.read(index, batch_size):
         detected, peaks = None, None
         if "rhythm" in levels or ("beat" in levels and rpeaks is None):
-            detected = find_rpeaks(block, model.detector, model.beat_window)
+            detected = model.front_end.find_rpeaks(block)
             rr += [float(np.median(np.diff(r))) / block.fs if len(r) > 1 else np.nan for r in detected]
         if "beat" in levels:
-            peaks = detected if rpeaks is None else find_rpeaks(block, model.detector, model.beat_window, rpeaks)
+            peaks = detected if rpeaks is None else model.front_end.find_rpeaks(block, rpeaks)
         embedded, scale = _embed_block(block, model, batch_size, levels, peaks, detected)
         flat.append(block.rows[~block.blank])
         scales.append(scale[~block.blank])
         yield embedded
     if flat:
-        warn_about_scale(np.concatenate(flat), np.concatenate(scales), stacklevel=stacklevel + 1)
-        warn_about_rate(np.array(rr), stacklevel=stacklevel + 1)
+        warn_about_scale(np.concatenate(flat), np.concatenate(scales))
+        warn_about_rate(np.array(rr))
 
 
 def gather(blocks: Iterator[BlockEmbedding], levels: Sequence[str]) -> Bunch:
@@ -145,8 +106,49 @@ def gather(blocks: Iterator[BlockEmbedding], levels: Sequence[str]) -> Bunch:
     return out
 
 
+def embed_rhythm(
+    encoder: FittedEncoder, source: Source, *, batch_size: int, device: Any = None, precision: str = "auto"
+) -> NDArray[np.float32]:
+    """Return one embedding per record, (n_records, n_dims)."""
+    model = encoder.model(device, precision)
+    out = np.empty((source.n_records, model.n_dims_record), dtype=np.float32)
+    for block in embed(source, model, batch_size=batch_size):
+        out[block.rows] = block.rhythm
+    return out
 
 
+def embed_beats(
+    encoder: FittedEncoder,
+    source: Source,
+    rpeaks: Sequence[NDArray] | None = None,
+    *,
+    batch_size: int,
+    device: Any = None,
+    precision: str = "auto",
+) -> NDArray[np.object_]:
+    """Return one array (n_beats, n_dims) per record, as an object array."""
+    check_given_rpeaks(rpeaks, source.n_records)
+    blocks = embed(source, encoder.model(device, precision), batch_size=batch_size, levels=("beat",), rpeaks=rpeaks)
+    return as_objects([beats for block in blocks for beats in block.beats or []])
+
+
+def embed_tokens(
+    encoder: FittedEncoder, source: Source, *, batch_size: int, device: Any = None, precision: str = "auto"
+) -> NDArray:
+    """Return the tokens (n_records, n_tokens, n_dims), or an object array where records are of unequal length."""
+    blocks = embed(source, encoder.model(device, precision), batch_size=batch_size, levels=("sample",))
+    tokens = [record for block in blocks for record in block.samples or []]
+    return np.stack(tokens) if len({t.shape for t in tokens}) == 1 else as_objects(tokens)
+
+
+def token_times(n_times: int, fs: float, model: InferenceModel) -> NDArray[np.float64]:
+    """Return the centres [s] of the tokens of a record of `n_times` samples."""
+    up, down = resampling_ratio(fs, model.front_end.fs_model)
+    parts = []
+    for window in windows(n_times, fs):
+        n_tokens = ceil(ceil((window.stop - window.start) * up / down) / model.encoder.stride)
+        parts.append(_core_times(n_tokens, window, fs, model)[1])
+    return np.concatenate(parts)
 
 
 @torch.inference_mode()
@@ -168,19 +170,20 @@ def _embed_block(
     for group in _batches_of_windows(cuts, max(1, batch_size // n)):
         parts = [block.signal[:, :, w.start : w.stop] for w in group]
         signal = np.concatenate(parts) if len(parts) > 1 else parts[0]
-        ready = preprocess(signal, block.fs, model.fs_model, block.leads, model.amplitude)
+        ready = model.front_end(block._replace(signal=signal))
         feature_map = model.encode(ready.signal)
         np.maximum(scale, ready.scale.reshape(len(group), n).max(axis=0), out=scale)
         for k, window in enumerate(group):
             part = feature_map[k * n : (k + 1) * n]
-            core, token_times = _core_tokens(part, window, block.fs, model)
+            kept, centres = _core_times(part.shape[1], window, block.fs, model)
+            core = part[:, kept]
             own = None if rpeaks is None else _embed_beats(part, rpeaks, window, block.fs, model)
             if "rhythm" in levels and detected is not None:
                 every = own if detected is rpeaks and own else _embed_beats(part, detected, window, block.fs, model)
                 share = (window.core_stop - window.core_start) / n_times
                 pooled += share * _embed_records(core, every, model).cpu().numpy()
             if "sample" in levels:
-                times.append(token_times)
+                times.append(centres)
                 for row, part_tokens in zip(tokens, core.float().cpu().numpy(), strict=True):
                     row.append(part_tokens)
             if own is not None:
@@ -213,16 +216,18 @@ def _batches_of_windows(cuts: list[Window], at_once: int) -> Iterator[list[Windo
     yield group
 
 
-def _core_tokens(part: Tensor, window: Window, fs: float, model: InferenceModel) -> tuple[Tensor, NDArray]:
-    """Return the tokens whose centre lies in the core of a window, and their times in the record [s]."""
-    n_tokens = part.shape[1]
-    times = window.start / fs + ((np.arange(n_tokens) + 0.5) * model.encoder.stride - 0.5) / model.fs_model
+def _core_times(
+    n_tokens: int, window: Window, fs: float, model: InferenceModel
+) -> tuple[slice, NDArray[np.floating]]:
+    """Return which tokens have their centre in the core of a window, and their times in the record [s]."""
+    centre = (np.arange(n_tokens) + 0.5) * model.encoder.stride - 0.5
+    times = window.start / fs + centre / model.front_end.fs_model
     if window.core_start == window.start and window.core_stop == window.stop:
-        return part, times
+        return slice(None), times
     first, last = np.searchsorted(times, [window.core_start / fs, window.core_stop / fs])
-    first = 0 if window.core_start == window.start else int(first)
-    last = n_tokens if window.core_stop == window.stop else int(last)
-    return part[:, first:last], times[first:last]
+    begin = 0 if window.core_start == window.start else int(first)
+    end = n_tokens if window.core_stop == window.stop else int(last)
+    return slice(begin, end), times[begin:end]
 
 
 class _Beats(NamedTuple):
@@ -244,11 +249,11 @@ def _embed_beats(
     own = [r[(r >= window.core_start) & (r < window.core_stop)] for r in rpeaks]
     lengths = [len(r) for r in own]
     record = torch.from_numpy(np.repeat(np.arange(len(own)), lengths))
-    position = (np.concatenate(own) - window.start) * (model.fs_model / fs)
-    before, after = (s * model.fs_model for s in model.beat_window)
+    position = (np.concatenate(own) - window.start) * (model.front_end.fs_model / fs)
+    before, after = (s * model.front_end.fs_model for s in model.front_end.beat_window)
     borders = (position - before, position + after)
     start, end = (sample_to_token(torch.from_numpy(p), model.encoder.stride) for p in borders)
-    return _Beats(beat_embeddings(part, record, start, end, model.beat_phases), record, lengths)
+    return _Beats(beat_embeddings(part, record, start, end, model.front_end.beat_phases), record, lengths)
 
 
 def _embed_records(core: Tensor, beats: _Beats, model: InferenceModel) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,55 +14,56 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from ..classifiers.logistic import Axes, LogisticFit, fit_logistic, principal_axes
+from ..classifiers.logistic import LogisticProblem, held_out_logits, principal_axes
+from ..components import register
 from ..inputs.groups import group_codes, held_out_folds
 from .scores import best_thresholds, macro_auroc
 
 C_GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
-# Held-out records beyond which another fold tells little about C; splits of small data beyond which it costs too much.
-_ENOUGH_HELD_OUT, _MOST_SPLITS = 2000, 3
-_PATH_TOL = 1e-4
+# With so many held-out records, another fold adds little to the choice of C.
+_ENOUGH_HELD_OUT = 2000
+# Small data are split anew up to so many times; more would take too long.
+_MOST_SPLITS = 3
 
 
+@register
 class LinearProbe(ClassifierMixin, BaseEstimator):
-    """Logistic regression on standardised embeddings, its strength of regularisation chosen over patients.
+    """Logistic regression on standardised embeddings; its regularisation is chosen by cross-validation over patients.
 
-    Columns are standardised and clipped; all classes are then fitted at once by L-BFGS in the principal axes of the
-    embeddings, where the problem is well conditioned. Several labels per record are independent sigmoids, classes
-    that exclude each other a softmax; intercepts are not penalised. This is the model of `LogisticRegression`.
+    Columns are standardised and clipped. L-BFGS then fits all classes at once in the principal axes of the embeddings,
+    where the problem is well conditioned. Several labels per record have a sigmoid each; classes that exclude each
+    other share a softmax. Intercepts are not penalised. The model is the same as scikit-learn's `LogisticRegression`.
 
     Parameters
     ----------
     C : float, default=None
-        Inverse strength of regularisation as in `LogisticRegression`. None takes the value of `C_grid` with the least
-        log loss on held-out groups of the training data; with few records, AUROC would be a noisier guide.
+        Inverse strength of regularisation, as in `LogisticRegression`. None takes the value of `C_grid` with the least
+        log loss on held-out groups of the training data. With few records, AUROC varies more.
     C_grid : sequence of float, default=(1e-4, 3e-4, ..., 3e-1)
-        Candidates. They are tried from the smallest on, until the loss has risen twice.
+        Candidates. They are tried from the smallest to the largest, until the loss has risen twice in a row.
     n_folds : int, default=5
-        Folds of the groups; only some are held out where that gives 2,000 records, and small data are split anew up to
-        three times.
+        Folds of the groups. Only some are held out if these have 2,000 records; small data are split up to three times.
     clip : float, default=8
-        Standardised columns are confined to plus and minus this.
+        Standardised columns are clipped to this range, plus and minus.
     max_iter : int, default=200
-        Iterations of L-BFGS per fit.
+        Most iterations of L-BFGS per fit.
     tol : float, default=1e-5
-        Largest element of the gradient of the mean loss, in coordinates of unit curvature, that ends a fit.
+        A fit ends when no element of the gradient of the mean loss is larger, in coordinates of unit curvature.
     random_state : int, default=0
         Seed of the folds.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Names of the classes; numbers of the columns where y is a table.
+        Names of the classes; numbers of the columns if y is a table.
     C_ : float
-        Strength used.
+        Strength in use.
     losses_, scores_ : dict
         Mean log loss, and mean macro AUROC, on held-out folds for each strength that was tried.
     thresholds_ : ndarray of shape (n_classes,)
-        Thresholds of the probabilities with the best F1 on the held-out folds; `predict` uses them where y is a
-        table.
+        Thresholds of the probabilities with the best F1 on the held-out folds; `predict` uses them if y is a table.
     coef_, intercept_ : ndarray of shape (n_features, n_outputs) and (n_outputs,)
-        For the clipped standardised columns; one output where there are two classes.
+        For the clipped standardised columns; two classes have one output.
     n_iter_ : int
         Iterations of the last fit.
     n_features_in_ : int
@@ -81,6 +82,11 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
     >>> LinearProbe().fit(Z, y, groups=np.arange(300) // 2).predict_proba(Z).shape
     (300, 2)
     """
+
+    _in_file: ClassVar[tuple[str, ...]] = (
+        *("classes_", "C_", "losses_", "scores_", "thresholds_", "coef_", "intercept_", "mean_", "scale_"),
+        *("n_iter_", "n_features_in_", "_table", "_binary", "_softmax"),
+    )
 
     def __init__(
         self,
@@ -116,7 +122,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_records,) or (n_records, n_classes)
             A class per record, or a table of 0 and 1.
         groups : array-like of shape (n_records,), default=None
-            Patient of each record; a patient is never on both sides of a split.
+            Patient of each record. Records of one patient stay on one side of a split.
 
         Returns
         -------
@@ -135,30 +141,67 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         with np.errstate(over="ignore"):
             self.mean_ = Z.mean(axis=0, dtype=np.float64).astype(np.float32)
             self.scale_ = Z.std(axis=0, dtype=np.float64).astype(np.float32)
-        # Columns that do not vary but for rounding carry nothing.
+        # Columns that vary by rounding errors only are constant.
         self.scale_[self.scale_ <= 1e-6 * np.abs(self.mean_)] = 0
         axes = principal_axes(self._standardize(Z))
-        self._choose(axes, target, code)
-        fit = self._solve(axes.scores, target, self.C_, axes, None)
+        problem = LogisticProblem(
+            axes.scores, axes.variance, target, self._softmax, max_iter=self.max_iter, tol=self.tol
+        )
+        self._choose(problem, code)
+        fit = problem.fit(self.C_)
+        # From principal axes back to the columns of the embedding.
         self.coef_ = axes.basis @ fit.weights[:-1].astype(np.float32)
         self.intercept_ = fit.weights[-1].astype(np.float32)
         self.n_iter_ = max(1, fit.n_iter)
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Return logits of shape (n_records, n_classes), or (n_records,) where there are two classes."""
+        """Return the logit of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_records, n_dims)
+            Embeddings.
+
+        Returns
+        -------
+        ndarray of shape (n_records, n_classes), or (n_records,) for two classes
+            Before sigmoid or softmax.
+        """
         check_is_fitted(self)
         Z = validate_data(self, X, dtype=np.float32, reset=False)
         logits = self._standardize(Z) @ self.coef_ + self.intercept_
         return logits[:, 0] if self._binary else logits
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return probabilities of shape (n_records, n_classes); rows sum to 1 unless y was a table."""
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_records, n_dims)
+            Embeddings.
+
+        Returns
+        -------
+        ndarray of shape (n_records, n_classes)
+            Rows sum to 1, unless y was a table.
+        """
         logits = np.asarray(self.decision_function(X), dtype=np.float64)
         return self._probabilities(logits.reshape(len(logits), -1))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the most probable class, or a table of 0 and 1 by `thresholds_` where y was a table."""
+        """Return the most probable class, or a table of 0 and 1.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_records, n_dims)
+            Embeddings.
+
+        Returns
+        -------
+        ndarray of shape (n_records,) or (n_records, n_classes)
+            If y was a table: 1 where the probability reaches `thresholds_`.
+        """
         p = self.predict_proba(X)
         return (p >= self.thresholds_).astype(np.int64) if self._table else self.classes_[p.argmax(axis=1)]
 
@@ -202,14 +245,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         p = expit(logits)
         return np.hstack([1 - p, p]) if self._binary else p
 
-    def _solve(
-        self, scores: NDArray[np.float32], target: NDArray[np.float32], C: float, axes: Axes, start: NDArray | None
-    ) -> LogisticFit:
-        # Ranking the candidates needs fewer digits than the fit that is kept.
-        tol = self.tol if start is None else max(self.tol, _PATH_TOL)
-        return fit_logistic(scores, target, C, axes.variance, self._softmax, self.max_iter, tol, start)
-
-    def _choose(self, axes: Axes, target: NDArray[np.float32], code: NDArray[np.int64]) -> None:
+    def _choose(self, problem: LogisticProblem, code: NDArray[np.int64]) -> None:
         """Set `C_`, `losses_`, `scores_` and `thresholds_` from held-out groups."""
         self.losses_: dict[float, float] = {}
         self.scores_: dict[float, float] = {}
@@ -221,18 +257,15 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
                 return
         elif n_groups < 2:
             raise ValueError(f"n_samples={len(code)} of 1 group: C=None is chosen over groups and needs at least 2")
-        shown = np.hstack([1 - target, target]) if self._binary else target
+        shown = np.hstack([1 - problem.target, problem.target]) if self._binary else problem.target
         folds = _folds(shown, code, self.n_folds, self.random_state)
         y_out = np.concatenate([shown[out] for out in folds])
-        starts: list[NDArray | None] = [None] * len(folds)
-        parts = [(axes.scores[~out], axes.scores[out], target[~out]) for out in folds]
         path: list[float] = []
-        for C in sorted({float(c) for c in self.C_grid}) if self.C is None else [self.C_]:
-            found = []
-            for k, (kept, out, labels) in enumerate(parts):
-                starts[k] = w = self._solve(kept, labels, C, axes, starts[k]).weights
-                found.append(self._probabilities(out @ w[:-1].astype(np.float32) + w[-1]))
+        grid = sorted({float(c) for c in self.C_grid}) if self.C is None else [self.C_]
+        for C, logits in held_out_logits(problem, folds, grid):
+            found = [self._probabilities(z) for z in logits]
             aurocs = np.array([macro_auroc(shown[out], p) for out, p in zip(folds, found, strict=True)])
+            # A small fold may lack positives of every class.
             self.scores_[C] = float(aurocs[np.isfinite(aurocs)].mean()) if np.isfinite(aurocs).any() else float("nan")
             path.append(_log_loss(y_out, np.concatenate(found), self._table))
             self.losses_[C] = path[-1]
@@ -243,16 +276,8 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
                 break
 
 
-
-
-
-
-
-
-
-
 def _log_loss(target: NDArray[np.float32], p: NDArray[np.float64], table: bool) -> float:
-    """Mean over records of minus the log of what the labels are given."""
+    """Return the mean over records of minus the log probability of their labels."""
     tiny = np.finfo(np.float64).tiny
     loss = -target * np.log(np.maximum(p, tiny))
     if table:
@@ -261,7 +286,7 @@ def _log_loss(target: NDArray[np.float32], p: NDArray[np.float64], table: bool) 
 
 
 def _folds(shown: NDArray[np.float32], code: NDArray[np.int64], n_folds: int, seed: int) -> list[NDArray[np.bool_]]:
-    """Held-out records of as many folds as give enough of them together; several splits of small data."""
+    """Return the held-out records of as many folds as are needed for enough of them; small data are split anew."""
     n_folds = min(n_folds, int(code.max()) + 1)
     wanted = int(np.ceil(_ENOUGH_HELD_OUT * n_folds / len(code)))
     n_splits = min(max(1, wanted // n_folds), _MOST_SPLITS)

@@ -8,12 +8,27 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .delineation import delineation_scores as delineation_scores
-from .segmentation import segmentation_scores as segmentation_scores
+from ..ecg.waves.table import check_rate
+from .delineation import delineation_scores, rate
+from .segmentation import segmentation_scores
+
+__all__ = [
+    "BeatDetectionScores", "beat_detection_scores", "delineation_scores", "match_beats", "segmentation_scores",
+]  # fmt: skip
 
 
 class BeatDetectionScores(NamedTuple):
-    """What :func:`beat_detection_scores` returns; rates are NaN where their denominator is 0."""
+    """Scores of detected beats.
+
+    Attributes
+    ----------
+    sensitivity, ppv, f1 : float
+        Rates; NaN if the denominator is 0.
+    n_true, n_predicted, n_matched : int
+        Annotated beats, detected beats and pairs.
+    mean_error_ms, sd_error_ms : float
+        Detected minus annotated position [ms]; NaN without a pair.
+    """
 
     sensitivity: float
     ppv: float
@@ -30,13 +45,13 @@ def match_beats(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pair annotated and detected beats of one record, each used at most once.
 
-    Pairs are formed from the nearest to the farthest: of several detections around one annotated beat, the nearest
-    one is its match and the others remain without.
+    Pairs form from the nearest to the farthest. Of several detections around one annotated beat, the nearest one is
+    its match; the others have none.
 
     Parameters
     ----------
     true, predicted : array-like of shape (n_true,) and (n_predicted,)
-        Sample indices at the rate ``fs``; any order.
+        Sample indices at the rate `fs`, in any order.
     fs : float
         Sampling rate [Hz].
     tolerance : float, default=.150
@@ -45,12 +60,12 @@ def match_beats(
     Returns
     -------
     true_index, predicted_index : int64 arrays of shape (n_matched,)
-        Positions in ``true`` and in ``predicted``, ordered by ``true_index``.
+        Positions in `true` and in `predicted`, ordered by `true_index`.
 
     Raises
     ------
     ValueError
-        If an input is not one-dimensional or not finite, if ``fs`` is not positive or ``tolerance`` is negative.
+        If an input is not one-dimensional or not finite, `fs` is not positive or `tolerance` is negative.
 
     References
     ----------
@@ -58,8 +73,7 @@ def match_beats(
     algorithms, section 4.3 (match window of 150 ms).
     """
     t, p = _positions(true, "true"), _positions(predicted, "predicted")
-    if not np.isfinite(fs) or fs <= 0:
-        raise ValueError(f"fs must be a positive number [Hz], got {fs!r}")
+    check_rate(fs)
     if not np.isfinite(tolerance) or tolerance < 0:
         raise ValueError(f"tolerance must be a number >= 0 [s], got {tolerance!r}")
     order = np.argsort(p, kind="stable")
@@ -67,6 +81,7 @@ def match_beats(
     reach = tolerance * fs + 1e-6
     first = np.searchsorted(p[order], t - reach, side="left")
     count = np.searchsorted(p[order], t + reach, side="right") - first
+    # Candidates: each annotated beat i with every detection j within reach of it.
     i = np.repeat(np.arange(len(t)), count)
     j = order[np.repeat(first - (np.cumsum(count) - count), count) + np.arange(len(i))]
     used_t, used_p, pairs = np.zeros(len(t), bool), np.zeros(len(p), bool), []
@@ -89,24 +104,24 @@ def beat_detection_scores(
     Parameters
     ----------
     true, predicted : array-like of shape (n_beats,), or a list of such arrays, one per record
-        Sample indices of the annotated and of the detected beats at the rate ``fs``. A flat list of numbers is one
-        record; a list whose items are arrays or lists is a list of records.
+        Sample indices of the annotated and of the detected beats at the rate `fs`. A flat list of numbers is one
+        record. A list of arrays or lists is a list of records.
     fs : float
         Sampling rate [Hz], one for all records.
     tolerance : float, default=.150
-        Largest distance between a detected and an annotated beat that still match [s], inclusive.
+        Largest distance of a pair [s], inclusive.
 
     Returns
     -------
     BeatDetectionScores
         ``sensitivity`` = n_matched / n_true, ``ppv`` = n_matched / n_predicted, ``f1`` = 2 n_matched / (n_true +
-        n_predicted), the three counts, and mean and standard deviation (over pairs, ddof 0) of detected minus
-        annotated time [ms]. A rate without a denominator, and errors without a pair, are NaN.
+        n_predicted), the three counts, and mean and standard deviation (over pairs, ddof 0) of the errors, detected
+        minus annotated time [ms].
 
     Raises
     ------
     ValueError
-        If the numbers of records differ, or as for :func:`match_beats`.
+        If the numbers of records differ, and as for :func:`match_beats`.
 
     References
     ----------
@@ -125,19 +140,15 @@ def beat_detection_scores(
     error = np.concatenate(errors)
     n = len(error)
     return BeatDetectionScores(
-        sensitivity=_rate(n, n_true),
-        ppv=_rate(n, n_predicted),
-        f1=_rate(2 * n, n_true + n_predicted),
+        sensitivity=rate(n, n_true),
+        ppv=rate(n, n_predicted),
+        f1=rate(2 * n, n_true + n_predicted),
         n_true=n_true,
         n_predicted=n_predicted,
         n_matched=n,
         mean_error_ms=float(error.mean()) if n else float("nan"),
         sd_error_ms=float(error.std()) if n else float("nan"),
     )
-
-
-def _rate(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")
 
 
 def _as_records(beats: Any) -> list[Any]:
@@ -149,6 +160,7 @@ def _as_records(beats: Any) -> list[Any]:
 
 
 def _positions(beats: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Sample indices of a record, or ValueError."""
     try:
         x = np.asarray(beats, dtype=np.float64)
     except (TypeError, ValueError) as error:

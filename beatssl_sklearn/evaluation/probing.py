@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import joblib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from ..embedding.embedders import RhythmEmbedder
+from ..embedding.fitted_encoder import FittedEncoder, fitted_encoder
+from ..files.atomic import write_atomically
+from ..finetuning.classifier import FineTunedClassifier
 from ..inputs.groups import group_codes, nested_subsets
-from ..nn.weights import module_arrays
-from ..plotting.label_fractions import plot_label_fractions
-from ..pretraining.pretrainer import BeatSSLPretrainer
-from ..pretraining.run import build_module
+from .label_fractions import LabelFractionCurve
 from .linear_probe import LinearProbe
 from .scores import best_thresholds, bootstrap_interval, macro_auroc, macro_f1
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = [
     "LabelFractionCurve",
@@ -38,7 +33,6 @@ __all__ = [
     "best_thresholds",
     "bootstrap_interval",
     "label_fraction_curve",
-    "linear_probe",
     "macro_auroc",
     "macro_f1",
     "nested_subsets",
@@ -46,19 +40,6 @@ __all__ = [
 
 MODES = ("frozen", "finetune", "random_init_frozen", "random_init_finetune")
 _EMBED_BATCH = 64
-
-
-def linear_probe(C: float | None = None, **params: Any) -> LinearProbe:
-    """Make a :class:`LinearProbe`: standardisation, clipping and logistic regression whose C is chosen over patients.
-
-    Parameters
-    ----------
-    C : float, default=None
-        Inverse strength of regularisation; None chooses it inside the training data.
-    **params
-        Other parameters of :class:`LinearProbe`.
-    """
-    return LinearProbe(C, **params)
 
 
 def label_fraction_curve(
@@ -108,7 +89,7 @@ def label_fraction_curve(
     n_inits : int, default=1
         Random initialisations that the seeds of "random_init_frozen" take in turn; each one embeds all records.
     probe : LinearProbe, default=None
-        Unfitted; None is ``linear_probe()``.
+        Unfitted; None is ``LinearProbe()``.
     finetune_params : mapping, default=None
         Parameters of `FineTunedClassifier`.
     random_state : int, default=0
@@ -121,6 +102,7 @@ def label_fraction_curve(
     Returns
     -------
     LabelFractionCurve
+        Scores of all fits.
 
     Raises
     ------
@@ -135,7 +117,7 @@ def label_fraction_curve(
         raise ValueError(f"seeds and n_inits must be at least 1, seeds one per fraction, got {seeds!r} and {n_inits!r}")
     data = _split(X, y, groups, X_test, y_test, groups_test, test_fraction, random_state)
     models = _Models(
-        _embedder(estimator), data, linear_probe() if probe is None else probe, dict(finetune_params or {}), n_inits
+        _embedder(estimator), data, LinearProbe() if probe is None else probe, dict(finetune_params or {}), n_inits
     )
     curve = LabelFractionCurve([], [], data.y_test, data.groups_test)
     folder = None if cache is None else Path(cache)
@@ -209,23 +191,20 @@ def _labels(y: Any, name: str) -> NDArray[Any]:
 
 
 def _embedder(estimator: Any) -> RhythmEmbedder:
+    encoder = fitted_encoder(estimator)
     if isinstance(estimator, RhythmEmbedder):
-        check_is_fitted(estimator)
-        return RhythmEmbedder(**estimator.get_params(deep=False) | {"pretrainer": estimator._fitted()})
-    if isinstance(estimator, BeatSSLPretrainer):
-        check_is_fitted(estimator)
-        return RhythmEmbedder(estimator, batch_size=_EMBED_BATCH, device=estimator.device)
-    if isinstance(estimator, (str, os.PathLike)):
-        return _embedder(RhythmEmbedder(estimator, batch_size=_EMBED_BATCH))
-    raise TypeError(f"estimator must be a BeatSSLPretrainer, RhythmEmbedder, path or name, got {estimator!r}")
+        return RhythmEmbedder(**estimator.get_params(deep=False) | {"pretrainer": encoder})
+    return RhythmEmbedder(encoder, batch_size=_EMBED_BATCH, device=getattr(estimator, "device", None))
 
 
-def random_init(pretrainer: BeatSSLPretrainer, seed: int) -> BeatSSLPretrainer:
-    """Copy a fitted pretrainer with the weights that its `fit` would start from with this `random_state`."""
-    untrained = copy(pretrainer)
-    untrained.weights_ = module_arrays(build_module(pretrainer, seed, None))
-    untrained.history_, untrained.n_iter_ = [], 0
-    return untrained
+@dataclass(frozen=True)
+class _FromScratch:
+    """Describes an encoder to train from random weights, as an unfitted pretrainer does."""
+
+    encoder: FittedEncoder
+
+    def untrained_encoder(self, seed: int) -> FittedEncoder:
+        return self.encoder.with_random_weights(seed)
 
 
 def _n_fits(mode: str, fraction: float, n_seeds: int, n_inits: int) -> int:
@@ -248,13 +227,13 @@ class _Models:
         self._embedded: dict[int | None, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
     def digest(self) -> str:
-        """Digest of all that decides the scores, records being told by three of them."""
-        d, fitted = self.data, self.embedder._fitted()
+        """Return a digest of all that decides the scores; three records stand for all."""
+        d, fitted = self.data, self.embedder.encoder_
         signals = [X[i] for X in (d.X, d.X_test) for i in (0, len(X) // 2, len(X) - 1)]
         described = [getattr(self.embedder, name) for name in ("fs", "leads", "precision")]
-        described += [getattr(fitted, name) for name in ("fs", "leads", "fs_model", "encoder_params")]
+        described += [fitted.fs, fitted.leads, fitted.front_end, fitted.encoder_params]
         labels = [d.train, d.y, d.groups, d.test, d.y_test, d.groups_test]
-        models = [fitted.weights_, self.probe.get_params(), self.finetune_params, self.n_inits]
+        models = [fitted.weights, self.probe.get_params(), self.finetune_params, self.n_inits]
         return str(joblib.hash([signals, described, labels, models]))[:16]
 
     def fit_and_score(self, mode: str, fraction: float, seed: int) -> tuple[dict[str, Any], NDArray[np.float32]]:
@@ -293,19 +272,16 @@ class _Models:
         if init not in self._embedded:
             d, embedder = self.data, self.embedder
             if init is not None:
-                embedder = RhythmEmbedder(
-                    **embedder.get_params(deep=False) | {"pretrainer": random_init(embedder._fitted(), init)}
-                )
+                untrained = embedder.encoder_.with_random_weights(init)
+                embedder = RhythmEmbedder(**embedder.get_params(deep=False) | {"pretrainer": untrained})
             Z = embedder.transform(d.X)
             Z_test = Z if d.X_test is d.X else embedder.transform(d.X_test)
             self._embedded[init] = Z[d.train], Z_test[d.test]
         return self._embedded[init]
 
     def _finetuned(self, mode: str, seed: int) -> Any:
-        from ..finetuning.classifier import FineTunedClassifier
-
-        fitted = self.embedder._fitted()
-        start = clone(fitted) if mode.startswith("random_init") else fitted
+        encoder = self.embedder.encoder_
+        start = _FromScratch(encoder) if mode.startswith("random_init") else encoder
         described = {name: getattr(self.embedder, name) for name in ("fs", "leads", "device", "precision")}
         return FineTunedClassifier(start, **{**described, "random_state": seed, **self.finetune_params})
 
@@ -327,75 +303,7 @@ def _remembered(
     row, score = compute()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with open(temporary, "wb") as stream:
-            np.savez(stream, row=np.array(json.dumps(row)), score=score)
-        os.replace(temporary, path)
+        content = io.BytesIO()
+        np.savez(content, row=np.array(json.dumps(row)), score=score)
+        write_atomically(path, content.getvalue())
     return row, score
-
-
-
-@dataclass(frozen=True)
-class LabelFractionCurve:
-    """What `evaluation.probing.label_fraction_curve` returns.
-
-    Attributes
-    ----------
-    rows : list of dict
-        One per fit: `mode`, `fraction`, `seed`, `n_records`, `n_groups`, `auroc` and `f1` (macro averages on the test
-        records), `C` of a probe, `seconds` of the fit without embedding. `f1` is at a probe's thresholds from held-out
-        folds, at .5 for fine-tuned networks, and of the most probable class where classes exclude each other.
-    scores : list of ndarray of shape (n_test, n_classes)
-        Probabilities of the test records, one array per row.
-    y_test : ndarray of shape (n_test,) or (n_test, n_classes)
-        Numbers of the classes, or a table of 0 and 1.
-    groups_test : ndarray of shape (n_test,) or None
-        Patients of the test records.
-    """
-
-    rows: list[dict[str, Any]]
-    scores: list[NDArray[np.float32]]
-    y_test: NDArray[Any]
-    groups_test: NDArray[Any] | None
-
-    def summary(self, *, n_bootstrap: int = 1000, level: float = 0.95, seed: int = 0) -> list[dict[str, Any]]:
-        """Mean over the seeds of each mode and fraction, with an interval over test patients.
-
-        Returns
-        -------
-        list of dict
-            `mode`, `fraction`, `n_seeds`, `n_records` (mean), `auroc` and `f1` (means), `auroc_sd` over the seeds (NaN
-            for one), and `auroc_low`, `auroc_high`: each replicate draws the test patients once for all seeds and
-            averages their AUROCs. It does not include the spread of the seeds, which `auroc_sd` shows.
-        """
-        out = []
-        for mode, fraction in dict.fromkeys((row["mode"], row["fraction"]) for row in self.rows):
-            chosen = [i for i, row in enumerate(self.rows) if (row["mode"], row["fraction"]) == (mode, fraction)]
-            low, high = bootstrap_interval(
-                "macro_auroc",
-                self.y_test,
-                [self.scores[i] for i in chosen],
-                self.groups_test,
-                n_bootstrap=n_bootstrap,
-                level=level,
-                seed=seed,
-            )
-            auroc = np.array([self.rows[i]["auroc"] for i in chosen])
-            out.append(
-                {
-                    "mode": mode,
-                    "fraction": fraction,
-                    "n_seeds": len(chosen),
-                    "n_records": float(np.mean([self.rows[i]["n_records"] for i in chosen])),
-                    "auroc": float(auroc.mean()),
-                    "auroc_low": low,
-                    "auroc_high": high,
-                    "auroc_sd": float(auroc.std(ddof=1)) if len(auroc) > 1 else float("nan"),
-                    "f1": float(np.mean([self.rows[i]["f1"] for i in chosen])),
-                }
-            )
-        return out
-
-    def plot(self, ax: Axes | None = None) -> Figure:
-        """Draw AUROC over the fraction of labels with :func:`plot_label_fractions`."""
-        return plot_label_fractions(self.summary(), ax=ax)

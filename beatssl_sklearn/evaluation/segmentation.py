@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..ecg.waves.find import WAVES
-from .delineation import import_pandas, rate
+from .delineation import rate
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["confusion", "segmentation_scores"]
 
 
-def segmentation_scores(true: Any, predicted: Any, n_classes: int = 4, ignore: int = -1) -> Any:
+def segmentation_scores(true: Any, predicted: Any, n_classes: int = 4, ignore: int = -1) -> DataFrame:
     """Score labels per sample.
 
     Parameters
@@ -24,38 +27,37 @@ def segmentation_scores(true: Any, predicted: Any, n_classes: int = 4, ignore: i
     n_classes : int, default=4
         Number of labels.
     ignore : int, default=-1
-        Samples with this label in `true` are left out; only there may `predicted` have it, too.
+        Samples with this label in `true` are left out. `predicted` can have the label there, and only there.
 
     Returns
     -------
     scores : DataFrame
         One row per class: ``label`` (background, P, QRS, T; the number as text unless there are four), ``dice``,
-        ``iou``, ``f1``, ``n_true`` (samples of the class in `true`) and ``n_strips``. ``iou`` and ``f1`` pool the
-        samples of all records and leads; with counts of samples F1 is the Dice coefficient, so ``f1`` is also the
-        pooled Dice. ``dice`` is the other usual average: the mean of the Dice coefficients of single strips, that is
-        leads of records, over the ``n_strips`` strips in which `true` or `predicted` has the class. NaN for a class
-        that never occurs.
+        ``iou``, ``f1``, ``n_true`` (samples of the class in `true`) and ``n_strips``. A strip is one lead of one
+        record. ``iou`` and ``f1`` pool the samples of all strips; F1 of samples is the Dice coefficient, so ``f1`` is
+        the pooled Dice. ``dice`` is the other usual average: the mean of the Dice coefficients of the ``n_strips``
+        strips in which `true` or `predicted` has the class. A class that never occurs has NaN.
 
     Raises
     ------
     ValueError
         If shapes differ, arrays do not hold integers, or a label is outside the set.
-    ImportError
-        If pandas is not installed.
 
     References
     ----------
     L. R. Dice: Measures of the amount of ecologic association between species. Ecology 26(3), 297-302, 1945.
     """
-    pandas = import_pandas()
+    import pandas as pd
+
     none = np.zeros((0, n_classes, n_classes), np.int64)
     strips = np.concatenate([none, *_strips(true, predicted, n_classes, ignore)])
     both, union = _overlap(strips)
     occurs = union > 0
     dice = np.divide(2 * both, both + union, out=np.zeros(union.shape), where=occurs)
     n_strips = occurs.sum(axis=0)
+    # Pooled from here on.
     both, union = both.sum(axis=0), union.sum(axis=0)
-    return pandas.DataFrame(
+    return pd.DataFrame(
         {
             "label": ["background", *WAVES] if n_classes == 4 else [str(k) for k in range(n_classes)],
             "dice": [rate(float(total), int(n)) for total, n in zip(dice.sum(axis=0), n_strips, strict=True)],
@@ -82,8 +84,8 @@ def confusion(true: Any, predicted: Any, n_classes: int = 4, ignore: int = -1) -
     Returns
     -------
     counts : ndarray of shape (n_records, n_classes, n_classes), int64
-        ``counts[i, j, k]`` is the number of samples of record i that are j in `true` and k in `predicted`. They add
-        up over records.
+        ``counts[i, j, k]`` is the number of samples of record i with label j in `true` and k in `predicted`. Counts
+        add up over records.
 
     Raises
     ------
@@ -108,11 +110,13 @@ def _strips(true: Any, predicted: Any, n_classes: int, ignore: int) -> Iterator[
         _check_labels(t, counted, n_classes, f"true, record {record}")
         _check_labels(p, counted | (p != ignore), n_classes, f"predicted, record {record}")
         lead = np.nonzero(counted)[0]
+        # One number per sample for its lead and both labels, so that one count gives all matrices.
         pair = (lead * n_classes + t[counted]) * n_classes + p[counted]
         yield np.bincount(pair, minlength=len(t) * n_classes**2).reshape(-1, n_classes, n_classes)
 
 
 def _labels(labels: Any, record: int, name: str) -> NDArray[np.int64]:
+    """Labels (n_leads, n_times) of a record, or ValueError."""
     labels = np.asarray(labels)
     if labels.ndim != 2:
         raise ValueError(f"{name}, record {record}, must have the shape (n_leads, n_times), got {labels.shape}")
@@ -122,6 +126,7 @@ def _labels(labels: Any, record: int, name: str) -> NDArray[np.int64]:
 
 
 def _check_labels(labels: NDArray[np.int64], used: NDArray[np.bool_], n_classes: int, where: str) -> None:
+    """Raise ValueError for a used label outside of the classes."""
     wrong = used & ((labels < 0) | (labels >= n_classes))
     if wrong.any():
         lead, time = np.argwhere(wrong)[0]
@@ -129,6 +134,6 @@ def _check_labels(labels: NDArray[np.int64], used: NDArray[np.bool_], n_classes:
 
 
 def _overlap(strips: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Samples of each class that both have, and that either has."""
+    """Samples of each class in both, and in at least one of them."""
     both = np.diagonal(strips, axis1=1, axis2=2)
     return both, strips.sum(axis=1) + strips.sum(axis=2) - both

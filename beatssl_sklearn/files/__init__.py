@@ -1,1 +1,1 @@
-"""Files: safetensors with a digest, tables that grow record by record, and writing whole or not at all."""
+"""Files: safetensors with a digest, tables that grow record by record, and atomic writing."""

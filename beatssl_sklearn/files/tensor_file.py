@@ -1,8 +1,7 @@
-"""One safe file for arrays and their configuration: safetensors, a digest over everything, written atomically.
+"""One safe file for arrays and their configuration: safetensors with a digest over everything, written atomically.
 
-Nothing in such a file is ever executed. The header carries the configuration as JSON and the SHA-256 of the
-configuration and of every array's name, type, shape and bytes, since the format itself does not notice a
-flipped bit.
+Nothing in such a file is ever executed. The header holds the configuration as JSON, and a SHA-256 digest of the
+configuration and of the name, type, shape and bytes of each array: the format itself does not notice a flipped bit.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import hashlib
 import json
 import os
 import stat
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,12 +26,23 @@ _CONFIG, _DIGEST = "beatssl_config", "sha256"
 
 
 def write_tensor_file(path: str | os.PathLike[str], arrays: Mapping[str, NDArray], config: Mapping[str, Any]) -> None:
-    """Write arrays and a JSON configuration; the file is there whole or not at all.
+    """Write arrays and a JSON configuration. The file is complete or absent.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Name of the file.
+    arrays : mapping of str to ndarray
+        Arrays of any shape and layout in memory.
+    config : mapping
+        What `json.dumps` can write.
 
     Raises
     ------
     OSError
-        If the folder is missing or not writable, or the disk is full; an older file of that name stays.
+        If the folder is missing or not writable, or the disk is full. An older file of that name stays.
+    TypeError
+        If JSON cannot represent `config`.
     """
     path = Path(path)
     text = json.dumps(config, sort_keys=True)
@@ -42,26 +51,33 @@ def write_tensor_file(path: str | os.PathLike[str], arrays: Mapping[str, NDArray
     write_atomically(path, safetensors.numpy.save(contiguous, metadata))
 
 
-
-
 def read_tensor_file(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray], dict[str, Any]]:
     """Read what `write_tensor_file` wrote.
 
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Name of the file.
+
     Returns
     -------
-    arrays : dict of ndarray
+    arrays : dict of str to ndarray
+        In the order of their names.
     config : dict
+        The configuration.
 
     Raises
     ------
     OSError
         If the file is missing or is not a regular file.
     ValueError
-        If it is not such a file, is cut short, or any bit of it has changed.
+        If another program wrote the file, it is cut short, or any bit of it has changed.
     """
     path = Path(path)
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(f"{path.name} is not a regular file")
+    # One read, so that the digest covers what is used. `safetensors.safe_open` maps the file into memory instead: if
+    # somebody cuts the file short meanwhile, a bus error ends the process. It also takes headers of 100 MB.
     content = path.read_bytes()
     metadata = _metadata(content, path.name)
     try:
@@ -75,10 +91,12 @@ def read_tensor_file(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray], 
 
 
 def _metadata(content: bytes, name: str) -> dict[str, str]:
+    """Return the texts in the header; `safetensors` reads them from files only, not from bytes."""
     refusal = f"{name} is not a beatssl_sklearn file, or is cut short"
     if len(content) < 8:
         raise ValueError(refusal)
-    (n_header,) = struct.unpack("<Q", content[:8])
+    # The format starts with the length of its header, unsigned in 8 bytes.
+    n_header = int.from_bytes(content[:8], "little")
     if n_header > min(len(content) - 8, MAX_HEADER_BYTES):
         raise ValueError(refusal)
     try:
@@ -91,6 +109,7 @@ def _metadata(content: bytes, name: str) -> dict[str, str]:
 
 
 def _digest(config: str, arrays: Mapping[str, NDArray]) -> str:
+    """Return the SHA-256 digest of a configuration and arrays, as hexadecimal digits."""
     digest = hashlib.sha256(config.encode("utf-8"))
     for name in sorted(arrays):
         array = arrays[name]

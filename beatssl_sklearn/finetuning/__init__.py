@@ -1,5 +1,7 @@
 """Encoder and linear head, trained end to end."""
 
 from .classifier import FineTunedClassifier
+from .labels import encode_labels, hold_out
+from .start import plan_of
 
-__all__ = ["FineTunedClassifier"]
+__all__ = ["FineTunedClassifier", "encode_labels", "hold_out", "plan_of"]

@@ -5,27 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from ..ecg.preprocess import Preprocessed, preprocess
-from ..inputs.front_end import find_rpeaks
+from ..inputs.front_end import FrontEnd
 from ..inputs.source import Source
-from ..inputs.windows import cut_windows, repeat_to_length, training_window
+from ..inputs.windows import read_windows, training_window
 from ..nn.roi import sample_to_token
-from ..views.augment import Augmentation
-from .labels import Targets
+from ..views.augment import Views
+from .labels import LabelTargets
 
 _CHUNK = 64
-
-
-def prepare(pretrainer: Any, signal: NDArray[np.float32], fs: float, leads: tuple[str, ...]) -> Preprocessed:
-    """Preprocess signals as a pretrainer does it."""
-    return preprocess(signal, fs, float(pretrainer.fs_model), leads, pretrainer.amplitude)
 
 
 @dataclass
@@ -33,8 +27,8 @@ class LabelledRecords:
     """Records with their labels; signals stay in the source."""
 
     source: Source
-    pretrainer: Any
-    targets: Targets
+    front_end: FrontEnd
+    targets: LabelTargets
     window: float
     """Seconds of a record that a batch holds."""
     duration: NDArray[np.float64]
@@ -45,42 +39,27 @@ class LabelledRecords:
     scale: NDArray[np.float32]
     """Root mean square of the records read so far [mV]; NaN of the others."""
 
-    @property
-    def n_times(self) -> int:
-        """Length of a training window in samples of the model."""
-        return max(1, ceil(self.window * float(self.pretrainer.fs_model) - 1e-9))
-
     def read(self, index: NDArray[np.int64], start: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
         """Return windows (n_records, n_times, 12) that begin at `start` [s], and the leads present."""
-        signal = np.zeros((len(index), self.n_times, 12), dtype=np.float32)
-        present = np.zeros((len(index), 12), dtype=bool)
-        done = 0
-        for block in self.source.read(index, len(index)):
-            stop = done + len(block.rows)
-            cut = cut_windows(block.signal, block.fs, start[done:stop], self.window)
-            ready = prepare(self.pretrainer, cut, block.fs, block.leads)
-            # As in pretraining: a record shorter than the window is repeated.
-            signal[done:stop] = repeat_to_length(ready.signal, self.n_times)
-            present[done:stop] = ready.present
-            self.scale[block.rows] = np.fmax(self.scale[block.rows], ready.scale)
-            done = stop
+        signal, present, scale = read_windows(self.source, self.front_end, index, start, self.window)
+        self.scale[index] = np.fmax(self.scale[index], scale)
         return torch.from_numpy(signal), torch.from_numpy(present)
 
     def regions(self, index: NDArray[np.int64], start: NDArray[np.float64], stride: float) -> dict[str, Tensor]:
         """Return the windows of the beats inside the training windows: row, and borders in token coordinates."""
-        before, after = (float(s) for s in self.pretrainer.beat_window)
+        before, after = self.front_end.beat_window
         end = np.minimum(self.duration[index], self.window)
         times = [self.beat_time[i] - first for i, first in zip(index, start, strict=True)]
         inside = [t[(t >= before) & (t + after <= last)] for t, last in zip(times, end, strict=True)]
-        samples = torch.from_numpy(np.concatenate(inside)) * float(self.pretrainer.fs_model)
-        borders = (samples + shift * float(self.pretrainer.fs_model) for shift in (-before, after))
+        samples = torch.from_numpy(np.concatenate(inside)) * self.front_end.fs_model
+        borders = (samples + shift * self.front_end.fs_model for shift in (-before, after))
         first, last = (sample_to_token(border, stride) for border in borders)
         record = np.repeat(np.arange(len(index)), [len(t) for t in inside])
         # On the CPU, where taps are counted.
         return {"roi_record": torch.from_numpy(record), "roi_start": first, "roi_end": last}
 
 
-def read_labelled(source: Source, pretrainer: Any, targets: Targets) -> LabelledRecords:
+def read_labelled(source: Source, front_end: FrontEnd, targets: LabelTargets) -> LabelledRecords:
     """Read every record once: check it, find its R peaks, and learn its length.
 
     Raises
@@ -94,13 +73,13 @@ def read_labelled(source: Source, pretrainer: Any, targets: Targets) -> Labelled
     for block in source.read(np.arange(source.n_records), _CHUNK):
         duration[block.rows] = block.signal.shape[2] / block.fs
         blank[block.rows] = block.blank
-        beat_time += [r / block.fs for r in find_rpeaks(block, pretrainer.rpeak_detector, pretrainer.beat_window)]
+        beat_time += [r / block.fs for r in front_end.find_rpeaks(block)]
     usable = np.flatnonzero(~blank)
     if len(usable) < 2:
         raise ValueError(f"n_samples = {source.n_records}: {len(usable)} records hold a sample, at least 2 are needed")
     window = training_window(duration)[0]
     unread = np.full(source.n_records, np.nan, dtype=np.float32)
-    return LabelledRecords(source, pretrainer, targets, window, duration, beat_time, usable, unread)
+    return LabelledRecords(source, front_end, targets, window, duration, beat_time, usable, unread)
 
 
 class LabelledBatches:
@@ -113,8 +92,8 @@ class LabelledBatches:
         Records to draw from.
     batch_size : int
         Records per batch; batches differ by one record at most, so that none is lost.
-    augment : callable or None
-        Draws a view, as `views.augment` does; None is validation.
+    views : callable or None
+        Draws a view; None is validation.
     dropout : float
         Share of the embedding's entries that are set to 0 in training.
     n_dims : int
@@ -132,14 +111,14 @@ class LabelledBatches:
         index: NDArray[np.int64],
         *,
         batch_size: int,
-        augment: Augmentation | None,
+        views: Views | None,
         dropout: float,
         n_dims: int,
         stride: float,
         device: torch.device,
         seed: int,
     ) -> None:
-        self.records, self.index, self.augment, self.device, self.seed = records, index, augment, device, seed
+        self.records, self.index, self.views, self.device, self.seed = records, index, views, device, seed
         self.dropout, self.n_dims, self.stride = dropout, n_dims, stride
         # No batch of one record: BatchNorm would have nothing to compare it with.
         self.n_batches = max(1, min(ceil(len(index) / batch_size), len(index) // 2))
@@ -151,21 +130,40 @@ class LabelledBatches:
     def __iter__(self) -> Iterator[tuple[dict[str, Tensor], tuple[Tensor, Tensor]]]:
         rng = np.random.default_rng([self.seed, self.epoch])
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
-        order = self.index if self.augment is None else rng.permutation(self.index)
+        order = self.index if self.views is None else rng.permutation(self.index)
         for part in np.array_split(order, self.n_batches):
             slack = np.maximum(self.records.duration[part] - self.records.window, 0.0)
             start = rng.random(len(part)) * slack
             signal, present = (t.to(self.device) for t in self.records.read(part, start))
             inputs = {"signal": signal, **self.records.regions(part, start, self.stride)}
-            if self.augment is not None:
-                inputs["signal"], _ = self.augment(signal, present, generator)
+            if self.views is not None:
+                inputs["signal"], _ = self.views(signal, present, generator)
                 if self.dropout > 0:
                     inputs["keep"] = self._draw_dropout(len(part), generator)
             targets = self.records.targets
             labels, weights = (torch.from_numpy(a[part]).to(self.device) for a in (targets.values, targets.weights))
             yield inputs, (labels, weights)
 
+    def score(self, outputs: list[Tensor]) -> dict[str, float]:
+        """Return the macro AUROC of logits, for records in the order of `index`."""
+        members = self.records.targets.indicators()[self.index]
+        logits = torch.cat(outputs).cpu().numpy()
+        return {"valid_auroc": macro_auroc(members, logits, self.records.targets.softmax)}
+
     def _draw_dropout(self, n: int, generator: torch.Generator) -> Tensor:
         # Drawn here and not by torch's layer, which would draw from the global state.
         kept = torch.rand((n, self.n_dims), device=self.device, generator=generator) >= self.dropout
         return kept / (1 - self.dropout)
+
+
+def macro_auroc(members: NDArray[np.bool_], logits: NDArray, softmax: bool) -> float:
+    """Return the mean over classes of the area under the ROC curve; classes that are constant are left out.
+
+    With a softmax, records are ranked by probability; a sigmoid ranks as its logit does.
+    """
+    if logits.shape[1] < members.shape[1]:
+        members = members[:, 1:]
+    varying = members.any(axis=0) & ~members.all(axis=0)
+    scores = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True) if softmax else logits
+    areas = [roc_auc_score(members[:, k], scores[:, k]) for k in np.flatnonzero(varying)]
+    return float(np.mean(areas)) if areas else float("nan")

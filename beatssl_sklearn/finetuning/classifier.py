@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,34 +13,28 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from ..components import seed_of
-from ..embedding.pretrained import TrainsEncoder
-from ..inputs.groups import encode_groups
+from ..components import register, seed_of
+from ..embedding.starting_encoder import LabelledEstimator, read_by, starting_encoder
+from ..embedding.stream import embed_rhythm
+from ..inputs.groups import group_codes
 from ..inputs.plausibility import warn_about_scale
 from ..nn.blocks import Encoder
 from ..nn.devices import resolve_device, training_precision
 from ..nn.weights import trained_arrays
 from ..training.net import make_net, optimizer_settings, run_epochs
-from ..views.augment import resolve_augment
+from ..training.progress import ProgressBar
+from ..views.augment import VCGViews, checked_views
 from .batches import LabelledBatches, LabelledRecords, read_labelled
 from .labels import encode_labels, hold_out
-from .net import BestEpoch, ClassifierModule, FineTuneBar, FineTuneNet, LabelLoss
+from .net import BestEpoch, ClassifierModule, LabelLoss
 from .probe import NORM_EPS
-from .start import (
-    ENCODER_PREFIX,
-    MANY_RECORDS,
-    Recipe,
-    check_fine_tuning,
-    embed_records,
-    encoder_of,
-    encoder_weights,
-    recipe_of,
-    start_at_frozen,
-    starting_pretrainer,
-)
+from .start import MANY_RECORDS, FineTuningPlan, check_fine_tuning, plan_of, start_at_frozen
+
+_ENCODER = "encoder."
 
 
-class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
+@register
+class FineTunedClassifier(ClassifierMixin, LabelledEstimator):
     """Train encoder and linear head end to end on labels of records.
 
     With few records, a pretrained encoder starts exactly at its frozen linear probe: the head is first fitted to the
@@ -50,10 +44,11 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
 
     Parameters
     ----------
-    pretrainer : BeatSSLPretrainer, path or str, default="ptbxl"
-        A fitted pretrainer, a file written by `save`, or a shipped model's name; it is never changed, and `clone`
-        keeps it. An unfitted pretrainer says what to train from scratch: its encoder begins at random weights drawn
-        with this classifier's `random_state`; nothing is pretrained.
+    pretrainer : fitted estimator, FittedEncoder, path, str or None, default="ptbxl"
+        Anything that has an `encoder_`, a file written by `save`, or a shipped model's name; it is never changed, and
+        `clone` keeps it. An unfitted pretrainer describes what to train from scratch: its encoder begins at random
+        weights drawn with this classifier's `random_state`; nothing is pretrained. None is the default encoder from
+        scratch.
     fs : float, default=None
         Sampling rate of X [Hz]; None is the pretrainer's.
     leads : sequence of str, default=None
@@ -80,16 +75,15 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         Share of the embedding's entries that are set to 0 in training.
     class_weight : None, "balanced" or dict, default=None
         As in scikit-learn; for labels that are several, a dict gives the weight of each column's positive records.
-    augment : str or callable, default="vcg"
-        As for `BeatSSLPretrainer`; one view of each record and epoch is trained on.
-    augment_params : dict, default=None
-        For example ``{"lead_drop": .5}`` for a classifier of whatever leads there are.
+    views : component or callable, default=None
+        Draws the view of each record that an epoch trains on: None is ``VCGViews()``; ``VCGViews(lead_drop=.5)`` makes
+        a classifier of whatever leads there are.
     early_stopping : bool or "auto", default="auto"
         Whether to hold out records, and to keep the weights of the epoch with the least validation loss, which may be
         those of the start. "auto" does so from 1000 records on: with fewer, the records are worth more in training.
     patience : int, default=None
         Epochs without a new least validation loss after which training stops. None trains all epochs: the largest
-        rates, at the beginning, raise the loss of a pretrained network above that of its probe for a while.
+        rates, at the beginning, raise the loss of a pretrained network above its probe's loss for a while.
     validation_fraction : float, default=0.1
         Share that is held out, in whole groups and with class shares as even as they can be.
     allow_nan : bool, default=False
@@ -97,7 +91,7 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
     device : str, default=None
         None is the best there is.
     precision : {"auto", "bf16", "fp32"}, default="auto"
-        As for `BeatSSLPretrainer`: "auto" predicts in fp32, and trains with bf16 autocast where the hardware computes
+        As for `Pretrainer`: "auto" predicts in fp32, and trains with bf16 autocast where the hardware computes
         bf16 and the run is long.
     random_state : int, RandomState or None, default=None
     verbose : int, default=0
@@ -116,12 +110,10 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         Epochs trained.
     best_epoch_ : int
         Epoch whose weights were kept, counted from 1; 0 is the start.
-    pretrainer_ : BeatSSLPretrainer
-        A copy of the pretrainer with the fine-tuned encoder, which embeds records as any other does.
+    encoder_ : FittedEncoder
+        The fine-tuned encoder; embedders take this classifier as their pretrainer.
     head_ : dict of ndarray
         Statistics and weights of the head.
-    weights_ : dict of ndarray
-        The whole network's state.
     device_ : str
         Where the fit ran.
     n_features_in_ : int
@@ -149,6 +141,12 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
     (16,)
     """
 
+    defaults: ClassVar[Mapping[str, Any]] = {"views": VCGViews}
+    _in_file: ClassVar[tuple[str, ...]] = (
+        *("encoder_", "head_", "classes_", "multi_label_"),
+        *("history_", "n_iter_", "best_epoch_", "device_", "n_features_in_"),
+    )
+
     def __init__(
         self,
         pretrainer: Any = "ptbxl",
@@ -164,8 +162,7 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         head_init: str = "auto",
         dropout: float = 0.0,
         class_weight: Any = None,
-        augment: Any = "vcg",
-        augment_params: dict[str, Any] | None = None,
+        views: Any = None,
         early_stopping: bool | str = "auto",
         patience: int | None = None,
         validation_fraction: float = 0.1,
@@ -187,8 +184,7 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         self.head_init = head_init
         self.dropout = dropout
         self.class_weight = class_weight
-        self.augment = augment
-        self.augment_params = augment_params
+        self.views = views
         self.early_stopping = early_stopping
         self.patience = patience
         self.validation_fraction = validation_fraction
@@ -208,12 +204,6 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "head_")
-
-    @property
-    def weights_(self) -> dict[str, NDArray]:
-        """State of the fine-tuned network: ``encoder.*``, ``norm.*`` and ``linear.*``."""
-        check_is_fitted(self)
-        return {**self.pretrainer_.weights_, **self.head_}
 
     def fit(self, X: Any, y: Any, *, groups: Any = None) -> FineTunedClassifier:
         """Train on labelled records.
@@ -240,35 +230,57 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         """
         check_fine_tuning(self)
         seed = seed_of(self.random_state)
-        start, scratch = starting_pretrainer(self.pretrainer, seed)
+        start, scratch = starting_encoder(self.pretrainer, seed)
         source = self._read_as(X, start, reset=True)
         targets = encode_labels(y, source.n_records, self.class_weight)
-        patients = encode_groups(groups, source.n_records)
-        records = read_labelled(source, start, targets)
+        patients = group_codes(groups, source.n_records)
+        records = read_labelled(source, start.front_end, targets)
         train, valid = records.usable, records.usable[:0]
         if self._stops_early(len(train)):
             train, valid = hold_out(train, targets, patients, float(self.validation_fraction), seed)
-        module = ClassifierModule(encoder_of(start), int(start.beat_phases), targets.n_outputs, adapt_norm=scratch)
-        recipe = recipe_of(self, len(train), scratch)
+        module = ClassifierModule(start.module(), start.front_end.beat_phases, targets.n_outputs, adapt_norm=scratch)
+        plan = plan_of(self.get_params(deep=False), len(train), scratch)
         if not scratch:
-            start_at_frozen(module, records, train, patients, self, recipe.from_probe, seed)
-        self._train(module, records, train, valid, recipe, seed)
-        self._describe_input(start, source)
-        self.pretrainer_ = start
+            embedding = embed_rhythm(start, source, **self._run())
+            start_at_frozen(module, embedding, targets, train, patients, plan.from_probe, seed)
+        weights = self._train(module, records, train, valid, plan, seed)
+        encoder = {k.removeprefix(_ENCODER): a for k, a in weights.items() if k.startswith(_ENCODER)}
+        self.encoder_ = replace(start.fitted_with(encoder), **read_by(start, source), allow_nan=self.allow_nan)
+        self.head_ = {k: array for k, array in weights.items() if not k.startswith(_ENCODER)}
         self.classes_ = targets.classes
         self.multi_label_ = targets.multi_label
-        if scratch:  # otherwise embedding them has told
+        if scratch:  # Embedding a pretrained encoder's records has warned already.
             warn_about_scale(records.usable, records.scale[records.usable])
         return self
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Return the logits (n_records, n_classes); (n_records,) of the second class where there are two."""
+        """Return the logit of each class.
+
+        Parameters
+        ----------
+        X : as for `fit`
+
+        Returns
+        -------
+        ndarray (n_records, n_classes) float64, or (n_records,) of the second class if there are two
+            Before sigmoid or softmax.
+        """
         check_is_fitted(self)
         logits = self._logits(X)
         return logits if logits.shape[1] > 1 or self.multi_label_ else logits[:, 0]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each class (n_records, n_classes); rows sum to 1 unless labels are several."""
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : as for `fit`
+
+        Returns
+        -------
+        ndarray (n_records, n_classes) float64
+            Rows sum to 1, unless records have several labels.
+        """
         check_is_fitted(self)
         logits = self._logits(X)
         if self.multi_label_:
@@ -278,7 +290,17 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         return softmax(logits, axis=1)
 
     def predict(self, X: Any) -> NDArray:
-        """Return the most probable class (n_records,), or 0 and 1 (n_records, n_classes) where labels are several."""
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        X : as for `fit`
+
+        Returns
+        -------
+        ndarray (n_records,), or (n_records, n_classes) if records have several labels
+            Classes, or 0 and 1.
+        """
         check_is_fitted(self)
         logits = self._logits(X)
         unknown = np.flatnonzero(np.isnan(logits).any(axis=1))
@@ -289,11 +311,14 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         return self.classes_[logits.argmax(axis=1) if logits.shape[1] > 1 else (logits[:, 0] > 0).astype(np.int64)]
 
     def _logits(self, X: Any) -> NDArray[np.float64]:
-        source = self._read_as(X, self.pretrainer_, reset=False)
-        z = embed_records(self.pretrainer_, source, self, stacklevel=5).astype(np.float64)
+        source = self._read_as(X, self.encoder_, reset=False)
+        z = embed_rhythm(self.encoder_, source, **self._run()).astype(np.float64)
         head = self.head_
         z = (z - head["norm.running_mean"]) / np.sqrt(head["norm.running_var"].astype(np.float64) + NORM_EPS)
         return z @ head["linear.weight"].T.astype(np.float64) + head["linear.bias"]
+
+    def _run(self) -> dict[str, Any]:
+        return {"batch_size": self.batch_size, "device": self.device, "precision": self.precision}
 
     def _stops_early(self, n_records: int) -> bool:
         if self.early_stopping == "auto":
@@ -306,30 +331,28 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
         records: LabelledRecords,
         train: NDArray[np.int64],
         valid: NDArray[np.int64],
-        recipe: Recipe,
+        plan: FineTuningPlan,
         seed: int,
-    ) -> None:
+    ) -> dict[str, NDArray]:
         device = resolve_device(self.device)
-        augment = resolve_augment(self.augment, self.augment_params)
-        pieces = replace(records, window=min(records.window, recipe.window))
+        pieces = replace(records, window=min(records.window, plan.window))
         batches, held_out = (
             LabelledBatches(
                 seen,
                 index,
                 batch_size=self.batch_size,
-                augment=view,
+                views=views,
                 dropout=float(self.dropout),
                 n_dims=module.norm.num_features,
                 stride=cast(Encoder, module.encoder).stride,
                 device=device,
                 seed=seed,
             )
-            for seen, index, view in ((pieces, train, augment), (records, valid, None))
+            for seen, index, views in ((pieces, train, checked_views(self.views)), (records, valid, None))
         )
         best = BestEpoch(self.patience) if len(valid) else None
-        bar = [FineTuneBar(len(batches) * self.max_epochs)] if self.verbose > 0 else []
+        bar = [ProgressBar(len(batches) * self.max_epochs, "fine-tune")] if self.verbose > 0 else []
         net = make_net(
-            FineTuneNet,
             module,
             LabelLoss(records.targets.softmax),
             max_epochs=self.max_epochs,
@@ -337,14 +360,12 @@ class FineTunedClassifier(ClassifierMixin, TrainsEncoder):
             precision=training_precision(self.precision, device, len(train) * self.max_epochs),
             held_out=held_out if len(valid) else None,
             callbacks=bar + ([best] if best else []),
-            **optimizer_settings(recipe.lr, self.weight_decay, recipe.encoder_lr),
+            **optimizer_settings(plan.lr, self.weight_decay, plan.encoder_lr),
         )
         self.history_ = run_epochs(net, batches, self.max_epochs, best)
         self.best_epoch_ = len(net.history) if best is None else best.epoch_
         if best is not None:
             best.restore(net)
-        weights = trained_arrays(net.module_, recipe.lr)
-        records.pretrainer.weights_ = encoder_weights(weights)
-        self.head_ = {k: array for k, array in weights.items() if not k.startswith(ENCODER_PREFIX)}
         self.n_iter_ = len(self.history_)
         self.device_ = str(device)
+        return trained_arrays(net.module_, plan.lr)

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite, column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-# Random splits of which the one with the most even class shares is taken.
-_CANDIDATES = 64
+from ..inputs.groups import hold_out_balanced_groups
 
 
 @dataclass(frozen=True)
-class Targets:
-    """Labels as the loss reads them.
+class LabelTargets:
+    """Labels encoded for the loss.
 
     Two classes are one output with a sigmoid, more are a softmax, and several labels per record a sigmoid each.
     """
@@ -46,14 +45,22 @@ class Targets:
         return positive if self.multi_label else np.hstack([~positive, positive])
 
 
-def encode_labels(y: Any, n_records: int, class_weight: Any) -> Targets:
+def encode_labels(y: Any, n_records: int, class_weight: Any) -> LabelTargets:
     """Check labels and encode them.
 
     Parameters
     ----------
     y : array (n_records,) of labels, or (n_records, n_classes) of 0 and 1
+        A row per record.
     n_records : int
+        Records of X.
     class_weight : None, "balanced" or dict
+        As for `FineTunedClassifier`.
+
+    Returns
+    -------
+    LabelTargets
+        Labels and weights for the loss.
 
     Raises
     ------
@@ -79,11 +86,11 @@ def encode_labels(y: Any, n_records: int, class_weight: Any) -> Targets:
         raise ValueError(f"y holds one class only, {classes[0]!r}; a classifier needs at least 2 classes")
     weights = compute_class_weight(_checked_weight(class_weight, classes), classes=classes, y=labels)[codes]
     if len(classes) > 2:
-        return Targets(classes, False, codes.astype(np.int64), _normalised(weights))
-    return Targets(classes, False, codes[:, None].astype(np.float32), _normalised(weights[:, None]))
+        return LabelTargets(classes, False, codes.astype(np.int64), _normalised(weights))
+    return LabelTargets(classes, False, codes[:, None].astype(np.float32), _normalised(weights[:, None]))
 
 
-def _encode_indicators(labels: NDArray, class_weight: Any) -> Targets:
+def _encode_indicators(labels: NDArray, class_weight: Any) -> LabelTargets:
     kind = type_of_target(labels)
     numbers = labels.astype(np.float64) if labels.dtype.kind in "biuf" else np.full(labels.shape, np.nan)
     bad = ~np.isin(numbers, (0, 1))
@@ -104,7 +111,7 @@ def _encode_indicators(labels: NDArray, class_weight: Any) -> Targets:
     elif class_weight is not None:
         factor = np.array([class_weight.get(int(c), 1.0) for c in classes], dtype=np.float64)
         weights = np.where(numbers > 0, factor, 1.0)
-    return Targets(classes, True, numbers.astype(np.float32), _normalised(weights))
+    return LabelTargets(classes, True, numbers.astype(np.float32), _normalised(weights))
 
 
 def _checked_weight(class_weight: Any, classes: NDArray) -> Any:
@@ -129,16 +136,30 @@ def _normalised(weights: NDArray) -> NDArray[np.float32]:
 
 def hold_out(
     index: NDArray[np.int64],
-    targets: Targets,
+    targets: LabelTargets,
     groups: NDArray[np.int64] | None,
     fraction: float,
     seed: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split records for training and validation; groups stay together, and class shares alike as far as they can.
+    """Split records for training and validation: whole groups, and class shares as equal as possible.
+
+    Parameters
+    ----------
+    index : ndarray of int64 (n,)
+        Records to split.
+    targets : LabelTargets
+        Labels of all records.
+    groups : ndarray of int64 (n_records,) or None
+        Patient of each record.
+    fraction : float
+        Share to hold out.
+    seed : int
+        Key of the draws.
 
     Returns
     -------
     train, valid : ndarray of int64
+        Parts of `index`.
 
     Raises
     ------
@@ -146,31 +167,14 @@ def hold_out(
         If a class would be missing among the records to train on, or fewer than two records would be left.
     """
     labels = index if groups is None else groups[index]
-    group = np.unique(labels, return_inverse=True)[1]
-    n_groups = int(group.max()) + 1
-    member = targets.indicators()[index].astype(np.float64)
-    counts = np.zeros((n_groups, member.shape[1] + 1))
-    np.add.at(counts, group, np.hstack([np.ones((len(index), 1)), member]))
-    total = counts.sum(axis=0)
-    rng = np.random.default_rng([seed, 1])
-    best, chosen = np.inf, np.zeros(0, dtype=np.int64)
-    for _ in range(_CANDIDATES if n_groups > 1 else 0):
-        order = rng.permutation(n_groups)
-        size = np.cumsum(counts[order, 0])
-        n_held = min(n_groups - 1, int(np.searchsorted(size, fraction * len(index))) + 1)
-        held = counts[order[:n_held]].sum(axis=0)
-        if (total - held)[1:].min() < 1 or total[0] - held[0] < 2:
-            continue
-        # Squared deviations from the numbers wanted, as in Pearson's chi square.
-        off = float((((held - fraction * total) ** 2) / np.maximum(fraction * total, 1)).sum())
-        if off < best:
-            best, chosen = off, order[:n_held]
-    if not len(chosen):
-        rarest = int(np.argmin(total[1:]))
+    table = targets.indicators()[index]
+    held_out = hold_out_balanced_groups(table, labels, fraction, seed)
+    if held_out is None:
+        counts = table.sum(axis=0)
+        rarest, n_groups = int(np.argmin(counts)), len(np.unique(labels))
         raise ValueError(
             f"validation_fraction={fraction!r} leaves no record to train on of some class, the rarest being "
-            f"{targets.classes[rarest]} with {int(total[1 + rarest])} of {len(index)} records, of {n_groups} patients; "
+            f"{targets.classes[rarest]} with {int(counts[rarest])} of {len(index)} records, of {n_groups} patients; "
             f"use early_stopping=False"
         )
-    held_out = np.isin(group, chosen)
     return index[~held_out], index[held_out]

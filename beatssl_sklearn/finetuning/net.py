@@ -6,8 +6,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor, nn
@@ -16,8 +14,6 @@ from torch.nn import functional as F
 from ..nn.blocks import Encoder
 from ..nn.roi import beat_embeddings, mean_beats
 from ..nn.weights import load_module_arrays, module_arrays
-from ..training.net import EpochNet
-from ..training.progress import ProgressBar
 from .probe import NORM_EPS
 
 
@@ -83,28 +79,6 @@ class LabelLoss(nn.Module):
         return (weights * F.binary_cross_entropy_with_logits(logits, labels, reduction="none")).mean()
 
 
-class FineTuneNet(EpochNet):
-    """skorch net of the fine-tuning; `held_out` are LabelledBatches."""
-
-    def record_validation(self, iterator: Any, outputs: list[Tensor]) -> None:
-        members = iterator.records.targets.indicators()[iterator.index]
-        logits = torch.cat(outputs).cpu().numpy()
-        self.history.record("valid_auroc", macro_auroc(members, logits, iterator.records.targets.softmax))
-
-
-def macro_auroc(members: NDArray[np.bool_], logits: NDArray, softmax: bool) -> float:
-    """Return the mean over classes of the area under the ROC curve; classes that are constant are left out.
-
-    With a softmax, records are ranked by probability; a sigmoid ranks as its logit does.
-    """
-    if logits.shape[1] < members.shape[1]:
-        members = members[:, 1:]
-    varying = members.any(axis=0) & ~members.all(axis=0)
-    scores = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True) if softmax else logits
-    areas = [roc_auc_score(members[:, k], scores[:, k]) for k in np.flatnonzero(varying)]
-    return float(np.mean(areas)) if areas else float("nan")
-
-
 class BestEpoch(Callback):
     """Keeps the weights of the epoch with the least validation loss, the start included.
 
@@ -139,11 +113,3 @@ def start_loss(net: Any) -> float:
     net.held_out.epoch = 0
     steps = [(float(net.validation_step(batch)["loss"]), len(batch[0]["signal"])) for batch in net.held_out]
     return float(np.average([loss for loss, _ in steps], weights=[n for _, n in steps]))
-
-
-class FineTuneBar(ProgressBar):
-    """The bar of pretraining under another name."""
-
-    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        super().on_train_begin(net, **kwargs)
-        self.bar_.set_description("fine-tune")

@@ -1,1 +1,7 @@
 """X, whatever users pass as it: checked, read block by block, prepared for a network."""
+
+from .front_end import FrontEnd
+from .groups import group_codes, held_out_folds
+from .source import Block
+
+__all__ = ["Block", "FrontEnd", "group_codes", "held_out_folds"]

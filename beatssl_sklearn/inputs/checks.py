@@ -10,10 +10,9 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from ..ecg.leads import LEADS, resolve_leads
-
-MIN_DURATION = 0.3
-EIGHT_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
+from .._optional import find_stack_level
+from ..ecg.leads import EIGHT_LEADS, LEADS, resolve_leads
+from ..ecg.rpeaks import MIN_DURATION
 
 
 def name_leads(leads: Sequence[str] | str | None, n_leads: int) -> tuple[str, ...]:
@@ -48,7 +47,7 @@ def name_leads(leads: Sequence[str] | str | None, n_leads: int) -> tuple[str, ..
     warnings.warn(
         f"leads=None: the {n_leads} leads of X are taken as {', '.join(names)}; name them by the parameter leads",
         UserWarning,
-        stacklevel=4,
+        stacklevel=find_stack_level(),
     )
     return names
 
@@ -105,7 +104,7 @@ def as_array(X: Any) -> NDArray:
         warnings.warn(
             f"X holds integers ({array.dtype}): signals are expected in mV; are these ADC counts?",
             UserWarning,
-            stacklevel=4,
+            stacklevel=find_stack_level(),
         )
     if array.dtype.kind == "O" and array.ndim == 1 and len(array):
         raise ValueError("X is an array of objects; pass one array, or a list of ECGRecord(signal, fs, leads)")

@@ -1,17 +1,129 @@
-"""R peaks of records, detected or given."""
+"""The front end: how a signal becomes what a network reads, and where its heartbeats are.
+
+Training and transforming use one `FrontEnd`, so that preprocessing cannot differ between them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ecg.beats import window_samples
+from ..components import check_number, register
+from ..ecg.beats import BEAT_WINDOW, window_samples
 from ..ecg.leads import place_leads
-from ..ecg.rpeaks import detect_rpeaks
+from ..ecg.preprocess import AMPLITUDES, Preprocessed, check_fs, preprocess
+from ..ecg.rpeaks import Detector, detect_rpeaks
 from .source import Block
+
+
+@register
+@dataclass(frozen=True)
+class FrontEnd:
+    """How a signal becomes what a network reads, and where a heartbeat begins and ends.
+
+    Parameters
+    ----------
+    fs_model : float, default=100
+        Rate that the network works at [Hz].
+    amplitude : {"absolute", "relative"}, default="absolute"
+        Unit of the voltage; see `ecg.preprocess.preprocess`.
+    rpeak_detector : str or callable, default="multilead"
+        As for `detect_rpeaks`.
+    beat_window : tuple of float, default=(0.25, 0.45)
+        Seconds before and after the R peak.
+    beat_phases : int, default=7
+        Equal parts of the beat window.
+    """
+
+    fs_model: float = 100.0
+    amplitude: str = "absolute"
+    rpeak_detector: Detector = "multilead"
+    beat_window: tuple[float, float] = BEAT_WINDOW
+    beat_phases: int = 7
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> FrontEnd:
+        """Return the front end that an estimator's parameters of these names describe.
+
+        Parameters
+        ----------
+        parameters : mapping
+            As returned by `get_params`; others than the front end's do not matter.
+
+        Returns
+        -------
+        FrontEnd
+            With checked values.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one of them cannot be used; the message names the parameter and its value.
+        """
+        fs_model, amplitude, detector, beat_window, phases = (parameters[name] for name in cls.__dataclass_fields__)
+        check_fs(fs_model, "fs_model")
+        check_number("beat_phases", phases, Integral, 1, 64)
+        if amplitude not in AMPLITUDES:
+            raise ValueError(f"amplitude must be one of {', '.join(AMPLITUDES)}, got {amplitude!r}")
+        return cls(float(fs_model), amplitude, detector, checked_beat_window(beat_window), int(phases))
+
+    def __call__(self, block: Block) -> Preprocessed:
+        """Return the signals of a block (n_records, n_times, 12) as the network reads them."""
+        return preprocess(block.signal, block.fs, self.fs_model, block.leads, self.amplitude)
+
+    def n_times(self, seconds: float) -> int:
+        """Return the number of samples of the network in a time.
+
+        Parameters
+        ----------
+        seconds : float
+            The time [s].
+
+        Returns
+        -------
+        int
+            At least 1.
+        """
+        return max(1, ceil(seconds * self.fs_model - 1e-9))
+
+    def find_rpeaks(self, block: Block, given: Any = None) -> list[NDArray[np.int64]]:
+        """Return the R peaks of a block's records whose beat window lies inside the record [samples].
+
+        Parameters
+        ----------
+        block : Block
+            Signals of the records.
+        given : sequence or mapping of arrays, optional
+            R peaks by the row of each record, in place of the detector's.
+
+        Returns
+        -------
+        list of int64 arrays (n_beats,)
+            One per record.
+
+        Raises
+        ------
+        ValueError
+            If given R peaks do not increase or lie outside their record; the message names the record.
+        """
+        n_times = block.signal.shape[2]
+        if given is None:
+            signal = block.signal
+            if isinstance(self.rpeak_detector, str) and block.leads is not None:
+                # Derived and absent leads as the network sees them, so that peaks are the same however leads are given.
+                signal, _ = place_leads(signal, block.leads)
+            found = detect_rpeaks(signal, block.fs, self.rpeak_detector)
+        else:
+            found = [_checked_rpeaks(given[int(i)], n_times, int(i)) for i in block.rows]
+        # The rule of `keep_inside`, without checking again what the detector has checked.
+        before, after = window_samples(block.fs, self.beat_window)
+        return [r[(r >= before) & (r <= n_times - after)] for r in found]
 
 
 def check_given_rpeaks(rpeaks: Any, n_records: int) -> None:
@@ -25,35 +137,8 @@ def check_given_rpeaks(rpeaks: Any, n_records: int) -> None:
     if rpeaks is not None and len(rpeaks) != n_records:
         raise ValueError(f"rpeaks holds {len(rpeaks)} records, X has {n_records}")
 
-Detector = str | Callable[[NDArray, float], NDArray]
 
-
-def find_rpeaks(
-    block: Block, detector: Detector, beat_window: tuple[float, float], given: Sequence[NDArray] | None = None
-) -> list[NDArray[np.int64]]:
-    """Return the R peaks of a block's records whose beat window lies inside the record [samples]."""
-    n_times = block.signal.shape[2]
-    if given is None:
-        signal = block.signal
-        if isinstance(detector, str) and block.leads is not None:
-            # Derived and absent leads as the network sees them, so that peaks are the same however leads are given.
-            signal, _ = place_leads(signal, block.leads)
-        found = detect_rpeaks(signal, block.fs, detector)
-    else:
-        found = [checked_rpeaks(given[int(i)], n_times, int(i)) for i in block.rows]
-    # The rule of `keep_inside`, without checking again what the detector has checked.
-    before, after = window_samples(block.fs, beat_window)
-    return [r[(r >= before) & (r <= n_times - after)] for r in found]
-
-
-def checked_rpeaks(rpeaks: NDArray, n_times: int, record: int) -> NDArray[np.int64]:
-    """Check R peaks that a user passes.
-
-    Raises
-    ------
-    ValueError
-        If they are not increasing sample numbers of the record.
-    """
+def _checked_rpeaks(rpeaks: NDArray, n_times: int, record: int) -> NDArray[np.int64]:
     peaks = np.asarray(rpeaks)
     if peaks.size == 0:
         return np.zeros(0, dtype=np.int64)
@@ -64,9 +149,8 @@ def checked_rpeaks(rpeaks: NDArray, n_times: int, record: int) -> NDArray[np.int
     return peaks.astype(np.int64)
 
 
-
-def check_beat_window(beat_window: Any) -> None:
-    """Refuse what is not two times in seconds around an R peak.
+def checked_beat_window(beat_window: Any) -> tuple[float, float]:
+    """Return two times in seconds around an R peak.
 
     Raises
     ------
@@ -79,3 +163,4 @@ def check_beat_window(beat_window: Any) -> None:
         raise ValueError(f"beat_window must be two times in seconds, got {beat_window!r}") from None
     if not (0 <= before <= 2 and 0 <= after <= 2 and before + after >= 0.05):
         raise ValueError(f"beat_window must be two times of 0-2 s that span at least .05 s, got {beat_window!r}")
+    return before, after

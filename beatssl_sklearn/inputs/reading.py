@@ -1,4 +1,4 @@
-"""What all estimators share: reading X, running a fitted encoder, version stamps."""
+"""What all estimators that read ECGs share: X as records that are read block by block, tags, version stamps."""
 
 from __future__ import annotations
 
@@ -7,32 +7,29 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
+from .._optional import find_stack_level
 from .._version import __version__
+from ..components import Nested
 from ..ecg.preprocess import check_fs
-from .checks import MIN_DURATION, as_array, check_duration, is_record_collection, name_leads, refuse_swapped_axes
+from ..ecg.rpeaks import MIN_DURATION
+from .checks import as_array, check_duration, is_record_collection, name_leads, refuse_swapped_axes
 from .source import ArraySource, RecordSource, Source
 
 VERSION_KEY = "_beatssl_version"
 
 
-class SignalTransformer(TransformerMixin, BaseEstimator):
-    """Base of the transformers that read ECGs: tags, the version stamp, and X as a `Source`."""
-
-    def __init_subclass__(cls, auto_wrap_output_keys: tuple[str, ...] | None = ("transform",), **kwargs: Any) -> None:
-        # Only names the argument that scikit-learn's mixin takes; None is for output that is no table.
-        super().__init_subclass__(auto_wrap_output_keys=auto_wrap_output_keys, **kwargs)
+class SignalEstimator(Nested):
+    """Base of the estimators that read ECGs: tags, the version stamp, and X as a `Source`."""
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = bool(getattr(self, "allow_nan", False))
-        assert tags.transformer_tags is not None
-        tags.transformer_tags.preserves_dtype = []
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
@@ -46,7 +43,7 @@ class SignalTransformer(TransformerMixin, BaseEstimator):
                 f"{type(self).__name__} was pickled by version {version} of beatssl_sklearn and is loaded by version "
                 f"{__version__}: its embeddings may differ",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=find_stack_level(),
             )
         super().__setstate__(state)
 
@@ -110,6 +107,11 @@ class SignalTransformer(TransformerMixin, BaseEstimator):
             self.n_features_in_ = array.shape[1]
         return ArraySource(array, fs, name_leads(leads, array.shape[1]), allow_nan)
 
+    def _source_for(self, encoder: Any, X: Any, reset: bool, **changes: Any) -> Source:
+        """Return X as a source that is described by a `FittedEncoder`, but for some changes."""
+        described = {name: getattr(encoder, name) for name in ("fs", "leads", "allow_nan", "n_leads")}
+        return self._source(X, **{**described, **changes}, reset=reset)
+
     def _source_of_one_lead(
         self, X: Any, fs: float, leads: Sequence[str] | None, allow_nan: bool, reset: bool
     ) -> ArraySource:
@@ -123,11 +125,15 @@ class SignalTransformer(TransformerMixin, BaseEstimator):
         return ArraySource(table[:, None, :], fs, name_leads(leads, 1), allow_nan)
 
 
+class SignalTransformer(TransformerMixin, SignalEstimator):
+    """Base of the transformers that read ECGs."""
 
+    def __init_subclass__(cls, auto_wrap_output_keys: tuple[str, ...] | None = ("transform",), **kwargs: Any) -> None:
+        # Declares scikit-learn's argument. None: the output is not a table.
+        super().__init_subclass__(auto_wrap_output_keys=auto_wrap_output_keys, **kwargs)
 
-
-
-
-
-
-
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        assert tags.transformer_tags is not None
+        tags.transformer_tags.preserves_dtype = []
+        return tags

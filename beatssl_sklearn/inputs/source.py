@@ -20,16 +20,27 @@ _BLOCK_SAMPLES = 8_000_000
 
 
 class Block(NamedTuple):
-    """Consecutive records of one length, rate and lead set."""
+    """Consecutive records of one length, rate and lead set.
+
+    Attributes
+    ----------
+    rows : ndarray of int64 (n_records,)
+        Positions of the records in X.
+    signal : ndarray of float32 (n_records, n_leads, n_times)
+        Signals [mV]. Missing samples are NaN, if they are allowed.
+    fs : float
+        Sampling rate [Hz].
+    leads : tuple of str
+        Names of the leads.
+    blank : bool ndarray (n_records,)
+        Records without a single known sample.
+    """
 
     rows: NDArray[np.int64]
-    """Positions of the records in X."""
     signal: NDArray[np.float32]
-    """Signals (n_records, n_leads, n_times) [mV]; NaN where missing and allowed."""
     fs: float
     leads: tuple[str, ...]
     blank: NDArray[np.bool_]
-    """Records without a single known sample (n_records,)."""
 
 
 class Source(Protocol):
@@ -38,10 +49,16 @@ class Source(Protocol):
     @property
     def n_records(self) -> int: ...
 
+    @property
+    def n_leads(self) -> int:
+        """Leads of an array; 12 where records know their own."""
+
+    @property
+    def described(self) -> tuple[float, tuple[str, ...]] | None:
+        """Rate [Hz] and leads of an array; None where records know their own."""
+
     def read(self, index: NDArray[np.int64], block_size: int) -> Iterator[Block]:
         """Yield the records at `index`, in that order, in blocks of at most `block_size`."""
-
-
 
 
 @dataclass
@@ -56,6 +73,14 @@ class ArraySource:
     @property
     def n_records(self) -> int:
         return len(self.array)
+
+    @property
+    def n_leads(self) -> int:
+        return int(self.array.shape[1])
+
+    @property
+    def described(self) -> tuple[float, tuple[str, ...]]:
+        return self.fs, self.leads
 
     def read(self, index: NDArray[np.int64], block_size: int) -> Iterator[Block]:
         size = max(1, min(block_size, _BLOCK_SAMPLES // max(1, self.array.shape[1] * self.array.shape[2])))
@@ -77,6 +102,14 @@ class RecordSource:
     @property
     def n_records(self) -> int:
         return len(self.records)
+
+    @property
+    def n_leads(self) -> int:
+        return 12
+
+    @property
+    def described(self) -> None:
+        return None
 
     def read(self, index: NDArray[np.int64], block_size: int) -> Iterator[Block]:
         waiting: list[tuple[int, NDArray, float, tuple[str, ...]]] = []
@@ -109,8 +142,6 @@ class RecordSource:
 
 def _kind(waiting: tuple[int, NDArray, float, tuple[str, ...]]) -> tuple[tuple[int, ...], float, tuple[str, ...]]:
     return waiting[1].shape, waiting[2], waiting[3]
-
-
 
 
 def _as_float32(signal: NDArray) -> NDArray[np.float32]:

@@ -7,6 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .front_end import FrontEnd
+from .source import Source
+
 CORE_S, LONGEST_S, MARGIN_S = 10.0, 15.0, 2.0
 
 
@@ -33,7 +36,6 @@ def windows(n_times: int, fs: float) -> list[Window]:
     return [Window(max(0, a - margin), min(n_times, b + margin), a, b) for a, b in zip(edges, edges[1:], strict=False)]
 
 
-
 def cut_windows(
     signal: NDArray[np.float32], fs: float, start: NDArray[np.float64], window: float
 ) -> NDArray[np.float32]:
@@ -52,9 +54,46 @@ def repeat_to_length(signal: NDArray[np.float32], n_times: int) -> NDArray[np.fl
     return signal[:, np.arange(n_times) % signal.shape[1]]
 
 
-
 def training_window(duration: NDArray[np.float64]) -> tuple[float, bool]:
     """Return the seconds of a record that a batch holds, and whether that is every record as it is."""
     if (duration == duration[0]).all() and duration[0] <= LONGEST_S:
         return float(duration[0]), True
     return float(min(CORE_S, duration.max())), False
+
+
+def read_windows(
+    source: Source, front_end: FrontEnd, rows: NDArray[np.int64], start: NDArray[np.float64], seconds: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
+    """Read one window of each record, prepared for a network.
+
+    Parameters
+    ----------
+    source : Source
+    front_end : FrontEnd
+    rows : ndarray (n,)
+        Records.
+    start : ndarray (n,)
+        Where their windows begin [s].
+    seconds : float
+        Length of the windows. A shorter record is repeated: zeros would be a rhythm of their own.
+
+    Returns
+    -------
+    signal : ndarray (n, n_times, 12)
+    present : ndarray (n, 12)
+        Leads that are there and not flat.
+    scale : ndarray (n,)
+        Root mean square of the windows [mV].
+    """
+    n_times = front_end.n_times(seconds)
+    signal = np.zeros((len(rows), n_times, 12), dtype=np.float32)
+    present = np.zeros((len(rows), 12), dtype=bool)
+    scale = np.zeros(len(rows), dtype=np.float32)
+    done = 0
+    for block in source.read(rows, len(rows)):
+        stop = done + len(block.rows)
+        ready = front_end(block._replace(signal=cut_windows(block.signal, block.fs, start[done:stop], seconds)))
+        signal[done:stop] = repeat_to_length(ready.signal, n_times)
+        present[done:stop], scale[done:stop] = ready.present, ready.scale
+        done = stop
+    return signal, present, scale

@@ -18,16 +18,18 @@ from .blocks import (
     to_tokens,
 )
 
+# Channels of the three blocks, and width of a token.
 SIZES: dict[str, tuple[tuple[int, int, int], int]] = {
     "s": ((32, 64, 128), 96),
     "m": ((64, 128, 192), 128),
     "l": ((96, 192, 320), 192),
 }
+# Least tokens per second.
 MIN_TOKEN_RATE = 50.0
 
 
 def stem_stride(fs_model: float) -> int:
-    """Samples per token: the largest power of two that leaves `fs_model` [Hz] / stride >= 50 tokens per second."""
+    """Return the samples per token: the largest power of two with at least 50 tokens per second at `fs_model` [Hz]."""
     stride = 1
     while fs_model / (2 * stride) >= MIN_TOKEN_RATE:
         stride *= 2
@@ -37,27 +39,27 @@ def stem_stride(fs_model: float) -> int:
 class BeatNet(nn.Module):
     """Plain residual network for 12-lead ECGs with a receptive field of about one beat.
 
-    A space-to-depth stem (``stride`` samples of 12 leads become one token, a free view) and a convolution, three
-    residual blocks of two dense convolutions each with strides 1, 2, 1, and a neck that brings the last map back to
-    the token rate of the first: upsampled, added to the lateral of the first block, one convolution of 3 taps.
+    The stem turns ``stride`` samples of 12 leads into one token (a view, without a copy) and convolves. Three residual
+    blocks of two dense convolutions each follow, with strides 1, 2, 1. The neck brings the last map back to the token
+    rate of the first: upsampling, the lateral of the first block added, and one convolution of 3 taps.
 
     Parameters
     ----------
     fs_model : float
         Sampling rate of the input [Hz]. Tokens come at 50 Hz or more.
     size : {"s", "m", "l"}
-        Widths 32/64/128, 64/128/192 or 96/192/320 and `n_dims` 96, 128 or 192.
+        Widths 32/64/128, 64/128/192 or 96/192/320, and `n_dims` 96, 128 or 192.
     widths : sequence of 3 ints, optional
-        Channels of the three blocks, instead of those of `size`.
+        Channels of the three blocks; overrides `size`.
     n_dims : int, optional
-        Width of a token, instead of that of `size`.
+        Width of a token; overrides `size`.
     kernel_size : int
         Taps of a convolution, odd.
 
     Notes
     -----
-    The number of tokens is padded with zeros on the right to a multiple of 32; tokens that lie entirely in the
-    padding are cut off again.
+    The signal is padded with zeros on the right to a multiple of 32 tokens. Tokens that lie completely in the padding
+    are removed.
 
     References
     ----------
@@ -98,7 +100,7 @@ class BeatNet(nn.Module):
 
     @property
     def receptive_field(self) -> float:
-        """Length of signal that a token sees [s]."""
+        """Length of the signal that one token depends on [s]."""
         taps = self.stem.taps
         fine = taps + 2 * (taps - 1)
         coarse = 2 * (self.block2.conv1.taps - 1) + 1 + 2 * 3 * (taps - 1)
@@ -124,7 +126,7 @@ class BeatNet(nn.Module):
         return to_tokens(fine)[:, :n_tokens], to_tokens(deep)[:, :coarse], to_tokens(out)[:, :n_tokens]
 
     def pool(self, e: Tensor) -> Tensor:
-        """Mean, maximum and standard deviation over tokens, ``(n, 3 * n_dims)`` float32."""
+        """Compute mean, maximum and standard deviation over tokens, ``(n, 3 * n_dims)`` float32."""
         return pool_tokens(e)
 
 

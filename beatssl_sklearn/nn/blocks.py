@@ -1,7 +1,7 @@
 """Convolutions on channels-last signals, and a seeded initialisation.
 
-A signal ``(n, n_tokens, d)`` is convolved as an image of height 1, ``(n, d, 1, n_tokens)`` in channels-last memory:
-the same bytes, no copy, and the only layout in which low-precision convolutions are fast on CPUs.
+A signal ``(n, n_tokens, d)`` is convolved as an image of height 1, ``(n, d, 1, n_tokens)`` in channels-last memory.
+These are the same bytes, without a copy, and only this layout makes low-precision convolutions fast on CPUs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 N_LEADS = 12
-# oneDNN convolves multiples of 16 tokens at the full speed of the CPU, a prime number up to five times slower.
+# oneDNN convolves a multiple of 16 tokens at full speed, and a prime number up to five times slower.
 TOKEN_MULTIPLE = 16
 
 
@@ -26,7 +26,7 @@ def pad_times(x: Tensor, multiple: int) -> Tensor:
 
 
 class Encoder(Protocol):
-    """What is asked of an encoder; `nn.encoders` says it in words."""
+    """Type of an encoder; `nn.encoders` describes it in words."""
 
     stride: float
     n_dims: int
@@ -35,21 +35,33 @@ class Encoder(Protocol):
 
     def __call__(self, x: Tensor) -> Tensor: ...
 
-    def pool(self, e: Tensor) -> Tensor: ...
+    def pool(self, e: Tensor) -> Tensor:
+        """Return the embeddings of records.
+
+        Parameters
+        ----------
+        e : Tensor (n, n_tokens, n_dims)
+            Their tokens.
+
+        Returns
+        -------
+        Tensor (n, n_dims_record) float32
+            One row per record.
+        """
 
 
 def pool_tokens(e: Tensor) -> Tensor:
-    """Mean, maximum and standard deviation over the tokens of ``(n, n_tokens, d)``, ``(n, 3 * d)`` float32."""
+    """Compute mean, maximum and standard deviation over the tokens of ``(n, n_tokens, d)``: ``(n, 3 * d)`` float32."""
     pooled: Tensor = _MeanMaxDeviation.apply(e)
     return pooled
 
 
-# Variance that is added before the root [squared activation]: the derivative of a root at 0 is infinite.
+# Added to the variance before the root [squared activation], because the derivative of a root at 0 is infinite.
 _VARIANCE_FLOOR = 1e-4
 
 
 class _MeanMaxDeviation(torch.autograd.Function):
-    """Three statistics with one pass over the map in the backward, where autograd makes nine."""
+    """Three statistics; the backward reads the map once, where autograd would read it nine times."""
 
     @staticmethod
     def forward(ctx: Any, e: Tensor) -> Tensor:
@@ -78,7 +90,7 @@ class _MeanMaxDeviation(torch.autograd.Function):
 
 
 def _statistics(tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, maximum and variance over the first axis; the variance by two passes, exact for near-constant maps."""
+    """Compute mean, maximum and variance over the first axis; two passes keep the variance of flat maps exact."""
     mean = tokens.mean(0)
     return mean, tokens.amax(0), (tokens - mean).square_().mean(0)
 
@@ -94,31 +106,31 @@ def to_tokens(image: Tensor) -> Tensor:
 
 
 def fold_tokens(image: Tensor, factor: int) -> Tensor:
-    """Space to depth: `factor` neighbouring tokens become one with `factor` times the channels; a view."""
+    """Join `factor` neighbouring tokens into one with `factor` times the channels (space to depth); a view."""
     tokens = to_tokens(image)
     n, n_tokens, d = tokens.shape
     return to_image(tokens.reshape(n, n_tokens // factor, d * factor))
 
 
 class ConvNorm(nn.Module):
-    """``relu(norm(conv(x)) + residual)``, the one layer that the encoders are made of.
+    """``relu(norm(conv(x)) + residual)``, the only layer of the encoders.
 
     Parameters
     ----------
     n_in, n_out : int
         Channels.
     kernel_size : int
-        Taps, odd; the signal is zero-padded to keep its length.
+        Taps, odd; zero padding keeps the length of the signal.
     norm : bool
-        Whether to normalise (BatchNorm); a bias otherwise.
+        Whether to normalise (BatchNorm); otherwise there is a bias.
     relu : bool
         Whether to end with a ReLU.
 
     Notes
     -----
-    There are no strides: neighbouring tokens are joined with `fold_tokens` before a convolution instead. Output
-    tokens then lie in the middle of their inputs, and oneDNN 3.12 (torch 2.13) on CPUs with AMX gives *wrong* bfloat16
-    results for strided convolutions of few channels (4, 8 or 12 channels, 8 or 16 taps).
+    There are no strides: `fold_tokens` joins neighbouring tokens before a convolution. So output tokens lie in the
+    middle of their inputs. And oneDNN 3.12 (torch 2.13) on CPUs with AMX gives *wrong* bfloat16 results for strided
+    convolutions of few channels (4, 8 or 12 channels, 8 or 16 taps).
     """
 
     def __init__(self, n_in: int, n_out: int, kernel_size: int = 1, norm: bool = True, relu: bool = True) -> None:
@@ -131,7 +143,7 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Map an image ``(n, n_in, 1, n_tokens)`` to ``(n, n_out, 1, n_tokens)``.
 
-        `residual` must not be used again by the caller: for inference the result is written into it.
+        The caller must not use `residual` again: in inference the result is written into it.
         """
         y: Tensor = self.conv(x)
         if self.norm is not None:
@@ -151,8 +163,8 @@ class ResidualBlock(nn.Module):
     kernel_size : int
         Taps, odd.
     pair : bool
-        Whether to join neighbouring tokens first, which halves their number: a stride of 2. The first convolution
-        then has as many taps in pairs as cover about `kernel_size` tokens.
+        Whether to join neighbouring tokens first, which halves their number like a stride of 2. The first convolution
+        then has so many taps that they cover about `kernel_size` single tokens.
     """
 
     def __init__(self, n_in: int, n_out: int, kernel_size: int, pair: bool) -> None:
@@ -165,7 +177,7 @@ class ResidualBlock(nn.Module):
         self.skip = ConvNorm(n_in, n_out, relu=False) if n_in != n_out or pair else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(n, n_in, 1, n_tokens)`` to ``(n, n_out, 1, n_tokens)``, half the tokens if `pair`; `x` is used up."""
+        """Map ``(n, n_in, 1, n_tokens)`` to ``(n, n_out, 1, n_tokens)``, half of it if `pair`; can overwrite `x`."""
         x = fold_tokens(x, 2) if self.pair else x
         residual = x if self.skip is None else self.skip(x)
         return self.conv2(self.conv1(x), residual)
@@ -174,13 +186,13 @@ class ResidualBlock(nn.Module):
 def init_weights(module: nn.Module, generator: torch.Generator) -> nn.Module:
     """Draw all parameters of `module` from `generator` (on the CPU), and reset its buffers.
 
-    Convolutions and linear layers get He's normal initialisation (fan in) and zero biases, normalisations the
-    identity. The global random state is not touched.
+    Convolutions and linear layers get He's normal initialisation (fan in) and zero biases; normalisations become the
+    identity. The global random state stays as it is.
 
     Raises
     ------
     TypeError
-        If a submodule owns parameters of a kind that is not known here.
+        If a submodule of another kind has parameters.
 
     References
     ----------

@@ -1,12 +1,12 @@
-"""Encoders: ``x (n, n_times, 12)`` to a feature map ``e (n, n_tokens, d)``, by name, class or callable.
+"""Encoders map ``x (n, n_times, 12)`` to a feature map ``e (n, n_tokens, d)``; made by name, class or callable.
 
-The protocol that all of them follow, and that a class of your own has to follow too:
+All encoders, also your own, follow this protocol:
 
 - a ``torch.nn.Module``, made by ``Encoder(fs_model, **params)``;
 - ``forward(x)``: float32 ``(n, n_times, 12)`` to ``(n, ceil(n_times / stride), n_dims)``, for any ``n_times >= 1``;
 - ``stride``: samples per token; sample ``s`` lies at token ``u = (s + .5) / stride - .5``;
 - ``n_dims``: width of a token; ``receptive_field``: in seconds;
-- ``pool(e)``: the record's embedding, float32 ``(n, n_dims_record)``, and ``n_dims_record``.
+- ``pool(e)``: embedding of the record, float32 ``(n, n_dims_record)``; ``n_dims_record``: its width.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ import torch
 from torch import nn
 
 from .beatnet import BeatNet
-from .blocks import (
-    init_weights,
-)
+from .blocks import init_weights
 from .resnet1d import ResNet1d
 
 ENCODERS: dict[str, Callable[..., nn.Module]] = {"beatnet": BeatNet, "resnet1d": ResNet1d}
@@ -38,14 +36,14 @@ def build_encoder(
     Parameters
     ----------
     encoder : str, class or callable
-        A name in ``ENCODERS``, or anything that is called as ``encoder(fs_model, **params)`` and returns a module
-        that follows the protocol of this file.
+        A name in ``ENCODERS``, or a callable ``encoder(fs_model, **params)`` that returns a module with the protocol
+        of this file.
     fs_model : float
         Sampling rate of the network's input [Hz].
     params : mapping, optional
         Parameters of the encoder.
     generator : torch.Generator
-        On the CPU. The global random state is left as it was, also by encoders that draw from it.
+        On the CPU. The global random state stays as it is, even if the encoder draws from it.
 
     Returns
     -------
@@ -55,9 +53,9 @@ def build_encoder(
     Raises
     ------
     ValueError
-        If the name is unknown, or a parameter is unknown or out of range.
+        If the name is unknown, or if a parameter is unknown or out of range.
     TypeError
-        If `encoder` is neither a name nor a callable, or does not return a module that follows the protocol.
+        If `encoder` is neither a name nor a callable, or if it does not return a module with the protocol.
     """
     params = dict(params or {})
     if not isinstance(encoder, str):

@@ -1,4 +1,4 @@
-"""Heads on the encoder: projectors for the contrasts, and a linear prediction of features."""
+"""Heads on an encoder: projectors for contrasts, and a linear prediction of features."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .blocks import init_weights
 class Projector(nn.Module):
     """Linear, LayerNorm, ReLU, linear: g_r for records and g_b for beats.
 
-    LayerNorm and not BatchNorm: a batch holds any number of beats, one included, mostly of few records, and through
-    batch statistics a beat could be told by the company it keeps.
+    It has LayerNorm, not BatchNorm: a batch can hold any number of beats, even one, often from few records, and batch
+    statistics would give away which beats are together.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ class Projector(nn.Module):
         self.out = nn.Linear(n_hidden, n_out)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Map ``(..., n_in)`` to ``(..., n_out)``, float32 also under autocast."""
+        """Map ``(..., n_in)`` to ``(..., n_out)``, in float32 also under autocast."""
         with torch.autocast(h.device.type, enabled=False):
             z: Tensor = self.out(torch.relu(self.norm(self.hidden(h.float()))))
         return z
 
 
 class FeaturePredictor(nn.Module):
-    """Linear prediction of features from an embedding, with a norm first since pooled maxima have no common scale.
+    """Linear prediction of features from an embedding; a norm comes first, because pooled maxima have no common scale.
 
     Parameters
     ----------
@@ -52,14 +52,27 @@ class FeaturePredictor(nn.Module):
         self.out = nn.Linear(n_in, n_features)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Map ``(..., n_in)`` to ``(..., n_features)``, float32 also under autocast."""
+        """Map ``(..., n_in)`` to ``(..., n_features)``, in float32 also under autocast."""
         with torch.autocast(h.device.type, enabled=False):
             z: Tensor = self.out(self.norm(h.float()))
         return z
 
 
 def build_projector(n_in: int, n_hidden: int, n_out: int, generator: torch.Generator) -> Projector:
-    """`Projector` with weights drawn from `generator`; the global random state is not touched."""
+    """Build a projector. The global random state stays as it is.
+
+    Parameters
+    ----------
+    n_in, n_hidden, n_out : int
+        Widths.
+    generator : torch.Generator
+        Source of the weights.
+
+    Returns
+    -------
+    Projector
+        On the CPU.
+    """
     _check_widths(n_in=n_in, n_hidden=n_hidden, projection_dim=n_out)
     with torch.device("meta"):
         head = Projector(n_in, n_hidden, n_out)
@@ -68,7 +81,20 @@ def build_projector(n_in: int, n_hidden: int, n_out: int, generator: torch.Gener
 
 
 def build_predictor(n_in: int, n_features: int, generator: torch.Generator) -> FeaturePredictor:
-    """`FeaturePredictor` with weights drawn from `generator`; the global random state is not touched."""
+    """Build a linear prediction of features. The global random state stays as it is.
+
+    Parameters
+    ----------
+    n_in, n_features : int
+        Widths.
+    generator : torch.Generator
+        Source of the weights.
+
+    Returns
+    -------
+    FeaturePredictor
+        On the CPU.
+    """
     _check_widths(n_in=n_in, n_features=n_features)
     with torch.device("meta"):
         head = FeaturePredictor(n_in, n_features)

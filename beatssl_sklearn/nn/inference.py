@@ -1,7 +1,7 @@
-"""Encoders for inference: BatchNorm folded into the convolutions, bfloat16 where it is fast.
+"""Encoders for inference: BatchNorm folded into the convolutions, and bfloat16 where it is fast.
 
-On CPUs a convolution, the residual and the ReLU run as one oneDNN call with weights in its own layout, the way
-TorchInductor calls it, but without a compiler.
+On CPUs one oneDNN call runs a convolution, the residual and the ReLU, with weights in oneDNN's layout. TorchInductor
+calls it in the same way, but needs a compiler.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from .blocks import ConvNorm, Encoder
 
 _Module = TypeVar("_Module", bound=nn.Module)
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-# Weights are laid out for maps of this many records; other sizes are as fast. For another number of tokens oneDNN may
-# want another layout, and would bring the weights into it in every call, so each number of tokens has its own.
+# Weights are laid out for maps of so many records; other numbers of records are as fast. For another number of tokens
+# oneDNN may want another layout, and would then convert the weights in every call: so each number has its own layout.
 _TYPICAL_RECORDS = 32
 _MOST_LAYOUTS = 8
 
 
 def bf16_supported(device: torch.device | str = "cpu") -> bool:
-    """Whether `device` multiplies bfloat16 matrices in hardware, so that bfloat16 is faster than float32."""
+    """Return whether `device` multiplies bfloat16 matrices in hardware, so that bfloat16 is faster than float32."""
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
@@ -46,15 +46,15 @@ def inference_module(encoder: nn.Module, precision: str = "fp32") -> nn.Module:
     Parameters
     ----------
     encoder : torch.nn.Module
-        As `beatssl_sklearn.nn.encoders.build_encoder` returns it; left as it is.
+        As returned by `build_encoder`; it is not changed.
     precision : {"fp32", "bf16"}
-        Number format of weights and activations. Sums inside a convolution are float32 in any case.
+        Number format of weights and activations. Sums inside a convolution are always float32.
 
     Returns
     -------
     torch.nn.Module
-        Follows the encoder protocol. ``forward(x)`` takes float32 and returns the map in the number format, as
-        inference tensors: clone them before they enter a computation with gradients.
+        It follows the encoder protocol. ``forward(x)`` takes float32 and returns the map in the number format, as an
+        inference tensor: clone it before a computation with gradients.
 
     Raises
     ------
@@ -72,7 +72,7 @@ class _Inference(nn.Module):
         self.encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
         self.dtype = dtype
         fold_layers(self.encoder, dtype)
-        # Layers of other people's encoders stay float32, and autocast decides about each.
+        # Other layers, of a user's encoder, stay float32: autocast chooses the format of each.
         self.autocast = dtype != torch.float32 and any(p.dtype == torch.float32 for p in self.encoder.parameters())
         for name in ("stride", "n_dims", "n_dims_record", "receptive_field"):
             setattr(self, name, getattr(encoder, name))
@@ -88,12 +88,12 @@ class _Inference(nn.Module):
 
     @torch.inference_mode()
     def pool(self, e: Tensor) -> Tensor:
-        """The encoder's own embedding of the record."""
+        """Return the encoder's embedding of the record."""
         return cast(Encoder, self.encoder).pool(e)
 
 
 def fold_layers(module: _Module, dtype: torch.dtype) -> _Module:
-    """Fold the norms of all `ConvNorm` layers into their weights, in place, for inference in a number format."""
+    """Fold the norm of every `ConvNorm` layer into its weights, in place, for inference in a number format."""
     for name, child in module.named_children():
         if isinstance(child, ConvNorm):
             setattr(module, name, _FusedConv(child, dtype))
@@ -116,7 +116,7 @@ class _FusedConv(nn.Module):
         self._layouts: dict[int, Tensor] = {}
 
     def _packed(self, n_tokens: int) -> Tensor | None:
-        """Weights laid out for oneDNN; without its calls, or on another device, plain convolutions do."""
+        """Return the weights in oneDNN's layout; None if plain convolutions must do, as on other devices."""
         found = self._layouts.get(n_tokens)
         if found is None and self.weight.device.type == "cpu" and _has_fused_calls():
             if len(self._layouts) >= _MOST_LAYOUTS:

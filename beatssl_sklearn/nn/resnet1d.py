@@ -1,4 +1,4 @@
-"""A plain ResNet-18 in one dimension, for comparison."""
+"""ResNet1d: a plain ResNet-18 in one dimension, for comparison."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _STEM_TAPS = 7
 class ResNet1d(nn.Module):
     """ResNet-18 with one-dimensional convolutions.
 
-    A stem of 14 taps and stride 2, maximum pooling of 2, and four stages of two residual blocks with strides 1, 2, 2,
-    2. A token is 32 samples, which at 250 Hz is 8 tokens per second: too coarse for wave boundaries.
+    It has a stem of 14 taps and stride 2, maximum pooling of 2, and four stages of two residual blocks with strides 1,
+    2, 2, 2. A token is 32 samples: at 250 Hz, 8 tokens per second are too coarse for the borders of waves.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class ResNet1d(nn.Module):
 
     @property
     def receptive_field(self) -> float:
-        """Length of signal that a token sees [s]."""
+        """Length of the signal that one token depends on [s]."""
         step = 4
         samples = 2 * _STEM_TAPS + 2
         for block in self.blocks:
@@ -80,5 +80,5 @@ class ResNet1d(nn.Module):
         return to_tokens(self.blocks(F.max_pool2d(image, (1, 2))))[:, :n_tokens]
 
     def pool(self, e: Tensor) -> Tensor:
-        """Mean, maximum and standard deviation over tokens, ``(n, 3 * n_dims)`` float32."""
+        """Compute mean, maximum and standard deviation over tokens, ``(n, 3 * n_dims)`` float32."""
         return pool_tokens(e)

@@ -1,6 +1,6 @@
-"""One-dimensional RoIAlign: means over windows of a feature map, without rounding.
+"""One-dimensional RoIAlign: means over windows of a feature map, without rounding of the borders.
 
-One weighted ``embedding_bag`` on the flattened map does all windows of a batch at once, forward and backward.
+One weighted ``embedding_bag`` on the flattened map computes all windows of a batch at once, forward and backward.
 """
 
 from __future__ import annotations
@@ -11,19 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# A window narrower than this [tokens] is widened: the mean of nothing is not defined.
+# Narrower windows [tokens] are widened, because the mean over nothing is not defined.
 _MIN_WIDTH = 1e-4
 
 
 def sample_to_token(s: Tensor, stride: float) -> Tensor:
-    """Token coordinate of sample `s`: ``u = (s + .5) / stride - .5``, float64."""
+    """Return the token coordinate of sample `s`: ``u = (s + .5) / stride - .5``, float64."""
     return (s.to(torch.float64) + 0.5) / stride - 0.5
 
 
-def roi_align_1d(
-    e: Tensor, record: Tensor, start: Tensor, end: Tensor, bins: int = 1, sampling: int | None = None
-) -> Tensor:
-    """Mean of the linearly interpolated map in each bin of each window.
+def roi_align_1d(e: Tensor, record: Tensor, start: Tensor, end: Tensor, bins: int = 1) -> Tensor:
+    """Compute the exact mean of the linearly interpolated map in each bin of each window.
 
     Parameters
     ----------
@@ -32,29 +30,26 @@ def roi_align_1d(
     record : int64 Tensor of shape (n_rois,)
         Row of `e` of each window.
     start, end : Tensor of shape (n_rois,)
-        Borders in token coordinates, see `sample_to_token`. Beyond the map its first or last token continues.
+        Borders in token coordinates, see `sample_to_token`. Beyond its ends the map continues with its first or last
+        token.
     bins : int
-        Equal parts that a window is cut into.
-    sampling : int, optional
-        Points per bin, spread evenly. ``None`` is the limit of infinitely many: the exact mean of the interpolated
-        map, and the faster one since every token is read once.
+        Number of equal parts of a window.
 
     Returns
     -------
     Tensor of shape (n_rois, bins, d)
-        float32, also under autocast; from a bfloat16 map, each sum is rounded to bfloat16 once. Differentiable with
+        float32, also under autocast; with a bfloat16 map each sum is rounded to bfloat16 once. Differentiable with
         respect to `e`.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, `bins` or `sampling` is not positive, or, seen on the CPU only, a window ends before it
-        starts or lies in no record.
+        If shapes do not fit or `bins` is not positive. For CPU tensors, also if a window ends before it starts or
+        belongs to no record.
 
     Notes
     -----
-    On CUDA there is no synchronisation with the host if `record`, `start` and `end` are CPU tensors (only indices and
-    weights travel), or if `sampling` is given.
+    On CUDA the host does not wait if `record`, `start` and `end` are CPU tensors: only indices and weights are copied.
 
     References
     ----------
@@ -65,8 +60,8 @@ def roi_align_1d(
     if not record.shape == start.shape == end.shape == (record.numel(),):
         shapes = tuple(record.shape), tuple(start.shape), tuple(end.shape)
         raise ValueError(f"record, start and end must have one shape (n_rois,), got {shapes}")
-    if bins < 1 or (sampling is not None and sampling < 1):
-        raise ValueError(f"bins and sampling must be positive, got {bins!r} and {sampling!r}")
+    if bins < 1:
+        raise ValueError(f"bins must be positive, got {bins!r}")
     n, n_tokens, d = e.shape
     n_rois = record.numel()
     if n_rois == 0:
@@ -78,9 +73,10 @@ def roi_align_1d(
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64, device=start.device)
     borders = torch.lerp(start.double()[:, None], end.double()[:, None], edges)
     left, right = borders[:, :-1], borders[:, 1:]
-    token, weight, total = _integral_taps(left, right) if sampling is None else _sampled_taps(left, right, sampling)
+    token, weight, total = _integral_taps(left, right)
     index = token.clamp_(0, n_tokens - 1).add_(n_tokens * record.to(token.device)[:, None, None]).flatten(0, 1)
-    # A bfloat16 map is read as it is (sums are float32); weights of whole tokens are 1, and divided only afterwards.
+    # A bfloat16 map is read as it is, with sums in float32. Weights of whole tokens are 1, exact in bfloat16, because
+    # the division by their total comes last.
     dtype = torch.bfloat16 if e.dtype == torch.bfloat16 else torch.float32
     with torch.autocast(e.device.type, enabled=False):
         summed: Tensor = _WeightedSum.apply(
@@ -92,15 +88,15 @@ def roi_align_1d(
 
 
 def beat_embeddings(e: Tensor, record: Tensor, start: Tensor, end: Tensor, phases: int) -> Tensor:
-    """Mean token in each of `phases` equal parts of the beats' windows, side by side: ``(n_beats, phases * d)``.
+    """Compute the mean token in each of `phases` equal parts of each beat, side by side: ``(n_beats, phases * d)``.
 
-    Parameters are those of `roi_align_1d`.
+    The parameters are the same as in `roi_align_1d`.
     """
     return roi_align_1d(e, record, start, end, bins=phases).flatten(1)
 
 
 def mean_beats(beats: Tensor, record: Tensor, e: Tensor) -> Tensor:
-    """Mean embedding of each record's beats; the mean token, in every phase, for a record without a beat.
+    """Average the embeddings of each record's beats; a record without beats has its mean token in every phase.
 
     Parameters
     ----------
@@ -124,7 +120,7 @@ def mean_beats(beats: Tensor, record: Tensor, e: Tensor) -> Tensor:
 
 
 class _WeightedSum(torch.autograd.Function):
-    """Weighted sums of rows: ``embedding_bag``, with a backward that is one as well, and so fast and deterministic."""
+    """Weighted sums of rows by ``embedding_bag``; the backward is one, too, which makes it fast and deterministic."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
@@ -136,6 +132,7 @@ class _WeightedSum(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         index, weight = ctx.saved_tensors
+        # Sorted by row, the gradient of a row is again one weighted sum.
         row, order = index.flatten().sort(stable=True)
         offsets = torch.searchsorted(row, torch.arange(ctx.n_rows, device=row.device))
         bag = order.div(index.shape[1], rounding_mode="floor")
@@ -144,7 +141,7 @@ class _WeightedSum(torch.autograd.Function):
 
 
 def _integral_taps(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Tokens, their weights ``(n_rois, bins, n_taps)`` in the integral over [left, right], and its length."""
+    """Return tokens, their weights ``(n_rois, bins, n_taps)`` in the integral over [left, right], and its length."""
     middle, half = (left + right) / 2, ((right - left) / 2).clamp_min(_MIN_WIDTH / 2)
     left, right = middle - half, middle + half
     first = left.floor()
@@ -155,16 +152,6 @@ def _integral_taps(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 
 def _hat_integral(v: Tensor) -> Tensor:
-    """Integral of the hat function max(0, 1 - abs(t)) from -1 to v."""
+    """Integrate the hat function max(0, 1 - abs(t)) from -1 to v."""
     v = v.clamp(-1, 1)
     return 0.5 + v - 0.5 * v * v.abs()
-
-
-def _sampled_taps(left: Tensor, right: Tensor, sampling: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The same for the sum over `sampling` points in the centres of equal parts; two taps each."""
-    centre = (torch.arange(sampling, dtype=torch.float64, device=left.device) + 0.5) / sampling
-    u = torch.lerp(left[..., None], right[..., None], centre)
-    first = u.floor()
-    fraction = u - first
-    token = torch.cat([first, first + 1], dim=-1).long()
-    return token, torch.cat([1 - fraction, fraction], dim=-1), torch.full_like(left, sampling)[..., None]

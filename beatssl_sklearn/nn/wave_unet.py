@@ -1,4 +1,4 @@
-"""A U-Net over single leads, fed by an encoder that sees all leads: labels at the full rate of the signal."""
+"""A U-Net over single leads, fed by an encoder of all leads: labels at the full rate of the signal."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from torch import Tensor, nn
 from .blocks import ConvNorm, Encoder, ResidualBlock, to_image, to_tokens
 
 FOLD = 4
-"""Samples of a lead that become one token at the finest level, and come out of it again."""
+"""Samples of a lead in one token of the finest level."""
 N_LEVELS = 4
-# The encoder's frame and every level hold whole numbers of tokens in a window of this length.
+# [s] In a window of this length the encoder and every level have a whole number of tokens.
 FRAME_S = 1.28
-# [Hz]: the rates of the leads are multiples of this, so that a frame holds whole tokens of the coarsest level.
+# [Hz] The rate of the leads is a multiple of this, so that a frame holds whole tokens of the coarsest level.
 FS_STEP = FOLD * 2 ** (N_LEVELS - 1) / FRAME_S
 
 
 class WaveUNet(nn.Module):
     """Label every sample of every lead: background, P, QRS, T.
 
-    Each lead runs by itself through a U-Net whose weights all leads share, so that any number of leads will do: its
-    samples are folded into tokens (a free view), three times two tokens become one, and on the way up every level gets
-    the map of its own rate from the way down. The finest level's tokens are unfolded into samples, so that boundaries
-    are as sharp as the signal. Two things tell a lead of the others: the maps of all stages of the encoder, which saw
-    all leads together, brought to the rate of the two middle levels, and the mean over leads of the second coarsest
-    level.
+    Each lead runs alone through a U-Net whose weights all leads share, so that any number of leads is possible. Its
+    samples are folded into tokens (a view, without a copy). On the way down, two tokens become one at three levels; on
+    the way up, every level also gets the map of its rate from the way down. The tokens of the finest level are unfolded
+    into samples, so that borders are as sharp as the signal. A lead learns of the others in two ways: from the maps of
+    all stages of the encoder, which has seen all leads, at the rate of the two middle levels; and from the mean over
+    leads at the second coarsest level.
 
     Parameters
     ----------
     encoder : torch.nn.Module
-        As `build_encoder` returns it. Where it has ``stages(x)``, all of its maps are used, otherwise its output.
+        As returned by `build_encoder`. If it has ``stages(x)``, all these maps are used, otherwise its output.
     fs : float
         Sampling rate of the leads [Hz].
     fs_encoder : float
@@ -40,8 +40,9 @@ class WaveUNet(nn.Module):
     widths : sequence of 4 ints
         Channels of the levels, from the finest to the coarsest.
     n_classes : int
+        Number of labels.
     stage_widths : sequence of int, optional
-        Channels of the encoder's maps, where `encoder` cannot tell them itself.
+        Channels of the encoder's maps; None asks the encoder.
 
     References
     ----------
@@ -86,7 +87,7 @@ class WaveUNet(nn.Module):
         leads : Tensor (n, n_leads, n_times)
             At `fs`; n_times a multiple of the samples in `FRAME_S`.
         signal : Tensor (n, n_times_encoder, 12)
-            The same stretch at `fs_encoder`, absent leads 0.
+            The same time at `fs_encoder`; absent leads are 0.
         """
         n, n_leads, n_times = leads.shape
         maps = stage_maps(self.encoder, signal)
@@ -102,14 +103,14 @@ class WaveUNet(nn.Module):
         return to_tokens(self.head(y)).reshape(n, n_leads, n_times, self.n_classes).float()
 
     def _with_context(self, h: Tensor, layers: nn.ModuleList, maps: list[Tensor], n_leads: int) -> Tensor:
-        """Add the encoder's maps, at the rate of `h`."""
+        """Add the encoder's maps at the rate of `h`."""
         n_tokens = h.shape[3]
         parts = [_interpolate(layer(to_image(m)), n_tokens) for layer, m in zip(layers, maps, strict=True)]
         return h + _per_lead(torch.stack(parts).sum(0), n_leads)
 
 
 class _Up(nn.Module):
-    """Twice the tokens, the map of this level from the way down beside them, and two convolutions."""
+    """Doubles the tokens, adds the map of this level from the way down, and convolves twice."""
 
     def __init__(self, n_below: int, n_skip: int, n_out: int) -> None:
         super().__init__()
@@ -127,7 +128,7 @@ class _Up(nn.Module):
 
 
 def stage_maps(encoder: nn.Module, signal: Tensor) -> list[Tensor]:
-    """Return the maps ``(n, n_tokens, d)`` of an encoder's stages, or its output where it has none to tell."""
+    """Return the maps ``(n, n_tokens, d)`` of an encoder's stages, or only its output if it has no stages."""
     if hasattr(encoder, "stages"):
         return list(cast(Any, encoder).stages(signal))
     return [encoder(signal)]
@@ -140,7 +141,7 @@ def _stage_widths(encoder: nn.Module) -> list[int]:
 
 
 def _interpolate(image: Tensor, n_tokens: int) -> Tensor:
-    """Bring a map to `n_tokens` tokens of the same stretch of time, linearly."""
+    """Interpolate a map linearly to `n_tokens` tokens of the same time."""
     if image.shape[3] == n_tokens:
         return image
     return nn.functional.interpolate(image, (1, n_tokens), mode="bilinear", align_corners=False)
@@ -152,7 +153,7 @@ def _mean_of_leads(h: Tensor, n: int) -> Tensor:
 
 
 def _per_lead(image: Tensor, n_leads: int) -> Tensor:
-    """Repeat the map of a record for each of its leads."""
+    """Repeat a record's map for each of its leads."""
     tokens = to_tokens(image)
     n, n_tokens, d = tokens.shape
     return to_image(tokens.unsqueeze(1).expand(n, n_leads, n_tokens, d).reshape(n * n_leads, n_tokens, d))

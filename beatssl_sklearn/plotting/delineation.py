@@ -1,4 +1,4 @@
-"""Picture of delineated waves on ECG paper. matplotlib is imported inside functions, pyplot never."""
+"""Picture of delineated waves on ECG paper."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._optional import import_optional
 from ..ecg.leads import LEADS
 from ..ecg.waves.find import WAVES
-from ..ecg.waves.table import CONSENSUS, check_table, wave_labels
+from ..ecg.waves.table import CONSENSUS, check_rate, check_table, wave_labels
+from .ecg import plot_ecg
 from .paper import MM_PER_MV, MM_PER_S, median, panels_of, row_offsets
 
 if TYPE_CHECKING:
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
 # Okabe and Ito's blue, orange and green, by label.
 COLORS = {1: "#0072B2", 2: "#D55E00", 3: "#009E73"}
 
+# Row of a long strip of one lead [s]: longer than what `plot_ecg` lays out in columns, and true to scale on a page.
 _LONGEST_ROW = 12.5
-"""Of a strip of one lead [s]: longer than what `plot_ecg` lays out in columns, and true to scale on a page."""
 
-_ROOM = 1.0  # above and below a wave [mm]
+# Above and below a wave [mm].
+_ROOM = 1.0
 
 
 def plot_delineation(
@@ -38,27 +41,27 @@ def plot_delineation(
 ) -> Figure:
     """Draw one record on ECG paper with its waves: shaded, with a tick at each onset and offset and a dot at each peak.
 
-    Laid out as by :func:`~beatssl_sklearn.plotting.plot_ecg`, but a single lead of more than 12.5 s goes on from row to
-    row.
+    The layout is the one of :func:`~beatssl_sklearn.plotting.plot_ecg`, but a single lead of more than 12.5 s continues
+    from row to row.
 
     Parameters
     ----------
     x : array-like of shape (n_leads, n_times), (n_times,) or (n_records, n_leads, n_times)
-        Signal [mV]; of several records, `record` is drawn.
+        Signal [mV]. Of several records, `record` is drawn.
     fs : float
         Sampling rate [Hz].
     table : DataFrame, default=None
-        Waves as of `make_table`, of which those of `record` are drawn, each in its lead. If none of them is in a lead
-        of the signal, the consensus is drawn in all leads. None draws the ECG only.
+        Waves as returned by `make_table`. The waves of `record` are drawn, each in its lead. If none of them is in a
+        lead of the signal, the consensus is drawn in all leads. None draws the ECG only.
     leads : sequence of n_leads str, default=None
-        Names of the leads; None means the standard twelve, or numbers where there are not twelve. A single lead takes
-        its name from the table if that has a single one.
+        Names of the leads. None means the standard twelve, or numbers for any other number of leads. A single lead
+        gets its name from a table of a single lead.
     record : int, default=0
         Record of the table.
     title : str, default=None
         Title above the paper.
     ax : matplotlib.axes.Axes, default=None
-        Where to draw; None makes a figure whose paper has its true size, up to 16 inches of width.
+        Where to draw. None makes a figure: paper of true size, at most 16 inches wide.
 
     Returns
     -------
@@ -71,18 +74,16 @@ def plot_delineation(
         If shapes disagree, `fs` is not positive, a wave is unknown or lies outside the record.
     TypeError
         If `table` is not a DataFrame.
+    ImportError
+        If matplotlib is missing.
     """
-    # There, this function is exported, too.
-    from .ecg import plot_ecg
-
     signal = np.asarray(x, dtype=np.float64)
     if signal.ndim == 3:
         if not 0 <= record < len(signal):
             raise ValueError(f"record must be from 0 to {len(signal) - 1}, got {record!r}")
         signal = signal[record]
     signal = np.atleast_2d(signal)
-    if not (np.isfinite(fs) and fs > 0):
-        raise ValueError(f"fs must be a positive number [Hz], got {fs!r}")
+    check_rate(fs)
     marks = None
     if table is not None:
         check_table(table)
@@ -97,6 +98,7 @@ def plot_delineation(
 
 
 def _inside(marks: Any, n_times: int) -> Any:
+    """Return the marks, or raise ValueError if one lies outside of the record."""
     times = marks[["onset", "peak", "offset"]].to_numpy(np.float64)
     outside = times[(times < 0) | (times > n_times)]
     if outside.size:
@@ -115,7 +117,7 @@ def _names(signal: NDArray[np.float64], leads: Sequence[str] | None, marks: Any)
 def _wrapped(
     signal: NDArray[np.float64], names: list[str], fs: float
 ) -> tuple[NDArray[np.float64], list[str], int | None]:
-    """Cut a long strip of one lead into rows, with their names and their length, otherwise None."""
+    """Cut a long strip of one lead into rows. Return rows, their names and their length [samples], or None as it."""
     length = int(_LONGEST_ROW * fs)
     if signal.ndim != 2 or len(signal) != 1 or signal.shape[1] <= length:
         return signal, names, None
@@ -129,11 +131,12 @@ def _wrapped(
 def _draw_waves(
     ax: Axes, x: NDArray[np.float64], row_names: list[str], names: list[str], wrapped: int | None, fs: float, marks: Any
 ) -> None:
-    from matplotlib.collections import LineCollection, PolyCollection
-
+    """Draw the waves of `marks` over the traces of `x` (n_rows, n_times)."""
+    collections = import_optional("matplotlib.collections", "plotting", "plot")
     label, lead = wave_labels(marks), marks["lead"].to_numpy(dtype=object)
     times = marks[["onset", "peak", "offset"]].to_numpy(np.float64)
     if not np.isin(lead, names).any():
+        # By one name for all leads, each lead gets the consensus.
         lead = np.where(lead == CONSENSUS, "", lead)
         names = [""] * len(names)
     panels, n_rows = panels_of(row_names, x.shape[1], fs)
@@ -150,10 +153,12 @@ def _draw_waves(
     scale = np.array([MM_PER_S / fs, 1.0])
     for k, (boxes, ticks, dots) in drawings.items():
         color = COLORS[k]
-        shades = PolyCollection([scale * box for box in boxes], facecolors=color, alpha=0.22, lw=0, zorder=1.5)
-        borders = LineCollection([scale * tick for tick in ticks], colors=color, linewidths=0.8, zorder=2.5)
-        ax.add_collection(shades, autolim=False)
-        ax.add_collection(borders, autolim=False)
+        shaded, borders = [scale * box for box in boxes], [scale * tick for tick in ticks]
+        for shapes in (
+            collections.PolyCollection(shaded, facecolors=color, alpha=0.22, lw=0, zorder=1.5),
+            collections.LineCollection(borders, colors=color, linewidths=0.8, zorder=2.5),
+        ):
+            ax.add_collection(shapes, autolim=False)
         at = np.array(dots).reshape(-1, 2) * scale
         ax.scatter(at[:, 0], at[:, 1], s=9, color=color, lw=0, zorder=4)
     _draw_legend(ax)
@@ -162,7 +167,7 @@ def _draw_waves(
 def _shapes(
     y: NDArray[np.float64], wave: NDArray[np.float64], start: int, stop: int
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    """Box, ticks and dot of a wave in samples [start, stop) of a trace, in samples and mm; a missing mark has none."""
+    """Box, ticks and dot of a wave in samples [start, stop) of a trace [samples, mm]. A missing mark has none."""
     onset, peak, offset = wave.tolist()
     marked = wave[np.isfinite(wave)]
     if not marked.size or marked[-1] < start or marked[0] > stop - 1:
@@ -177,9 +182,8 @@ def _shapes(
 
 
 def _draw_legend(ax: Axes) -> None:
-    from matplotlib.patches import Patch
-
-    patches = [Patch(facecolor=COLORS[k], alpha=0.6, label=wave) for k, wave in enumerate(WAVES, 1)]
+    patch = import_optional("matplotlib.patches", "plotting", "plot").Patch
+    patches = [patch(facecolor=COLORS[k], alpha=0.6, label=wave) for k, wave in enumerate(WAVES, 1)]
     ax.legend(
         handles=patches, loc="upper right", ncols=3, fontsize=9, framealpha=1, borderaxespad=0.3, handlelength=1.2,
         handletextpad=0.4, columnspacing=1.2,

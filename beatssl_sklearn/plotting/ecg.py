@@ -1,4 +1,4 @@
-"""Pictures: ECG paper, training history, maps of embeddings. matplotlib is imported inside functions, pyplot never."""
+"""Picture of an ECG on paper."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..ecg.waves.table import check_rate
+from .figure import figure_of
 from .paper import (
     MM_PER_MV,
     MM_PER_S,
     draw_paper,
     draw_trace,
-    figure_of,
     lead_names,
     mark_beats,
     median,
@@ -25,7 +26,6 @@ from .paper import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
 
 
 def plot_ecg(
@@ -40,24 +40,24 @@ def plot_ecg(
 ) -> Figure:
     """Draw one record as an ECG on paper: 25 mm/s, 10 mm/mV, a pink grid of 1 and 5 mm.
 
-    Twelve leads of 4 to 12 s are drawn as three rows of four leads above a rhythm strip of lead II (or of the first
-    lead), everything else as one row per lead. Each lead is drawn about its own median.
+    Twelve leads of 4 to 12 s become three rows of four leads above a rhythm strip of lead II, or of the first lead if
+    there is no lead II. Any other record has one row per lead. Each lead is drawn about its own median.
 
     Parameters
     ----------
     signal : array-like of shape (n_leads, n_times) or (n_times,)
-        Signal [mV]; what is not finite is left blank.
+        Signal [mV]. NaN and infinity leave a gap.
     fs : float
         Sampling rate [Hz].
     leads : sequence of n_leads str, default=None
-        Names of the leads; None means the standard twelve, or numbers where there are not twelve.
+        Names of the leads. None means the standard twelve, or numbers for any other number of leads.
     rpeaks : array-like of int of shape (n_beats,), default=None
-        R peaks [samples]: marked above the lowest row.
+        R peaks [samples], marked above the lowest row.
     beat_types : sequence of length n_beats, default=None
-        Type of each beat, such as MIT-BIH symbols: sets colour, marker and legend; beats other than "N" are coloured
-        in all leads.
+        Type of each beat, such as MIT-BIH symbols. It sets colour, marker and legend. Beats other than "N" have their
+        colour in all leads.
     ax : matplotlib.axes.Axes, default=None
-        Where to draw; None makes a figure whose paper has its true size, up to 16 inches of width.
+        Where to draw. None makes a figure: paper of true size, at most 16 inches wide.
     title : str, default=None
         Title above the paper.
 
@@ -70,12 +70,13 @@ def plot_ecg(
     ------
     ValueError
         If shapes or lengths disagree, `fs` is not positive, or an R peak lies outside the record.
+    ImportError
+        If matplotlib is missing.
     """
     x = np.atleast_2d(np.asarray(signal, dtype=np.float64))
     names = lead_names(x, leads)
     x = np.where(np.isfinite(x), x, np.nan)
-    if not (np.isfinite(fs) and fs > 0):
-        raise ValueError(f"fs must be a positive number [Hz], got {fs!r}")
+    check_rate(fs)
     peaks, types = _beats(rpeaks, beat_types, x.shape[1])
     panels, n_rows = panels_of(names, x.shape[1], fs)
     y0, height = row_offsets(x, panels, n_rows, room=5.0 if peaks.size else 0.0)
@@ -96,6 +97,7 @@ def plot_ecg(
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
             zorder=1,
         )
+    # The pulse of calibration: 1 mV.
     for row in range(n_rows):
         ax.plot([-8, -7, -7, -3, -3, -2], y0[row] + MM_PER_MV * np.array([0, 0, 1, 1, 0, 0]), color="black", lw=0.9)
     if peaks.size:
@@ -107,13 +109,8 @@ def plot_ecg(
     return figure_of(ax)
 
 
-
-
-
-
-
-
 def _beats(rpeaks: ArrayLike | None, beat_types: Any, n_times: int) -> tuple[NDArray[np.int64], list[str]]:
+    """Check R peaks [samples] and types. Return both, with types in the order of time."""
     if rpeaks is None:
         if beat_types is not None:
             raise ValueError("beat_types was given without rpeaks")
@@ -131,13 +128,3 @@ def _beats(rpeaks: ArrayLike | None, beat_types: Any, n_times: int) -> tuple[NDA
         raise ValueError(f"beat_types must have one entry per R peak ({len(peaks)}), got {len(beat_types)}")
     order = np.argsort(peaks, kind="stable")
     return peaks[order], [str(beat_types[k]) for k in order]
-
-
-
-
-
-
-
-
-
-

@@ -1,4 +1,4 @@
-"""Results of studies and their pictures; matplotlib is imported inside functions, pyplot never."""
+"""Picture of scores over the share of labels."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .paper import MARKERS, PALETTE
+from .figure import MARKERS, PALETTE, figure_of, new_figure, open_box
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
 
 
 def plot_label_fractions(
@@ -24,10 +22,10 @@ def plot_label_fractions(
     Parameters
     ----------
     summary : sequence of mappings
-        As :meth:`LabelFractionCurve.summary` returns; intervals are drawn where ``{statistic}_low`` and
-        ``{statistic}_high`` are there and finite.
+        As returned by :meth:`LabelFractionCurve.summary`. An interval is drawn if ``{statistic}_low`` and
+        ``{statistic}_high`` are present and finite.
     ax : matplotlib.axes.Axes, default=None
-        Where to draw; None makes a figure.
+        Where to draw. None makes a figure.
     statistic : str, default="auroc"
         Key of the ordinate: "auroc" or "f1".
 
@@ -40,18 +38,18 @@ def plot_label_fractions(
     ------
     ValueError
         If there is nothing to draw, or `ax` belongs to no figure.
+    ImportError
+        If matplotlib is missing.
     """
     rows = list(summary)
     if not rows or any(key not in row for row in rows for key in ("mode", "fraction", statistic)):
         raise ValueError(f"summary must be a non-empty list of dicts with mode, fraction and {statistic!r}")
     if ax is None:
-        from matplotlib.figure import Figure
-
-        ax = Figure(figsize=(6.0, 4.2), layout="constrained").add_subplot()
+        ax = new_figure((6.0, 4.2), layout="constrained").add_subplot()
     modes = list(dict.fromkeys(row["mode"] for row in rows))
     for k, mode in enumerate(modes):
         own = sorted((row for row in rows if row["mode"] == mode), key=lambda row: row["fraction"])
-        # Moved sideways a little, so that intervals at one fraction do not hide each other.
+        # A little sideways, so that intervals at one fraction do not hide each other.
         x = np.array([row["fraction"] for row in own]) * 1.04 ** (k - (len(modes) - 1) / 2)
         mean, low, high = (
             np.array([row.get(f"{statistic}{end}", np.nan) for row in own], float) for end in ("", "_low", "_high")
@@ -67,9 +65,6 @@ def plot_label_fractions(
     ax.minorticks_off()
     ax.set(xlabel="labelled records", ylabel={"auroc": "macro AUROC", "f1": "macro F1"}.get(statistic, statistic))
     ax.grid(color="#dddddd", lw=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
+    open_box(ax)
     ax.legend(fontsize=9, frameon=False)
-    figure = ax.get_figure(root=True)
-    if figure is None:
-        raise ValueError("ax must belong to a figure, got one that was removed from its figure")
-    return figure
+    return figure_of(ax)

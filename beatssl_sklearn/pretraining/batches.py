@@ -1,4 +1,4 @@
-"""Batches for pretraining: views of some records, their beats, and what the contrast must know about both.
+"""Batches of an objective: what it may draw from the records of a step.
 
 Every draw is keyed by (seed, epoch), so that a run that was killed goes on bit for bit.
 """
@@ -6,186 +6,269 @@ Every draw is keyed by (seed, epoch), so that a run that was killed goes on bit 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..ecg.preprocess import preprocess
-from ..inputs.windows import cut_windows, repeat_to_length
+from ..inputs.front_end import FrontEnd
+from ..inputs.windows import read_windows
 from ..nn.roi import sample_to_token
-from ..views.augment import Augmentation
-from .measured import TrainingSet
+from .measured import Records
+from .objective import Objective, n_batches
 
-# Beats of one view that a step compares: their pairs cost as much as the encoder beyond about a thousand.
-MAX_BEATS = 1024
 # Share of the free memory of a GPU that preprocessed signals may take.
 _CACHE_SHARE = 0.5
 
 
-class Views(NamedTuple):
-    """What the network reads: the views stacked, and the beats' regions in token coordinates."""
-
-    signal: Tensor
-    """(n_views * n_records, n_times, 12)."""
-    roi_record: Tensor
-    """Row of `signal` that each region lies in (n_views * n_beats,); they stay on the CPU, where taps are counted."""
-    roi_start: Tensor
-    roi_end: Tensor
-
-
-class Context(NamedTuple):
-    """What the loss must know of a batch; see `TrainingSet` for the fields."""
-
-    features: Tensor
-    present: Tensor
-    bandwidth: Tensor
-    group: Tensor | None
-    beat_record: Tensor
-    beat_type: Tensor
-    beat_cluster: Tensor
-    beat_features: Tensor
-    beat_present: Tensor
-    beat_bandwidth: Tensor
-
-
-class PretrainingBatches:
-    """Iterate over the records of one epoch in random order.
+class Beats(NamedTuple):
+    """Heartbeats inside the windows of a batch.
 
     Parameters
     ----------
-    data : TrainingSet
-        Records with their peaks and features.
+    number : ndarray of int64 (n_beats,)
+        Position of each beat among all beats.
+    record : ndarray of int64 (n_beats,)
+        Row of the batch that it lies in.
+    time : ndarray of float64 (n_beats,)
+        Time of the R peak in the window [s].
+    """
+
+    number: NDArray[np.int64]
+    record: NDArray[np.int64]
+    time: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What `Objective.draw` may use.
+
+    Parameters
+    ----------
+    rows : ndarray of int64 (n,)
+        Records of the batch, as rows of X.
+    known : object
+        What `Objective.prepare` returned.
+    rng : numpy.random.Generator
+        Source of draws.
+    generator : torch.Generator
+        Source of draws on the device.
+    progress : float
+        Share of all training steps that are done, for schedules.
+    batches : Batches
+        What the methods read from.
+    """
+
+    rows: NDArray[np.int64]
+    known: Any
+    rng: np.random.Generator
+    generator: torch.Generator
+    progress: float
+    batches: Batches
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """How signals are prepared."""
+        return self.batches.records.front_end
+
+    @property
+    def seconds(self) -> float:
+        """Length of a window [s], unless a draw asks for another one."""
+        return self.batches.records.window
+
+    @property
+    def groups(self) -> Tensor | None:
+        """Patient of each record (n,), as a number; None where they are unknown."""
+        groups = self.batches.records.groups
+        return None if groups is None else self.put(groups[self.rows])
+
+    def draw_start(self, seconds: float | None = None) -> NDArray[np.float64]:
+        """Draw where the window of each record begins.
+
+        Parameters
+        ----------
+        seconds : float, default=None
+            Length of the windows [s]; None means `seconds`.
+
+        Returns
+        -------
+        ndarray (n,)
+            Beginnings [s].
+        """
+        return self.batches.records.draw_start(self.rows, self.rng, self.seconds if seconds is None else seconds)
+
+    def window(self, start: NDArray[np.float64], seconds: float | None = None) -> tuple[Tensor, Tensor]:
+        """Read and prepare windows of the records.
+
+        Parameters
+        ----------
+        start : ndarray (n,)
+            Beginnings [s].
+        seconds : float, default=None
+            Length of the windows [s]; None means `seconds`.
+
+        Returns
+        -------
+        signal : Tensor (n, n_times, 12)
+            As the network reads it.
+        present : bool Tensor (n, 12)
+            Leads that each record has.
+        """
+        return self.batches.read(self.rows, start, self.seconds if seconds is None else seconds)
+
+    def beats_in(self, start: NDArray[np.float64], seconds: float | None = None) -> Beats:
+        """Find the heartbeats whose beat window lies inside the windows.
+
+        Parameters
+        ----------
+        start : ndarray (n,)
+            Beginnings [s].
+        seconds : float, default=None
+            Length of the windows [s]; None means `seconds`.
+
+        Returns
+        -------
+        Beats
+            In the order of the records.
+        """
+        return Beats(*self.batches.records.beats_of(self.rows, start, self.seconds if seconds is None else seconds))
+
+    def regions(self, record: NDArray[np.int64], time: NDArray[np.float64], n_views: int = 1) -> dict[str, Tensor]:
+        """Return where beats lie in stacked views, in token coordinates.
+
+        Parameters
+        ----------
+        record, time : ndarray (n_beats,)
+            Fields of `Beats`.
+        n_views : int
+            Views that are stacked, each with the beats of all records.
+
+        Returns
+        -------
+        dict
+            `roi_record`, row of the stacked views; `roi_start`, `roi_end`. They stay on the CPU, where taps are
+            counted. `BeatSSLHeads` takes all three.
+        """
+        before, after = self.front_end.beat_window
+        fs = self.front_end.fs_model
+        samples = torch.from_numpy(np.tile(time, n_views) * fs)
+        start, end = (sample_to_token(samples + shift * fs, self.batches.stride) for shift in (-before, after))
+        rows = np.concatenate([record + k * len(self.rows) for k in range(n_views)])
+        return {"roi_record": torch.from_numpy(rows), "roi_start": start, "roi_end": end}
+
+    def put(self, array: NDArray) -> Tensor:
+        """Move an array to the device.
+
+        Parameters
+        ----------
+        array : ndarray
+            Of any shape.
+
+        Returns
+        -------
+        Tensor
+            On the device.
+        """
+        return self.batches.put(array)
+
+
+class Batches:
+    """Iterate over the records of one epoch.
+
+    Parameters
+    ----------
+    objective : Objective
+    records : Records
     index : ndarray of int64
         Records to draw from.
     batch_size : int
         Records per batch; batches differ by one record at most, so that none is lost.
-    augment : callable
-        Draws a view, as `views.augment` does.
     stride : float
         Samples per token.
-    beat_window : tuple of float
-        Seconds before and after the R peak.
     device : torch.device
         Where views are drawn.
     seed : int
         Key of every draw.
-    n_views : int
-        Views of each record in a batch.
+    n_epochs : int
+        Epochs of the whole training, for `Batch.progress`.
     """
 
     def __init__(
         self,
-        data: TrainingSet,
+        objective: Objective,
+        records: Records,
         index: NDArray[np.int64],
         *,
         batch_size: int,
-        augment: Augmentation,
         stride: float,
-        beat_window: tuple[float, float],
         device: torch.device,
         seed: int,
-        n_views: int = 2,
+        n_epochs: int,
     ) -> None:
-        self.data, self.index, self.augment, self.device, self.seed = data, index, augment, device, seed
-        self.stride, self.beat_window, self.n_views = stride, beat_window, n_views
-        self.n_batches = ceil(len(index) / batch_size)
+        self.objective, self.records, self.index, self.stride = objective, records, index, stride
+        self.batch_size, self.device, self.seed, self.n_epochs = batch_size, device, seed, n_epochs
         self.epoch = 0
         self._cache = self._cached_signals() if device.type == "cuda" else None
 
     def __len__(self) -> int:
-        return self.n_batches
+        return n_batches(self.index, self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Context]]:
+    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Any]]:
         rng = np.random.default_rng([self.seed, self.epoch])
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
-        order = rng.permutation(self.index)
-        for part in np.array_split(order, self.n_batches):
-            views, context = self._batch(part, rng, generator)
-            yield views._asdict(), context
+        groups = None if self.records.groups is None else self.records.groups[self.index]
+        parts = self.objective.batches(self.index, groups, self.batch_size, rng)
+        if len(parts) != len(self):
+            name = type(self.objective).__name__
+            raise ValueError(f"{name}.batches must return {len(self)} arrays, got {len(parts)}")
+        for step, rows in enumerate(parts):
+            progress = (self.epoch + step / len(parts)) / max(1, self.n_epochs)
+            batch = Batch(rows, self.records.known, rng, generator, progress, self)
+            inputs, targets = self.objective.draw(batch)
+            # How many records a batch has is the same for any number of views.
+            self._n_records = len(rows)
+            yield inputs, targets
 
-    def _batch(
-        self, index: NDArray[np.int64], rng: np.random.Generator, generator: torch.Generator
-    ) -> tuple[Views, Context]:
-        start = self.data.draw_start(index, rng)
-        if self._cache is None:
-            signal, present = (self._to_device(a) for a in self._read(index, start))
-        else:
-            rows = self._to_device(index)
-            signal, present = self._cache[0][rows].float(), self._cache[1][rows]
-        drawn = [self.augment(signal, present, generator)[0] for _ in range(self.n_views)]
-        beats, record, time = self.data.beats_of(index, start, self.beat_window)
-        if len(beats) > MAX_BEATS:
-            kept = np.sort(rng.choice(len(beats), MAX_BEATS, replace=False))
-            beats, record, time = beats[kept], record[kept], time[kept]
-        views = self._views(torch.cat(drawn), len(index), record, time)
-        return views, self._context(index, beats, record)
+    def size(self, batch: Any) -> int:
+        """Return how many records the batch that was drawn last has."""
+        return self._n_records
 
-    def _views(self, signal: Tensor, n_records: int, record: NDArray[np.int64], time: NDArray[np.float64]) -> Views:
-        before, after = self.beat_window
-        samples = torch.from_numpy(np.tile(time, self.n_views) * self.data.fs_model)
-        start, end = (
-            sample_to_token(samples + shift * self.data.fs_model, self.stride) for shift in (-before, after)
-        )
-        rows = np.concatenate([record + k * n_records for k in range(self.n_views)])
-        return Views(signal, torch.from_numpy(rows), start, end)
-
-    def _context(self, index: NDArray[np.int64], beats: NDArray[np.int64], record: NDArray[np.int64]) -> Context:
-        data = self.data
-        put = self._to_device
-        return Context(
-            features=put(data.records.values[index]),
-            present=put(data.records.present[index]),
-            bandwidth=put(data.records.bandwidth[index]),
-            group=None if data.groups is None else put(data.groups[index]),
-            beat_record=put(record),
-            beat_type=put(data.beat_type[beats]),
-            beat_cluster=put(data.beat_cluster[beats]),
-            beat_features=put(data.beats.values[beats]),
-            beat_present=put(data.beats.present[beats]),
-            beat_bandwidth=put(data.beats.bandwidth[beats]),
-        )
-
-    def _to_device(self, array: NDArray) -> Tensor:
+    def put(self, array: NDArray) -> Tensor:
+        """Return an array on the device."""
         tensor = torch.from_numpy(array)
         if self.device.type != "cuda":
             return tensor.to(self.device)
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
-    def _read(self, index: NDArray[np.int64], start: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
-        """Return the signals (n_records, n_times, 12) of the training window of each record, and the leads present."""
-        data, n_times = self.data, self.data.n_times
-        signal = np.zeros((len(index), n_times, 12), dtype=np.float32)
-        present = np.zeros((len(index), 12), dtype=bool)
-        done = 0
-        for block in data.source.read(index, len(index)):
-            stop = done + len(block.rows)
-            cut = cut_windows(block.signal, block.fs, start[done:stop], data.window)
-            ready = preprocess(cut, block.fs, data.fs_model, block.leads, data.amplitude)
-            # A record shorter than the window is repeated: zeros would be a rhythm of their own.
-            signal[done:stop] = repeat_to_length(ready.signal, n_times)
-            present[done:stop] = ready.present
-            done = stop
+    def read(self, rows: NDArray[np.int64], start: NDArray[np.float64], seconds: float) -> tuple[Tensor, Tensor]:
+        """Return prepared windows (n, n_times, 12) on the device, and the leads present (n, 12)."""
+        if self._cache is None or seconds != self.records.window:
+            signal, present = self._read(rows, start, seconds)
+            return self.put(signal), self.put(present)
+        kept = self.put(rows)
+        return self._cache[0][kept].float(), self._cache[1][kept]
+
+    def _read(
+        self, rows: NDArray[np.int64], start: NDArray[np.float64], seconds: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        signal, present, _ = read_windows(self.records.source, self.records.front_end, rows, start, seconds)
         return signal, present
 
     def _cached_signals(self) -> tuple[Tensor, Tensor] | None:
         """Return all signals on the device in half precision, where they fit and no window is drawn anew."""
-        data = self.data
-        n_bytes = data.source.n_records * data.n_times * 12 * 2
-        if not data.whole_records or n_bytes > _CACHE_SHARE * torch.cuda.mem_get_info(self.device)[0]:
+        source, seconds = self.records.source, self.records.window
+        n_times = self.records.front_end.n_times(seconds)
+        n_bytes = source.n_records * n_times * 12 * 2
+        if not self.records.whole_records or n_bytes > _CACHE_SHARE * torch.cuda.mem_get_info(self.device)[0]:
             return None
-        signal = torch.empty((data.source.n_records, data.n_times, 12), dtype=torch.float16, device=self.device)
-        present = torch.empty((data.source.n_records, 12), dtype=torch.bool, device=self.device)
-        every = np.arange(data.source.n_records)
+        signal = torch.empty((source.n_records, n_times, 12), dtype=torch.float16, device=self.device)
+        present = torch.empty((source.n_records, 12), dtype=torch.bool, device=self.device)
+        every = np.arange(source.n_records)
         for part in np.array_split(every, max(1, len(every) // 256)):
-            ready, there = self._read(part, np.zeros(len(part)))
-            signal[part[0] : part[-1] + 1] = self._to_device(ready).half()
-            present[part[0] : part[-1] + 1] = self._to_device(there)
+            ready, there = self._read(part, np.zeros(len(part)), seconds)
+            signal[part[0] : part[-1] + 1] = self.put(ready).half()
+            present[part[0] : part[-1] + 1] = self.put(there)
         return signal, present
-
-
-
-

@@ -1,5 +1,8 @@
 """P, QRS and T in every lead."""
 
+from .augment import WaveAugment
+from .fitted_unet import FittedUNet
+from .inference import label_block
 from .segmenter import WaveSegmenter
 
-__all__ = ["WaveSegmenter"]
+__all__ = ["FittedUNet", "WaveAugment", "WaveSegmenter", "label_block"]

@@ -3,85 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ecg.leads import INDEPENDENT, LEADS, place_leads
+from ..components import Bounds, Component, register
+from ..ecg.leads import EIGHT_LEADS, place_leads
 from ..ecg.preprocess import UNIT_MV
 from ..ecg.simulate.noise import electrode_noise
 
-EIGHT_LEADS = tuple(LEADS[i] for i in INDEPENDENT)
 # Rates [Hz] of recorders that a signal is brought down to and up again, so that blunt boundaries are learnt too.
 LOW_RATES = (100.0, 125.0, 180.0, 250.0, 360.0)
 # Root mean square of noise without a signal [mV].
 _NOISE_ALONE_MV = (0.01, 1.0)
 
 
-@dataclass(frozen=True)
-class WaveAugment:
+@register
+class WaveAugment(Component):
     """How training windows are varied.
 
     Parameters
     ----------
-    stretch : float
+    stretch : float, default=1.25
         Time is stretched by a factor from 1 / `stretch` to `stretch`, so that heart rates vary.
-    gain : float
-        The same for the amplitude of the record; that of a lead varies by the square root of it.
-    noise : float
+    gain : float, default=1.5
+        The same for the amplitude of the record; the amplitude of a lead varies by the square root of it.
+    noise : float, default=0.6
         Share of windows with simulated noise: wander, muscle and mains.
-    noise_mv : float
+    noise_mv : float, default=0.2
         Largest root mean square of that noise [mV]; it is drawn log-uniformly from a twentieth of this on.
-    low_rate : float
+    low_rate : float, default=0.25
         Share of windows that are brought to a lower sampling rate, 100 to 360 Hz, and back.
-    lead_subset : float
+    lead_subset : float, default=0.5
         Share of windows of which the network sees a random subset of the leads.
-    background : float
-        Share of windows that hold noise instead of a signal, up to 1 mV of it, and no waves: the detached electrodes
-        that no annotated record shows.
+    background : float, default=0.03
+        Share of windows that hold noise instead of a signal, up to 1 mV of it, and no waves: detached electrodes, which
+        no annotated record shows.
     """
 
-    stretch: float = 1.25
-    gain: float = 1.5
-    noise: float = 0.6
-    noise_mv: float = 0.2
-    low_rate: float = 0.25
-    lead_subset: float = 0.5
-    background: float = 0.03
+    bounds: ClassVar[Mapping[str, Bounds | tuple[str, ...]]] = {
+        "stretch": Bounds(Real, 1, 4),
+        "gain": Bounds(Real, 1, 4),
+        "noise": Bounds(Real, 0, 1),
+        "noise_mv": Bounds(Real, 1e-6, 10),
+        "low_rate": Bounds(Real, 0, 1),
+        "lead_subset": Bounds(Real, 0, 1),
+        "background": Bounds(Real, 0, 1),
+    }
 
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            value = getattr(self, name)
-            if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-                raise TypeError(f"augment_params: {name} must be a number, got {value!r}")
-        for name in ("stretch", "gain"):
-            if not 1 <= getattr(self, name) <= 4:
-                raise ValueError(f"augment_params: {name} must lie between 1 and 4, got {getattr(self, name)!r}")
-        for name in ("noise", "low_rate", "lead_subset", "background"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"augment_params: {name} must lie between 0 and 1, got {getattr(self, name)!r}")
-        if not 0 < self.noise_mv <= 10:
-            raise ValueError(f"augment_params: noise_mv must lie between 0 and 10 mV, got {self.noise_mv!r}")
+    def __init__(
+        self,
+        *,
+        stretch: float = 1.25,
+        gain: float = 1.5,
+        noise: float = 0.6,
+        noise_mv: float = 0.2,
+        low_rate: float = 0.25,
+        lead_subset: float = 0.5,
+        background: float = 0.03,
+    ) -> None:
+        self.stretch = stretch
+        self.gain = gain
+        self.noise = noise
+        self.noise_mv = noise_mv
+        self.low_rate = low_rate
+        self.lead_subset = lead_subset
+        self.background = background
 
-    @classmethod
-    def of(cls, params: Mapping[str, Any] | None) -> WaveAugment:
-        """Return the defaults with `params` in place of some.
 
-        Raises
-        ------
-        TypeError, ValueError
-            If a name is unknown or a value is no number or out of range.
-        """
-        if params is not None and not isinstance(params, Mapping):
-            raise TypeError(f"augment_params must be a dict or None, got {params!r}")
-        params = dict(params or {})
-        unknown = sorted(str(name) for name in params if name not in cls.__dataclass_fields__)
-        if unknown:
-            raise ValueError(f"augment_params may hold {sorted(cls.__dataclass_fields__)}, got {unknown}")
-        return replace(cls(), **params)
+def checked_augment(augment: Any) -> WaveAugment:
+    """Return a `WaveAugment` whose parameters are checked; None is the default one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and its value.
+    """
+    if augment is None:
+        return WaveAugment()
+    if not isinstance(augment, WaveAugment):
+        raise TypeError(f"augment must be a WaveAugment or None, got {augment!r}")
+    augment.check()
+    return augment
 
 
 def noise_alone(rng: np.random.Generator, fs: float, n_times: int) -> NDArray[np.float32]:

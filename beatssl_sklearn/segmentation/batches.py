@@ -11,14 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..ecg.leads import place_leads
+from ..ecg.leads import EIGHT_LEADS, place_leads
 from ..ecg.preprocess import UNIT_MV, resample
 from ..ecg.simulate.noise import electrode_noise
-from .augment import EIGHT_LEADS, LOW_RATES, WaveAugment, noise_alone
+from .augment import LOW_RATES, WaveAugment, noise_alone
 
 IGNORED = -1
-
-
 
 
 class AnnotatedRecord(NamedTuple):
@@ -28,8 +26,6 @@ class AnnotatedRecord(NamedTuple):
     """Preprocessed leads (n_times, 12), absent ones 0."""
     mask: NDArray[np.int8]
     """Labels (n_times, 12), -1 where unknown or the lead is absent."""
-
-
 
 
 class WaveBatches:
@@ -152,3 +148,16 @@ class WaveBatches:
             blunt = resample(resample(signal.T, self.fs, low), low, self.fs)[:, : len(signal)]
             signal = blunt.T
         return np.asarray(signal * present, dtype=np.float32)
+
+    def score(self, outputs: list[Tensor]) -> dict[str, float]:
+        """Return the mean Dice coefficient of P, QRS and T of logits, for the batches of epoch 0."""
+        confusion = np.zeros((2, outputs[0].shape[-1]))
+        self.epoch = 0
+        for (_, labels), logits in zip(self, outputs, strict=True):
+            known = labels != IGNORED
+            truth, found = labels[known].long(), logits.argmax(-1)[known]
+            n = logits.shape[-1]
+            confusion[0] += 2 * torch.bincount(truth[truth == found], minlength=n).cpu().numpy()
+            confusion[1] += (torch.bincount(truth, minlength=n) + torch.bincount(found, minlength=n)).cpu().numpy()
+        dice = confusion[0, 1:] / np.maximum(confusion[1, 1:], 1)
+        return {"valid_dice": float(dice.mean())}

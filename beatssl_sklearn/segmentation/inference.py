@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from ..ecg.leads import resolve_leads
-from ..ecg.preprocess import preprocess
 from ..ecg.waves.find import Waves, find_waves
+from ..inputs.front_end import FrontEnd
 from ..inputs.source import Block
 from ..inputs.windows import Window, windows
 from ..nn.wave_unet import FRAME_S, WaveUNet
@@ -31,7 +31,10 @@ class SegmentationModel:
     """A trained network, ready to run, with all that preprocessing must know."""
 
     net: WaveUNet
-    amplitude: str
+    fine: FrontEnd
+    """How the leads are prepared that are labelled."""
+    coarse: FrontEnd
+    """How the record is prepared for the encoder."""
     device: torch.device
     dtype: torch.dtype
 
@@ -74,15 +77,30 @@ def checked_wave_params(params: Any) -> dict[str, Any]:
 
 
 def label_block(block: Block, model: SegmentationModel) -> Iterator[tuple[Window, Labelled]]:
-    """Label the windows of a block of records, one after the other."""
+    """Label the windows of a block of records, one after the other.
+
+    Parameters
+    ----------
+    block : Block
+        Records of one length, rate and lead set.
+    model : SegmentationModel
+        As returned by `FittedUNet.model`.
+
+    Yields
+    ------
+    window : Window
+        Which samples of the block the window has.
+    labelled : Labelled
+        Probabilities and signals of the window, at the rate of the network.
+    """
     for window in windows(block.signal.shape[2], block.fs):
         yield window, _label(block.signal[:, :, window.start : window.stop], block, model)
 
 
 @torch.inference_mode()
 def _label(signal: NDArray[np.float32], block: Block, model: SegmentationModel) -> Labelled:
-    fine = preprocess(signal, block.fs, model.fs, block.leads, model.amplitude)
-    coarse = preprocess(signal, block.fs, model.net.fs_encoder, block.leads, model.amplitude)
+    seen = block._replace(signal=signal)
+    fine, coarse = model.fine(seen), model.coarse(seen)
     index, _ = resolve_leads(block.leads)
     n, n_times, _ = fine.signal.shape
     n_frames = ceil(n_times / (FRAME_S * model.fs))

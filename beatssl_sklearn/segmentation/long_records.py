@@ -85,9 +85,9 @@ def delineate_file(
     Returns
     -------
     iterator of DataFrame
-        Tables as of `WaveSegmenter.delineate`, with record 0, of one stretch of the record after the other. Together
-        they hold the waves that `delineate` finds in the whole record. Where 10 s are not a whole number of samples,
-        windows lie up to a sample elsewhere than in the whole record, and so may waves.
+        Tables as returned by `WaveSegmenter.delineate`, with record 0, of consecutive parts of the record. Together
+        they hold the waves that `delineate` finds in the whole record. If 10 s are not a whole number of samples,
+        windows and waves can be up to a sample away from those in the whole record.
 
     Raises
     ------

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ecg.leads import resolve_leads
-from ..ecg.preprocess import preprocess, resampling_ratio
+from ..ecg.preprocess import resampling_ratio
 from ..ecg.waves.find import WAVES
+from ..inputs.front_end import FrontEnd
 from ..inputs.source import Block, Source
 from .batches import IGNORED, AnnotatedRecord
 
@@ -19,7 +20,7 @@ N_CLASSES = len(CLASSES)
 _CHUNK = 16
 
 
-def read_annotated(source: Source, masks: Any, fs_model: float, amplitude: str) -> list[AnnotatedRecord]:
+def read_annotated(source: Source, masks: Any, front_end: FrontEnd) -> list[AnnotatedRecord]:
     """Read every record with its mask, checked and at the rate of the network.
 
     Parameters
@@ -28,10 +29,8 @@ def read_annotated(source: Source, masks: Any, fs_model: float, amplitude: str) 
         The records.
     masks : array-like
         One mask per record: (n_leads, n_times), or (n_times,) shared by all leads.
-    fs_model : float
-        Rate of the network [Hz].
-    amplitude : str
-        As for `preprocess`.
+    front_end : FrontEnd
+        At the rate of the network.
 
     Raises
     ------
@@ -42,10 +41,10 @@ def read_annotated(source: Source, masks: Any, fs_model: float, amplitude: str) 
     masks = record_masks(masks, source.n_records)
     records: list[AnnotatedRecord] = []
     for block in source.read(np.arange(source.n_records), _CHUNK):
-        ready = preprocess(block.signal, block.fs, fs_model, block.leads, amplitude)
+        ready = front_end(block)
         for k, row in enumerate(block.rows):
             mask = checked_mask(masks[int(row)], block, int(row))
-            placed = _place_mask(mask, block.leads, block.fs, fs_model, ready.signal.shape[1])
+            placed = _place_mask(mask, block.leads, block.fs, front_end.fs_model, ready.signal.shape[1])
             placed[:, ~ready.present[k]] = IGNORED
             records.append(AnnotatedRecord(ready.signal[k], placed))
     _check_classes(records)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -13,9 +12,7 @@ from torch.nn import functional as F
 
 from ..nn.blocks import init_weights
 from ..nn.wave_unet import WaveUNet
-from ..nn.weights import load_module_arrays
-from ..training.net import EpochNet
-from ..training.progress import ProgressBar
+from ..nn.weights import load_module_arrays, module_arrays
 from .batches import IGNORED
 
 
@@ -48,30 +45,6 @@ class WaveLoss(nn.Module):
         return loss + self.dice_weight * (1 - dice).mean()
 
 
-class WaveNet(EpochNet):
-    """skorch net of the segmentation; `held_out` are WaveBatches."""
-
-    def record_validation(self, iterator: Any, outputs: list[Tensor]) -> None:
-        confusion = np.zeros((2, outputs[0].shape[-1]))
-        iterator.epoch = 0
-        for (_, labels), logits in zip(iterator, outputs, strict=True):
-            known = labels != IGNORED
-            truth, found = labels[known].long(), logits.argmax(-1)[known]
-            n = logits.shape[-1]
-            confusion[0] += 2 * torch.bincount(truth[truth == found], minlength=n).cpu().numpy()
-            confusion[1] += (torch.bincount(truth, minlength=n) + torch.bincount(found, minlength=n)).cpu().numpy()
-        dice = confusion[0, 1:] / np.maximum(confusion[1, 1:], 1)
-        self.history.record("valid_dice", float(dice.mean()))
-
-
-class WaveBar(ProgressBar):
-    """The bar of pretraining under another name."""
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        super().on_train_begin(net, **kwargs)
-        self.bar_.set_description("segment")
-
-
 class TrainedUNet(WaveUNet):
     """A `WaveUNet` whose pretrained encoder keeps the statistics of its BatchNorms."""
 
@@ -93,7 +66,7 @@ def build_unet(
     seed: int,
     weights: Mapping[str, NDArray] | None = None,
 ) -> TrainedUNet:
-    """Build the network around an encoder, its other weights drawn from a seed, or all weights given."""
+    """Build the network around an encoder, its other weights drawn from a seed, or given."""
     generator = torch.Generator().manual_seed(seed)
     # The layers' own initialisation draws from the global state; on the meta device nothing is drawn.
     with torch.device("meta"):
@@ -103,7 +76,9 @@ def build_unet(
         init_weights(layer, generator)
     module.encoder = encoder
     if weights is not None:
-        load_module_arrays(module, weights)
+        # The encoder's own weights are in place.
+        own = {f"encoder.{name}": array for name, array in module_arrays(encoder).items()}
+        load_module_arrays(module, {**own, **weights})
     return module
 
 

@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..components import Bounds, check_numbers
+from ..components import Bounds, check_bounds
 from ..ecg.preprocess import check_fs
-from ..finetuning.start import encoder_of
+from ..embedding.fitted_encoder import FittedEncoder
+from ..inputs.groups import hold_out_groups
 from ..nn.devices import check_precision, resolve_device, training_precision
 from ..nn.wave_unet import FRAME_S, FS_STEP, N_LEVELS
 from ..training.net import EpochNet, make_net, optimizer_settings, run_epochs
-from .augment import WaveAugment
+from ..training.progress import ProgressBar
+from .augment import checked_augment
 from .batches import AnnotatedRecord, WaveBatches
 from .inference import checked_wave_params
-from .net import WaveBar, WaveLoss, WaveNet, build_unet
+from .net import WaveLoss, build_unet
 
-_NUMBERS = {
+_BOUNDS: dict[str, Bounds | tuple[str, ...]] = {
     "max_epochs": Bounds(Integral, 0),
     "batch_size": Bounds(Integral, 1),
     "leads_per_window": Bounds(Integral, 1, 12),
@@ -43,14 +45,14 @@ def check_segmenter(segmenter: Any) -> None:
     TypeError, ValueError
         Naming the parameter and the value.
     """
-    check_numbers(segmenter, _NUMBERS)
+    check_bounds(segmenter.get_params(deep=False), _BOUNDS)
     check_fs(segmenter.fs_model, "fs_model")
     if segmenter.fs_model % FS_STEP:
         raise ValueError(f"fs_model must be a multiple of {FS_STEP:g} Hz, got {segmenter.fs_model!r}")
     _check_widths(segmenter.widths)
     check_precision(segmenter.precision)
     resolve_device(segmenter.device)
-    WaveAugment.of(segmenter.augment_params)
+    checked_augment(segmenter.augment)
     checked_wave_params(segmenter.wave_params)
 
 
@@ -61,9 +63,9 @@ def _check_widths(widths: Any) -> None:
 
 
 def split_records(
-    segmenter: Any, groups: NDArray[np.int64] | None, n_records: int, seed: int
+    fraction: float | None, groups: NDArray[np.int64] | None, n_records: int, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hold out whole groups; nothing by default.
+    """Hold out whole groups; nothing where `fraction` is None.
 
     Raises
     ------
@@ -71,21 +73,17 @@ def split_records(
         If that would leave nothing to train on.
     """
     every = np.arange(n_records)
-    if segmenter.validation_fraction is None:
+    if fraction is None:
         return every, every[:0]
-    label = every if groups is None else groups
-    names = np.random.default_rng([seed, 1]).permutation(np.unique(label))
-    held_out = np.isin(label, names[: max(1, round(segmenter.validation_fraction * len(names)))])
+    held_out = hold_out_groups(every if groups is None else groups, fraction, seed)
     if held_out.all():
-        raise ValueError(
-            f"validation_fraction={segmenter.validation_fraction!r} leaves no record of {n_records} to train on"
-        )
+        raise ValueError(f"validation_fraction={fraction!r} leaves no record of {n_records} to train on")
     return every[~held_out], every[held_out]
 
 
 def train_unet(
     segmenter: Any,
-    start: Any,
+    start: FittedEncoder,
     scratch: bool,
     records: list[AnnotatedRecord],
     train: NDArray[np.int64],
@@ -97,8 +95,8 @@ def train_unet(
     Parameters
     ----------
     segmenter : WaveSegmenter
-    start : BeatSSLPretrainer
-        With the encoder that training begins with.
+    start : FittedEncoder
+        The encoder that training begins with.
     scratch : bool
         Whether that encoder is random.
     records : list of AnnotatedRecord
@@ -116,9 +114,9 @@ def train_unet(
     if encoder_lr is None:
         encoder_lr = segmenter.lr if scratch else _SLOW * segmenter.lr
     module = build_unet(
-        encoder_of(start),
+        start.module(),
         fs=float(segmenter.fs_model),
-        fs_encoder=float(start.fs_model),
+        fs_encoder=start.front_end.fs_model,
         widths=tuple(segmenter.widths),
         seed=seed,
     )
@@ -130,24 +128,23 @@ def train_unet(
             index,
             batch_size=segmenter.batch_size,
             fs=float(segmenter.fs_model),
-            fs_encoder=float(start.fs_model),
+            fs_encoder=start.front_end.fs_model,
             window=max(1, round(segmenter.window / FRAME_S)) * FRAME_S,
             n_leads=segmenter.leads_per_window if augment else 12,
             augment=augment,
             device=device,
             seed=seed,
         )
-        for index, augment in ((train, WaveAugment.of(segmenter.augment_params)), (valid, None))
+        for index, augment in ((train, checked_augment(segmenter.augment)), (valid, None))
     )
     net = make_net(
-        WaveNet,
         module,
         WaveLoss(float(segmenter.dice_weight)),
         max_epochs=segmenter.max_epochs,
         device=device,
         precision=training_precision(segmenter.precision, device, 12 * len(batches.index) * segmenter.max_epochs),
         held_out=held_out if len(valid) else None,
-        callbacks=[WaveBar(len(batches) * segmenter.max_epochs)] if segmenter.verbose > 0 else [],
+        callbacks=[ProgressBar(len(batches) * segmenter.max_epochs, "segment")] if segmenter.verbose > 0 else [],
         **optimizer_settings(float(segmenter.lr), float(segmenter.weight_decay), float(encoder_lr)),
     )
     run_epochs(net, batches, segmenter.max_epochs)

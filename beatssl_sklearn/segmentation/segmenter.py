@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from ..components import seed_of
+from ..components import register, seed_of
 from ..ecg.beats import as_objects
 from ..ecg.leads import LEADS
 from ..ecg.preprocess import check_fs
-from ..ecg.waves.intervals import consensus as find_consensus
+from ..ecg.waves.consensus import consensus as find_consensus
 from ..ecg.waves.table import empty_table, make_table
-from ..embedding.fitted_encoder import kept_ready
-from ..embedding.pretrained import TrainsEncoder
-from ..finetuning.start import encoder_of, encoder_weights, starting_pretrainer
-from ..inputs.groups import encode_groups
+from ..embedding.fitted_encoder import FittedEncoder
+from ..embedding.starting_encoder import LabelledEstimator, read_by, starting_encoder
+from ..inputs.groups import group_codes
 from ..inputs.source import Block, Source
 from ..nn.devices import check_precision, resolve_device
-from ..nn.inference import bf16_supported, fold_layers
+from ..nn.inference import bf16_supported
 from ..nn.weights import trained_arrays
-from ..pretraining.pretrainer import BeatSSLPretrainer
+from ..persistence import load
 from ..training.net import history_rows
+from .augment import WaveAugment
+from .fitted_unet import FittedUNet
 from .inference import SegmentationModel, block_probabilities, block_waves, checked_wave_params
 from .masks import N_CLASSES, checked_mask, read_annotated, record_masks
-from .net import build_unet
 from .run import check_segmenter, split_records, train_unet
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 _BLOCK = 16
 
 
-class WaveSegmenter(TrainsEncoder):
+@register
+class WaveSegmenter(LabelledEstimator):
     """Label every sample of every lead as background, P, QRS or T, and mark the boundaries of the waves.
 
     A U-Net runs over each lead at the full rate; the pretrained encoder, which sees all leads together, feeds it from
@@ -45,9 +47,9 @@ class WaveSegmenter(TrainsEncoder):
 
     Parameters
     ----------
-    pretrainer : BeatSSLPretrainer, path, str or None, default="ptbxl"
-        A fitted pretrainer, a file written by `save`, or a shipped model's name; it is never changed, and `clone`
-        keeps it. An unfitted pretrainer says which encoder to train from scratch, and None is the shipped one's.
+    pretrainer : fitted estimator, FittedEncoder, path, str or None, default="ptbxl"
+        Anything that has an `encoder_`, a file written by `save`, or a shipped model's name; it is never changed, and
+        `clone` keeps it. An unfitted pretrainer describes the encoder to train from scratch; None is the default one.
     fs : float, default=None
         Sampling rate of X [Hz]; None is the pretrainer's.
     leads : sequence of str, default=None
@@ -72,9 +74,8 @@ class WaveSegmenter(TrainsEncoder):
         Of weights, not of biases and normalisations.
     dice_weight : float, default=1.0
         Weight of the Dice loss beside the cross entropy.
-    augment_params : dict, default=None
-        Fields of `WaveAugment`: ``stretch``, ``gain``, ``noise``, ``noise_mv``, ``low_rate``, ``lead_subset``,
-        ``background``.
+    augment : WaveAugment, default=None
+        How training windows are varied; None is ``WaveAugment()``.
     validation_fraction : float, default=None
         Share of the groups that is held out and scored after every epoch (`valid_loss`, `valid_dice`).
     wave_params : dict, default=None
@@ -98,10 +99,10 @@ class WaveSegmenter(TrainsEncoder):
     history_ : list of dict
         One entry per epoch.
     n_iter_ : int
-    weights_ : dict of ndarray
+    unet_ : FittedUNet
         The whole network.
-    pretrainer_ : BeatSSLPretrainer
-        The encoder as it was trained here, which embeds records as any other does.
+    encoder_ : FittedEncoder
+        The encoder as it was trained here; embedders take this segmenter as their pretrainer.
     device_ : str
     n_features_in_ : int
         Leads of X.
@@ -119,6 +120,9 @@ class WaveSegmenter(TrainsEncoder):
     True
     """
 
+    defaults: ClassVar[Mapping[str, Any]] = {"augment": WaveAugment}
+    _in_file: ClassVar[tuple[str, ...]] = ("unet_", "history_", "n_iter_", "device_", "n_features_in_")
+
     def __init__(
         self,
         pretrainer: Any = "ptbxl",
@@ -135,7 +139,7 @@ class WaveSegmenter(TrainsEncoder):
         encoder_lr: float | None = None,
         weight_decay: float = 0.02,
         dice_weight: float = 1.0,
-        augment_params: dict[str, Any] | None = None,
+        augment: WaveAugment | None = None,
         validation_fraction: float | None = None,
         wave_params: dict[str, Any] | None = None,
         allow_nan: bool = False,
@@ -157,7 +161,7 @@ class WaveSegmenter(TrainsEncoder):
         self.encoder_lr = encoder_lr
         self.weight_decay = weight_decay
         self.dice_weight = dice_weight
-        self.augment_params = augment_params
+        self.augment = augment
         self.validation_fraction = validation_fraction
         self.wave_params = wave_params
         self.allow_nan = allow_nan
@@ -167,9 +171,21 @@ class WaveSegmenter(TrainsEncoder):
         self.verbose = verbose
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "weights_")
+        return hasattr(self, "unet_")
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> WaveSegmenter:
+    @property
+    def encoder_(self) -> FittedEncoder:
+        """The encoder as it was trained here."""
+        check_is_fitted(self)
+        return self.unet_.encoder
+
+    @property
+    def classes_(self) -> NDArray[np.int64]:
+        """Labels 0 background, 1 P, 2 QRS, 3 T."""
+        check_is_fitted(self)
+        return np.arange(N_CLASSES)
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> WaveSegmenter:
         """Train on annotated records.
 
         Parameters
@@ -195,28 +211,44 @@ class WaveSegmenter(TrainsEncoder):
         """
         check_segmenter(self)
         seed = seed_of(self.random_state)
-        start, scratch = starting_pretrainer(_described(self.pretrainer), seed)
+        start, scratch = starting_encoder(self.pretrainer, seed)
         source = self._read_as(X, start, reset=True)
-        records = read_annotated(source, y, float(self.fs_model), start.amplitude)
-        train, valid = split_records(self, encode_groups(groups, source.n_records), source.n_records, seed)
+        records = read_annotated(source, y, replace(start.front_end, fs_model=float(self.fs_model)))
+        patients = group_codes(groups, source.n_records)
+        train, valid = split_records(self.validation_fraction, patients, source.n_records, seed)
         net = train_unet(self, start, scratch, records, train, valid, seed)
         self.history_ = history_rows(net)
         self.n_iter_, self.device_ = len(self.history_), str(net.device)
-        self.restore(start, trained_arrays(net.module_, self.lr))
-        self._describe_input(start, source)
+        start = start.described(**read_by(start, source), allow_nan=self.allow_nan)
+        widths = tuple(int(width) for width in self.widths)
+        self.unet_ = FittedUNet.trained(start, trained_arrays(net.module_, self.lr), float(self.fs_model), widths)
         return self
 
     def predict_proba(self, X: Any) -> NDArray:
-        """Return the probability of each label, (n_records, n_leads, n_times, 4) float32.
+        """Return the probability of each label.
 
-        Records of unequal length, rate or leads become an object array of arrays (n_leads, n_times, 4).
+        Parameters
+        ----------
+        X : as for `fit`
+
+        Returns
+        -------
+        ndarray (n_records, n_leads, n_times, 4) float32
+            Object array of arrays (n_leads, n_times, 4) if records differ in length, rate or leads.
         """
         return _stacked([block_probabilities(block, self._ready()) for block in self._blocks(X)])
 
     def predict(self, X: Any) -> NDArray:
-        """Return the most probable label of each sample, (n_records, n_leads, n_times) int8.
+        """Return the most probable label of each sample.
 
-        Records of unequal length, rate or leads become an object array of arrays (n_leads, n_times).
+        Parameters
+        ----------
+        X : as for `fit`
+
+        Returns
+        -------
+        ndarray (n_records, n_leads, n_times) int8
+            Object array of arrays (n_leads, n_times) if records differ in length, rate or leads.
         """
         found = (block_probabilities(block, self._ready()) for block in self._blocks(X))
         return _stacked([proba.argmax(axis=-1).astype(np.int8) for proba in found])
@@ -224,11 +256,16 @@ class WaveSegmenter(TrainsEncoder):
     def score(self, X: Any, y: Any) -> float:
         """Return the mean over P, QRS and T of the Dice coefficient of all samples that are not ignored.
 
-        A wave that neither the masks nor the predictions have is left out; where this is all of them, the score is 1.
+        A wave that neither the masks nor the predictions have is left out.
 
         Parameters
         ----------
         X, y : as for `fit`
+
+        Returns
+        -------
+        float
+            0 to 1; 1 if no wave is left.
         """
         source = self._known_source(X)
         masks = record_masks(y, source.n_records)
@@ -280,7 +317,17 @@ class WaveSegmenter(TrainsEncoder):
 
     @classmethod
     def load(cls, path: Any) -> WaveSegmenter:
-        """Read a segmenter that `save` wrote, or a shipped one by name ("ludb").
+        """Read a segmenter that `save` wrote, or a shipped one by name.
+
+        Parameters
+        ----------
+        path : path or str
+            A file, or the name "ludb".
+
+        Returns
+        -------
+        WaveSegmenter
+            Fitted.
 
         Raises
         ------
@@ -289,8 +336,6 @@ class WaveSegmenter(TrainsEncoder):
         ValueError
             If the file is damaged, or holds no segmenter.
         """
-        from ..persistence import load
-
         found = load(path)
         if not isinstance(found, cls):
             raise ValueError(f"{path!r} holds a {type(found).__name__}, not a {cls.__name__}")
@@ -298,13 +343,13 @@ class WaveSegmenter(TrainsEncoder):
 
     def _known_source(self, X: Any) -> Source:
         check_is_fitted(self)
-        return self._read_as(X, self.pretrainer_, reset=False)
+        return self._read_as(X, self.encoder_, reset=False)
 
     def _blocks(self, X: Any) -> Iterator[Block]:
         source = self._known_source(X)
         return source.read(np.arange(source.n_records), _BLOCK)
 
-    def _read_as(self, X: Any, start: BeatSSLPretrainer, reset: bool) -> Source:
+    def _read_as(self, X: Any, start: FittedEncoder, reset: bool) -> Source:
         # The network is the same for any leads, so that what is predicted may have others than what was trained on.
         is_table = hasattr(X, "columns") or (isinstance(X, np.ndarray) and X.ndim == 2)
         if is_table and self.leads is not None and not reset and self.n_features_in_ <= len(LEADS):
@@ -314,40 +359,17 @@ class WaveSegmenter(TrainsEncoder):
             check_fs(self.fs)
         return super()._read_as(X, start, reset)
 
-    def restore(self, pretrainer: BeatSSLPretrainer, weights: dict[str, NDArray]) -> None:
-        """Take the weights of a trained network, whose encoder becomes that of `pretrainer`."""
-        self.weights_ = weights
-        pretrainer.weights_ = encoder_weights(weights)
-        self.pretrainer_ = pretrainer
-        self.classes_ = np.arange(N_CLASSES)
-
     def _ready(self) -> SegmentationModel:
         """Return the network, built for the device and the precision wanted."""
         device = resolve_device(self.device)
         low = check_precision(self.precision) == "bf16" or (self.precision == "auto" and bf16_supported(device))
-        dtype = torch.bfloat16 if low else torch.float32
-
-        def build() -> SegmentationModel:
-            module = build_unet(
-                encoder_of(self.pretrainer_),
-                fs=float(self.fs_model),
-                fs_encoder=float(self.pretrainer_.fs_model),
-                widths=tuple(self.widths),
-                seed=0,
-                weights=self.weights_,
+        changed = [n for n in ("fs_model", "widths") if not np.array_equal(getattr(self, n), getattr(self.unet_, n))]
+        if changed:
+            raise ValueError(
+                f"{changed[0]}={getattr(self, changed[0])!r} was set after fit: it describes the fitted network and "
+                f"cannot be changed under it; call fit again"
             )
-            # Layers of other people's encoders are not folded, and take the number format here.
-            net = fold_layers(module, dtype).to(device, dtype)
-            return SegmentationModel(net, self.pretrainer_.amplitude, device, dtype)
-
-        key = (str(device), str(dtype), float(self.fs_model), tuple(self.widths))
-        found: SegmentationModel = kept_ready(self, self.weights_, key, build)
-        return found
-
-
-def _described(pretrainer: Any) -> Any:
-    """None stands for the shipped encoder, untrained."""
-    return BeatSSLPretrainer() if pretrainer is None else pretrainer
+        return self.unet_.model(device, torch.bfloat16 if low else torch.float32)
 
 
 def _stacked(blocks: list[NDArray]) -> NDArray:

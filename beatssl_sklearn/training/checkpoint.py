@@ -18,17 +18,13 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.history import History
 
+from .._optional import find_stack_level
 from ..files.tensor_file import read_tensor_file, write_tensor_file
 from ..nn.weights import load_module_arrays, module_arrays
 from .net import history_rows
 
 FILE_NAME = "training.checkpoint"
-
-
-
-
-
-
+_FORMAT = 2
 
 
 class Checkpoint(Callback):
@@ -43,6 +39,7 @@ class Checkpoint(Callback):
             for key, tensor in state.items():
                 arrays[f"optimizer.{i}.{key}"] = tensor.detach().cpu().numpy()
         config = {
+            "format": _FORMAT,
             "fingerprint": dict(self.fingerprint),
             "max_epochs": self.max_epochs,
             "history": history_rows(net),
@@ -64,7 +61,7 @@ def resume(net: NeuralNet, folder: str | Path, fingerprint: Mapping[str, str], m
     Raises
     ------
     ValueError
-        If the checkpoint belongs to other data or to other parameters.
+        If the checkpoint belongs to other data or to other parameters, or an older version wrote it.
     OSError
         If the folder cannot be made or read.
     """
@@ -77,8 +74,15 @@ def resume(net: NeuralNet, folder: str | Path, fingerprint: Mapping[str, str], m
         arrays, config = read_tensor_file(path)
         found = config["fingerprint"]
     except (ValueError, KeyError) as error:
-        warnings.warn(f"checkpoint left aside, training starts anew: {error}", UserWarning, stacklevel=4)
+        warnings.warn(
+            f"checkpoint left aside, training starts anew: {error}", UserWarning, stacklevel=find_stack_level()
+        )
         return 0
+    if config.get("format") != _FORMAT:
+        raise ValueError(
+            f"the checkpoint in checkpoint_dir was written by another version of this package, which cannot go on from "
+            f"it; use another folder, or remove {FILE_NAME} there"
+        )
     other = sorted(k for k in set(found) | set(fingerprint) if found.get(k) != fingerprint.get(k))
     if other:
         raise ValueError(
@@ -90,7 +94,7 @@ def resume(net: NeuralNet, folder: str | Path, fingerprint: Mapping[str, str], m
             f"the checkpoint is of a run with max_epochs={config['max_epochs']}, whose learning rates differ from those"
             f" of max_epochs={max_epochs}: training starts anew",
             UserWarning,
-            stacklevel=4,
+            stacklevel=find_stack_level(),
         )
         return 0
     _restore(net, arrays, config["history"])

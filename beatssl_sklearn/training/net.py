@@ -1,16 +1,16 @@
-"""What the skorch nets share: the schedule, autocast, the optimiser, and epochs that read losses back once."""
+"""The skorch net that runs every training: schedule, autocast, and epochs that read losses back once."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import cos, pi
 from typing import Any
 
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 
 # Share of all steps that the learning rate rises, before it falls as a cosine to a hundredth.
@@ -70,24 +70,50 @@ def optimizer_settings(lr: float, weight_decay: float, encoder_lr: float | None 
 class EpochNet(NeuralNet):
     """skorch net that takes ready batches: bf16 autocast, warm-up and cosine, one host synchronisation per epoch.
 
+    The iterable of batches yields (inputs of the module, targets of the criterion), has an `epoch`, and may have
+    ``size(batch)``, the records of a batch, and ``score(outputs)``, a dict of scores of held-out records. The criterion
+    may have `parts`, a dict of detached losses that are recorded beside the loss, and ``diagnose()``, a dict of numbers
+    about the last batch of an epoch.
+
     Parameters
     ----------
     precision : {"bf16", "fp32"}
         Autocast type; weights stay in float32.
     held_out : iterable of batches or None
         Records whose loss is recorded and not trained on.
+    constant_lr : bool
+        Whether to leave out warm-up and cosine (for `partial_fit`).
+    first_epoch : int
+        Epochs trained before (by `partial_fit`), so that every call draws other batches.
+    after_step : callable or None
+        Called as ``after_step(module, progress)`` after each training step; `progress` is the share of all steps done.
     **kwargs
         As for `skorch.NeuralNet`.
     """
 
-    def __init__(self, *args: Any, precision: str = "fp32", held_out: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        precision: str = "fp32",
+        held_out: Any = None,
+        constant_lr: bool = False,
+        first_epoch: int = 0,
+        after_step: Callable[[nn.Module, float], None] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.precision, self.held_out = precision, held_out
+        self.precision, self.held_out, self.after_step = precision, held_out, after_step
+        self.constant_lr, self.first_epoch = constant_lr, first_epoch
 
     @property
     def _default_callbacks(self) -> list[Any]:
         # skorch's own would print, and read every batch's loss back from the device.
         return []
+
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Any:
+        made = super().initialize_optimizer(*args, **kwargs)
+        self.peak_lrs_ = [group["lr"] for group in self.optimizer_.param_groups]
+        return made
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         return X, self.held_out
@@ -100,7 +126,8 @@ class EpochNet(NeuralNet):
             return self.module_(**x)
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
-        return self.criterion_(y_pred, y_true)
+        loss: Tensor = self.criterion_(y_pred, y_true)
+        return loss
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -108,50 +135,89 @@ class EpochNet(NeuralNet):
         """Run one epoch; as skorch does it, but the losses stay on the device until the end."""
         if iterator is None:
             return
-        epoch = len(self.history) - 1
-        # Validation sees the same windows every time, so that its losses can be compared.
-        iterator.epoch = epoch if training else 0
+        epoch, n_steps = len(self.history) - 1, self.max_epochs * len(iterator)
+        # Validation sees the same batches every time, so that its losses can be compared.
+        iterator.epoch = self.first_epoch + epoch if training else 0
+        scored = not training and hasattr(iterator, "score")
         started = time.perf_counter()
         losses, sizes, outputs = [], [], []
-        for step, batch in enumerate(iterator):
+        for step, batch in enumerate(iterator, start=epoch * len(iterator)):
             self.notify("on_batch_begin", batch=batch, training=training)
             if training:
-                self._set_learning_rate(epoch * len(iterator) + step, self.max_epochs * len(iterator))
+                self._set_learning_rate(step, n_steps)
             done = step_fn(batch, **fit_params)
-            losses.append(done["loss"].detach())
-            sizes.append(len(batch[0]["signal"]))
-            if not training:
+            losses.append(self._parts(done["loss"]))
+            sizes.append(iterator.size(batch) if hasattr(iterator, "size") else len(batch[0]["signal"]))
+            if scored:
                 outputs.append(done["y_pred"].float())
+            if training and self.after_step is not None:
+                self.after_step(self.module_, (step + 1) / n_steps)
             self.notify("on_batch_end", batch=batch, training=training, **done)
-        loss = float(np.average(torch.stack(losses).double().cpu().numpy(), weights=sizes))
-        raise_if_diverged([loss], epoch, self.lr)
-        self.history.record(f"{prefix}_loss", loss)
-        if not training:
-            self.record_validation(iterator, outputs)
-            return
-        seconds = time.perf_counter() - started
-        self.history.record("lr", self.optimizer_.param_groups[-1]["lr"])
-        self.history.record("records_per_second", sum(sizes) / max(seconds, 1e-9))
-        self.history.record("seconds", seconds)
+        if losses:
+            seconds = time.perf_counter() - started
+            self._record(losses, sizes, prefix, epoch, seconds if training else None)
+        if scored:
+            for name, value in iterator.score(outputs).items():
+                self.history.record(name, value)
 
-    def record_validation(self, iterator: Any, outputs: list[Tensor]) -> None:
-        """Record more of the held-out records than their loss; nothing here."""
+    def _parts(self, loss: Tensor) -> dict[str, Tensor]:
+        return {"loss": loss.detach(), **getattr(self.criterion_, "parts", {})}
+
+    def _record(
+        self, losses: list[dict[str, Tensor]], sizes: list[int], prefix: str, epoch: int, seconds: float | None
+    ) -> None:
+        """Record the means of losses over the records; `seconds` is None for held-out ones."""
+        # One copy from the device for all.
+        table = torch.stack([torch.stack([part.float() for part in row.values()]) for row in losses])
+        means = np.average(table.double().cpu().numpy(), axis=0, weights=sizes)
+        values = dict(zip(losses[0], means.tolist(), strict=True))
+        raise_if_diverged(list(values.values()), epoch, self.lr)
+        self.history.record(f"{prefix}_loss", values.pop("loss"))
+        own = {} if seconds is not None else {f"{prefix}_{name}": value for name, value in values.items()}
+        if seconds is not None:
+            own = {**values, **(self.criterion_.diagnose() if hasattr(self.criterion_, "diagnose") else {})}
+            own["lr"] = self.optimizer_.param_groups[-1]["lr"]
+            own |= {"records_per_second": sum(sizes) / max(seconds, 1e-9), "seconds": seconds}
+        for name, value in own.items():
+            self.history.record(name, value)
 
     def _set_learning_rate(self, step: int, n_steps: int) -> None:
-        factor = rate_factor(step, n_steps)
-        for group in self.optimizer_.param_groups:
-            group["lr"] = group.setdefault("peak_lr", group["lr"]) * factor
+        factor = 1.0 if self.constant_lr else rate_factor(step, n_steps)
+        for group, peak in zip(self.optimizer_.param_groups, self.peak_lrs_, strict=True):
+            group["lr"] = peak * factor
 
 
-def run_epochs(net: NeuralNet, batches: Any, max_epochs: int, stop: Any = None) -> list[dict[str, Any]]:
-    """Train an initialised net, until a callback's `stop` turns True where there is one; return its history."""
+def run_epochs(net: EpochNet, batches: Any, n_epochs: int, stop: Any = None) -> list[dict[str, Any]]:
+    """Train an initialised net and return its history.
+
+    Parameters
+    ----------
+    net : EpochNet
+    batches : iterable
+        As for `EpochNet`.
+    n_epochs : int
+        Epochs to train at most.
+    stop : callback, optional
+        Training ends after the epoch in which its attribute `stop` turns True. skorch's `EarlyStopping` ends it, too.
+    """
     net.notify("on_train_begin", X=batches)
-    for _ in range(max_epochs):
-        net.fit_loop(batches, epochs=1)
+    for _ in range(n_epochs):
+        try:
+            net.fit_loop(batches, epochs=1)
+        except KeyboardInterrupt:
+            # skorch's EarlyStopping raises this after the epoch that it ends; a user's Ctrl-C must end the fit.
+            if not _stopped_early(net):
+                raise
+            break
         if stop is not None and stop.stop:
             break
     net.notify("on_train_end", X=batches)
     return history_rows(net)
+
+
+def _stopped_early(net: NeuralNet) -> bool:
+    stopping = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
+    return any(callback.misses_ == callback.patience for callback in stopping)
 
 
 def history_rows(net: NeuralNet) -> list[dict[str, Any]]:
@@ -160,7 +226,6 @@ def history_rows(net: NeuralNet) -> list[dict[str, Any]]:
 
 
 def make_net(
-    cls: type[EpochNet],
     module: nn.Module,
     loss: nn.Module,
     *,
@@ -169,10 +234,10 @@ def make_net(
     precision: str,
     held_out: Any,
     callbacks: list[Callback],
-    **optimizer: Any,
+    **settings: Any,
 ) -> EpochNet:
     """Put network, loss, optimiser (`optimizer_settings`) and callbacks together, initialised."""
-    net = cls(
+    net = EpochNet(
         module,
         loss,
         max_epochs=max_epochs,
@@ -182,6 +247,6 @@ def make_net(
         verbose=0,
         precision=precision,
         held_out=held_out,
-        **optimizer,
+        **settings,
     )
     return net.initialize()

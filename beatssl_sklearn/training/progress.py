@@ -12,12 +12,12 @@ from tqdm import tqdm
 class ProgressBar(Callback):
     """One bar over all steps of a training run."""
 
-    def __init__(self, n_steps: int) -> None:
-        self.n_steps = n_steps
+    def __init__(self, n_steps: int, name: str) -> None:
+        self.n_steps, self.name = n_steps, name
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         done = len(net.history) * self.n_steps // max(1, net.max_epochs)
-        self.bar_ = tqdm(total=self.n_steps, initial=done, desc="pretrain", unit="step")
+        self.bar_ = tqdm(total=self.n_steps, initial=done, desc=self.name, unit="step")
 
     def on_batch_end(self, net: NeuralNet, training: bool = False, **kwargs: Any) -> None:
         if training:

@@ -1,17 +1,16 @@
-"""Views of a record for contrastive learning."""
+"""Views of a record: components that draw another version of it."""
 
-from .augment import AUGMENTATIONS, Augmentation, VCGAugment, resolve_augment
-from .vcg import DOWER, INVERSE_DOWER, KORS, from_vcg, rotation_matrix, to_vcg, view_matrix
+from .augment import NoViews, VCGViews, Views, checked_views
+from .leads import LeadMasking
+from .vcg import from_vcg, rotation_matrix, to_vcg, view_matrix
 
 __all__ = [
-    "AUGMENTATIONS",
-    "DOWER",
-    "INVERSE_DOWER",
-    "KORS",
-    "Augmentation",
-    "VCGAugment",
+    "LeadMasking",
+    "NoViews",
+    "VCGViews",
+    "Views",
+    "checked_views",
     "from_vcg",
-    "resolve_augment",
     "rotation_matrix",
     "to_vcg",
     "view_matrix",

@@ -6,16 +6,16 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beatssl_sklearn import BeatSSLPretrainer, WaveSegmenter, fetch_ludb, make_ecg, save
-from beatssl_sklearn.ecg.waves.find import WAVES
-from beatssl_sklearn.evaluation.delineation import delineation_counts
-from beatssl_sklearn.evaluation.segmentation import confusion
+from beatssl_sklearn import BeatSSLPretrainer, WaveSegmenter, fetch_ludb, save
+from beatssl_sklearn.ecg.waves import WAVES
+from beatssl_sklearn.evaluation import confusion, delineation_counts
 
 from ..study.results import Row
 
@@ -30,7 +30,8 @@ MEANING = {
 }
 
 
-class Annotated(NamedTuple):
+@dataclass(frozen=True)
+class Annotated:
     """LUDB in memory."""
 
     X: NDArray[np.float32]
@@ -75,26 +76,20 @@ def folds_of(n_records: int, quick: bool = False) -> list[NDArray[np.int64]]:
     return [np.sort(part) for part in np.array_split(order, 2 if quick else N_FOLDS)]
 
 
-def untrained(seed: int, fs: float = 500, **params: Any) -> BeatSSLPretrainer:
-    """Return an encoder as initialised."""
-    pretrainer = BeatSSLPretrainer(fs=fs, max_epochs=0, random_state=seed, **params)
-    return pretrainer.fit(make_ecg(8, fs=fs, random_state=0).data)
-
-
 def make_segmenter(name: str, epochs: int, seed: int, **params: Any) -> WaveSegmenter:
     """Return the unfitted network of a row."""
     own: dict[str, Any] = {"pretrainer": "ptbxl"}
     if name in ("frozen", "random frozen"):
         own["encoder_lr"] = 0.0
     if name == "random frozen":
-        own["pretrainer"] = untrained(seed)
+        own["pretrainer"] = BeatSSLPretrainer(fs=500).untrained_encoder(seed)
     if name == "scratch":
         own["pretrainer"] = None
     return WaveSegmenter(**{**own, "fs": 500, "max_epochs": epochs, "random_state": seed, **params})
 
 
 def network_file(name: str, args: argparse.Namespace, key: str) -> Path:
-    """Where a trained network is kept."""
+    """Return the file of a trained network."""
     quick = "-quick" if args.quick else ""
     return Path(args.cache) / f"{name.replace(' ', '_')}-{key}-e{args.epochs}-s{args.seed}{quick}.bssl"
 
@@ -110,7 +105,7 @@ def few_records(n_records: int, seed: int, quick: bool = False) -> tuple[NDArray
 def fitted(
     name: str, ludb: Annotated, train: NDArray[np.int64], args: argparse.Namespace, key: str, **params: Any
 ) -> WaveSegmenter:
-    """Train a row's network on some records, unless that is done."""
+    """Train a row's network on some records, unless its file is there."""
     file = network_file(name, args, key)
     if file.exists():
         return WaveSegmenter.load(file)
@@ -125,7 +120,7 @@ def fitted(
 
 
 class Counts(NamedTuple):
-    """What is counted of each record, so that scores of any set of records follow by addition."""
+    """Counts of each record; sums of them give the scores of any set of records."""
 
     events: NDArray[np.float64]
     """(n_records, 3 waves, 3 boundaries, 5): marks, predictions, pairs, sum of errors [ms], sum of squares."""
@@ -146,7 +141,7 @@ def count(table: Any, labels: NDArray[np.int8], ludb: Annotated, index: NDArray[
 
 
 def scores(counts: Counts) -> Row:
-    """Scores of all records counted, pooled."""
+    """Return the scores of all records, pooled."""
     events, samples = counts.events.sum(axis=0), counts.confusion.sum(axis=0)
     row: Row = {}
     for w, wave in enumerate(WAVES):
@@ -169,7 +164,7 @@ def scores(counts: Counts) -> Row:
 
 
 def with_bootstrap(counts: Counts, n_bootstrap: int = 500, seed: int = 0) -> Row:
-    """Scores with 95 % intervals over patients."""
+    """Return the scores with 95 % intervals over patients."""
     rng = np.random.default_rng(seed)
     n = len(counts.events)
     drawn = []
@@ -198,5 +193,5 @@ def load_counts(file: Path) -> Counts | None:
 
 def keep_counts(file: Path, counts: Counts) -> Counts:
     """Write counts, so that a run can be resumed."""
-    np.savez_compressed(file, **counts._asdict())
+    np.savez_compressed(file, events=counts.events, confusion=counts.confusion)
     return counts

@@ -3,7 +3,7 @@
     python -m benchmarks.delineation.encoders --epochs 100 --seeds 5 --model "ours=OURS.bssl" \\
         --model "ours, no beats=OURS_NO_BEATS.bssl" --model "paper=PAPER.bssl" --model "paper, no beats=NO_BEATS.bssl"
 
-Models are files that `benchmarks.study.train` wrote. Each encoder is put under the same decoder, kept frozen and
+Models are files of `benchmarks.study.train`. Each encoder is put under the same decoder, once frozen and once
 fine-tuned, and trained on the records that `benchmarks.delineation.few_labels` draws; "random" is the first model's
 encoder as initialised.
 
@@ -11,7 +11,7 @@ Measures: mean IoU of P, QRS and T per sample on the fold that was held out. For
 with a model "X", the difference that the beat term makes, and for all of them that from "random", seed by seed; 95 % t
 intervals over the seeds.
 
-Cannot show: the spread of pretrainings, of which there is one per model; what longer pretraining would change.
+Cannot show: the spread of pretrainings, because each model is one; what longer pretraining would change.
 """
 
 from __future__ import annotations
@@ -20,25 +20,18 @@ import argparse
 import sys
 from typing import Any
 
-from beatssl_sklearn import BeatSSLPretrainer
-from beatssl_sklearn.persistence import load
+from beatssl_sklearn import FittedEncoder, load
 
 from ..study.results import Row, Table, command_of, mean_interval, write_markdown
-from .common import SHARE, Annotated, count, few_records, fitted, make_parser, read_ludb, scores, untrained
+from .common import SHARE, Annotated, count, few_records, fitted, make_parser, read_ludb, scores
 from .few_labels import SCORES, interval_cell
 
 MODES: dict[str, dict[str, Any]] = {"frozen": {"encoder_lr": 0.0}, "fine-tuned": {}}
 NO_BEATS = ", no beats"
 
 
-def random_encoder(like: BeatSSLPretrainer) -> BeatSSLPretrainer:
-    """Return a pretrainer with the same architecture, as initialised."""
-    params = {name: getattr(like, name) for name in ("fs", "fs_model", "amplitude", "encoder", "encoder_params")}
-    return untrained(0, **params)
-
-
 def one_fit(
-    name: str, encoder: BeatSSLPretrainer, mode: str, seed: int, ludb: Annotated, args: argparse.Namespace
+    name: str, encoder: FittedEncoder, mode: str, seed: int, ludb: Annotated, args: argparse.Namespace
 ) -> Row:
     """Train and score one network."""
     train, test = few_records(len(ludb.X), seed, args.quick)
@@ -59,8 +52,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.quick:
         args.epochs, args.seeds = 2, 2
-    models = {name: load(path) for name, _, path in (pair.partition("=") for pair in args.model)}
-    models["random"] = random_encoder(next(iter(models.values())))
+    models = {name: load(path).encoder_ for name, _, path in (pair.partition("=") for pair in args.model)}
+    models["random"] = next(iter(models.values())).with_random_weights(0)
     ludb = read_ludb(args.data, args.quick)
     table = Table(args.out / "encoders.csv", ("row", "mode", "seed", "epochs"))
     for seed in range(args.seeds):

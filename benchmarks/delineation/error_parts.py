@@ -2,12 +2,12 @@
 
     python -m benchmarks.delineation.error_parts --epochs 160
 
-Takes the networks of `benchmarks.delineation.cross_validate` (row "ours"), trained anew where they are not kept.
+Takes the networks of `benchmarks.delineation.cross_validate` (row "ours"), and trains those that are not kept.
 
 Measures: SD of the error within 150 ms, as in the cross validation; the pooled SD within one lead of one record, where
-shape and rule of marking stay the same; the SD between leads and records that is left of the variance; and how much
+shape and rule of marking stay the same; the SD between leads and records, from the rest of the variance; and how much
 the marks themselves, and the predictions, vary within a lead about the QRS of their beat (middle of all leads' QRS
-marks), pooled. What varies from beat to beat more than the heart does is scatter of the marks, which no method meets.
+marks), pooled. Marks that vary more from beat to beat than the heart does scatter, and no method can follow them.
 
 Cannot show: how much of the scatter two cardiologists would share.
 """
@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from beatssl_sklearn.ecg.waves.find import WAVES
-from beatssl_sklearn.evaluation.delineation import delineation_counts
+from beatssl_sklearn.ecg.waves import WAVES
+from beatssl_sklearn.evaluation import delineation_counts
 
 from ..study.results import Table, command_of, write_markdown
 from .common import BOUNDARIES, Annotated, fitted, folds_of, make_parser, read_ludb
@@ -34,14 +34,16 @@ def strip_counts(table: Any, ludb: Annotated, index: NDArray[np.int64]) -> NDArr
     """Count pairs, errors and squared errors of each lead (n_strips, 3 waves, 3 boundaries, 3)."""
     n_leads = len(ludb.leads)
     truth = [{lead: ludb.waves[i][lead]} for i in index for lead in ludb.leads]
-    strips = table.assign(record=table.record * n_leads + table.lead.map(ludb.leads.index))
+    # A table without a wave would keep the type of the names.
+    lead = table.lead.map(ludb.leads.index).astype(np.int64)
+    strips = table.assign(record=table.record * n_leads + lead)
     rows = delineation_counts(truth, strips, ludb.fs)
     rows = rows[rows.boundary.isin(BOUNDARIES)]
     return np.asarray(rows[list(COLUMNS)], np.float64).reshape(len(truth), len(WAVES), len(BOUNDARIES), 3)
 
 
 def parts(counts: NDArray[np.float64]) -> tuple[float, float, float]:
-    """SD in all, within strips and between them, of counts (n_strips, 3)."""
+    """Return the SD of all errors, within strips and between them, from counts (n_strips, 3)."""
     counts = counts[counts[:, 0] > 0]
     n, total, squares = counts.T
     mean = total.sum() / n.sum()
@@ -51,7 +53,7 @@ def parts(counts: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def beat_times(marks: dict[str, Any]) -> NDArray[np.float64]:
-    """Middle of each beat's QRS marks over the leads [samples]."""
+    """Return the middle of each beat's QRS marks over the leads [samples]."""
     peaks = np.sort(np.concatenate([np.asarray(m["QRS"], float)[:, 1] for m in marks.values()]))
     if not len(peaks):
         return peaks
@@ -59,9 +61,9 @@ def beat_times(marks: dict[str, Any]) -> NDArray[np.float64]:
 
 
 def scatter(position: NDArray[np.float64], wave: str, beats: NDArray[np.float64], reach: float) -> tuple[float, int]:
-    """Sum of squares about their mean of the distances to the QRS of the same beat, and degrees of freedom.
+    """Return the sum of squares of the distances to the QRS of the same beat about their mean, and degrees of freedom.
 
-    Distances further than `reach` from their median are left out: another beat's, where the own one is not marked.
+    Distances further than `reach` from their median are left out: they belong to another beat, where one is not marked.
     """
     if not len(beats):
         return 0.0, 0
@@ -75,8 +77,8 @@ def scatter(position: NDArray[np.float64], wave: str, beats: NDArray[np.float64]
 
 
 def scatter_sd(strips: list[tuple[NDArray[np.float64], NDArray[np.float64]]], wave: str, fs: float) -> float:
-    """Pooled SD [ms] within strips of (positions, beats)."""
-    sums = np.array([scatter(position, wave, beats, REACH * fs) for position, beats in strips])
+    """Return the pooled SD [ms] within strips of (positions, beats)."""
+    sums = np.array([scatter(position, wave, beats, REACH * fs) for position, beats in strips]).reshape(-1, 2)
     return float(np.sqrt(sums[:, 0].sum() / max(sums[:, 1].sum(), 1)) / fs * 1000)
 
 
@@ -110,7 +112,7 @@ def main(argv: list[str] | None = None) -> None:
             columns = ("sd", "sd_within", "sd_between", "marks_sd", "predictions_sd")
             lines.append([f"{wave} {BOUNDARIES[b]}", *(f"{row[c]:.1f}" for c in columns)])
     about = [f"LUDB, {len(ludb.X)} records, 5 folds, networks of {args.epochs} epochs, seed {args.seed}; SDs in ms."]
-    header = ["boundary", "error", "within a lead", "between leads and records", "scatter of the marks", "of ours"]
+    header = ["boundary", "error", "within a lead", "between leads and records", "scatter of marks", "of predictions"]
     command = command_of("benchmarks.delineation.error_parts", argv or sys.argv[1:])
     write_markdown(args.out / "error_parts.md", "Parts of the errors", about, command, header, lines)
     sys.stdout.write("\n".join(" | ".join(line) for line in lines) + "\n")

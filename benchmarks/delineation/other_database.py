@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from beatssl_sklearn import ECGRecord, WaveSegmenter, fetch_mitdb
-from beatssl_sklearn.evaluation.metrics import beat_detection_scores
+from beatssl_sklearn.evaluation import beat_detection_scores
 
 from ..study.results import Table, command_of, with_interval, write_markdown
 from .common import make_parser
@@ -40,7 +40,7 @@ def counts(segmenter: WaveSegmenter, data: Path, minutes: float, quick: bool) ->
 
 
 def rates(table: np.ndarray) -> np.ndarray:
-    """Sensitivity and positive predictive value of pooled counts (..., 3)."""
+    """Return sensitivity and positive predictive value of pooled counts (..., 3)."""
     return np.stack([table[..., 2] / table[..., 0], table[..., 2] / table[..., 1]], axis=-1)
 
 

@@ -1,4 +1,4 @@
-"""Ten delineated ECGs, each by a network that was not trained on it, to be looked at.
+"""Delineated ECGs to look at, each by a network that was not trained on it.
 
     python -m benchmarks.delineation.pictures --epochs 160
 
@@ -42,7 +42,7 @@ class Picture(NamedTuple):
 
 
 def pictures(ludb: Annotated, args: argparse.Namespace) -> Iterator[Picture]:
-    """Yield the ten pictures, records by their row."""
+    """Yield the pictures, records by their row."""
     yield Picture("easy", EASY, as_they_are)
     drawn = {EASY}
     for name, findings in FINDINGS.items():

@@ -2,8 +2,8 @@
 
     python -m benchmarks.delineation.robustness --epochs 160
 
-Takes the networks of the row "ours" of `benchmarks.delineation.cross_validate`, each on the records it was not trained
-on. Leads: only these are given to the network. Rates: the record is resampled, and so are its marks. Noise: records of
+Takes the networks of the row "ours" of `benchmarks.delineation.cross_validate`, each on the records of its test fold.
+Leads: the network gets only these. Rates: the record and its marks are resampled. Noise: records of
 NSTDB ("em" electrode motion, "ma" muscle, "bw" wander) are added, scaled per lead to a ratio of mean powers. Classes:
 records with a rhythm, a conduction disorder, extrasystoles or pacing of `ludb.csv`; a record may be in several.
 
@@ -17,13 +17,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from beatssl_sklearn import WaveSegmenter, read_wfdb
-from beatssl_sklearn.ecg.preprocess import resample
+from beatssl_sklearn.ecg import resample
 
 from ..study.results import Row, Table, command_of, shown, with_interval, write_markdown
 from .common import Annotated, Counts, count, fitted, folds_of, joined, make_parser, read_ludb, scores, with_bootstrap
@@ -50,7 +51,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
 
 
 class Condition(NamedTuple):
-    """A way to change records, and what is kept of the truth."""
+    """A way to change records and their marks."""
 
     kind: str
     name: str
@@ -59,7 +60,7 @@ class Condition(NamedTuple):
 
 def as_they_are(ludb: Annotated, index: NDArray[np.int64]) -> Annotated:
     """Return some of the records."""
-    return ludb._replace(X=ludb.X[index], masks=ludb.masks[index], waves=[ludb.waves[i] for i in index])
+    return replace(ludb, X=ludb.X[index], masks=ludb.masks[index], waves=[ludb.waves[i] for i in index])
 
 
 def with_leads(leads: tuple[str, ...]) -> Condition:
@@ -68,7 +69,7 @@ def with_leads(leads: tuple[str, ...]) -> Condition:
     def change(ludb: Annotated, index: NDArray[np.int64]) -> Annotated:
         part, rows = as_they_are(ludb, index), [ludb.leads.index(lead) for lead in leads]
         waves = [{lead: w[lead] for lead in leads} for w in part.waves]
-        return part._replace(X=part.X[:, rows], masks=part.masks[:, rows], waves=waves, leads=leads)
+        return replace(part, X=part.X[:, rows], masks=part.masks[:, rows], waves=waves, leads=leads)
 
     return Condition("leads", ", ".join(leads) if len(leads) < 6 else "six limb leads", change)
 
@@ -84,7 +85,7 @@ def at_rate(fs: float) -> Condition:
             {lead: {k: np.where(w >= 0, w * ratio, np.nan) for k, w in of.items()} for lead, of in record.items()}
             for record in part.waves
         ]
-        return part._replace(X=X, masks=part.masks[..., nearest], waves=waves, fs=fs)
+        return replace(part, X=X, masks=part.masks[..., nearest], waves=waves, fs=fs)
 
     return Condition("rate", f"{fs:g} Hz", change)
 
@@ -102,7 +103,7 @@ def with_noise(args: argparse.Namespace, kind: str, snr: float) -> Condition:
                 start = int(rng.integers(at_500.shape[1] - X.shape[2]))
                 added = at_500[int(rng.integers(len(at_500))), start : start + X.shape[2]]
                 X[row, lead] += added * (X[row, lead].std() / max(float(added.std()), 1e-6) * 10 ** (-snr / 20))
-        return part._replace(X=X)
+        return replace(part, X=X)
 
     return Condition("noise", f"{kind}, {snr:g} dB", change)
 
@@ -146,7 +147,7 @@ def members(ludb: Annotated, findings: tuple[str, ...]) -> NDArray[np.int64]:
 
 
 def p_per_minute(counts: Counts, ludb: Annotated, index: NDArray[np.int64], n_leads: int) -> tuple[float, float]:
-    """P waves per lead and minute of annotated signal, marked and found."""
+    """Return P waves per lead and minute of annotated signal, marked and found."""
     minutes = (ludb.masks[index] >= 0).sum() / ludb.masks.shape[1] * n_leads / ludb.fs / 60
     marked, found = counts.events[index, 0, 1, :2].sum(axis=0) / max(minutes, 1e-9)
     return float(marked), float(found)
@@ -198,8 +199,8 @@ def write_page(args: argparse.Namespace, rows: list[Row], command: str) -> None:
         lines.append(line)
     about = [
         "LUDB, networks of the cross validation, each on the records it has not seen; 95 % intervals by bootstrap over",
-        "patients where there are at least five. Signal-to-noise ratios are of mean powers, per lead. Where no P is",
-        "marked, as in fibrillation, its Dice of 0 is one of the three that Dice is the mean of.",
+        "patients, from five patients on. Signal-to-noise ratios are of mean powers, per lead. Where no P is marked,",
+        "as in fibrillation, its Dice is 0 and lowers the mean.",
     ]
     write_markdown(args.out / "robustness.md", "Delineation under other conditions", about, command, header, lines)
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.delineation.train --epochs 200 --model LUDB.bssl
 
-Writes a file of `beatssl_sklearn.save`; `benchmarks.release_weights` makes the shipped one of it. What it is worth is
-told by `benchmarks.delineation.cross_validate`, whose networks have not seen the records that they are scored on.
+Writes a file of `beatssl_sklearn.save`; `benchmarks.release_weights` makes the shipped one of it. The scores are those
+of `benchmarks.delineation.cross_validate`, whose networks have not seen the records of their scores.
 
 Cannot show: anything about quality; it has seen all records.
 """

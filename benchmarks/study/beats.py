@@ -6,12 +6,12 @@ Measures: F1 of the AAMI classes N, S, V, F on DS1 (22 records, two leads, 360 H
 folds. A linear head (softmax) on the beats' embeddings at the reference peaks; its strength and a threshold per class
 are chosen on held-out patients of the training part, and the class with the largest margin over its threshold is the
 decision. "in context": the first 128 principal components of each beat's embedding, beside their difference from the
-median of the record, for the beat and for its two neighbours; that needs no label and is what readers compare with.
+median of the record, for the beat and for its two neighbours; this needs no label, and readers compare beats this way.
 "features": the hand features of beats with principal components, the same heads. Intervals are 95 % by bootstrap over
 patients.
 
-Cannot show: DS2. Nearly all F beats are of one record, 208: left out, there is nothing to learn them from, and their
-F1 says little. The detector is not in question; nor are the missing ten leads, which the encoder takes as absent.
+Cannot show: DS2. Nearly all F beats belong to one record, 208: without it there is nothing to learn them from, and
+their F1 means little. The detector is not tested. The other ten leads are absent for the encoder.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
-from beatssl_sklearn import BeatEmbedder, BeatSSLPretrainer, fetch_mitdb
-from beatssl_sklearn.ecg.beats import keep_inside
-from beatssl_sklearn.ecg.features.measure import beat_features, concatenate, standardize, with_components
-from beatssl_sklearn.ecg.features.principal_components import fit_components
+from beatssl_sklearn import BeatEmbedder, Pretrainer, fetch_mitdb
+from beatssl_sklearn.ecg import keep_inside
+from beatssl_sklearn.ecg.features import beat_features, concatenate, fit_components, standardize, with_components
 from beatssl_sklearn.evaluation.probing import LinearProbe, best_thresholds
 
 from .common import Study, make_parser, parse
@@ -58,7 +57,7 @@ class Beats(NamedTuple):
 
 @cache
 def load_beats(folder: Path, n_records: int | None = None) -> Beats:
-    """Read the beats of DS1, or of its first records, half an hour each."""
+    """Read the beats of DS1, or of its first records; a record lasts half an hour."""
     data = fetch_mitdb(folder, records="DS1", download_if_missing=False)
     n = len(data.data) if n_records is None else n_records
     rpeaks, labels, patients = [], [], []
@@ -75,7 +74,7 @@ def load_beats(folder: Path, n_records: int | None = None) -> Beats:
 
 
 def beat_embeddings(
-    pretrainer: BeatSSLPretrainer, beats: Beats, cache_folder: Path, device: str | None = None
+    pretrainer: Pretrainer, beats: Beats, cache_folder: Path, device: str | None = None
 ) -> NDArray[np.float32]:
     """Embed the beats, once for each model, record by record."""
 
@@ -94,7 +93,7 @@ def beat_embeddings(
 
 
 def hand_beat_features(beats: Beats) -> NDArray[np.float32]:
-    """Standardised hand features; no label is used, so scales and components come from all beats."""
+    """Return standardised hand features; scales and components come from all beats, because no label is used."""
     tables = []
     for i, peaks in enumerate(beats.rpeaks):
         one = beats.data[i]
@@ -107,14 +106,14 @@ def hand_beat_features(beats: Beats) -> NDArray[np.float32]:
 
 
 def reduced(Z: NDArray[np.float32], n_dims: int = 128) -> NDArray[np.float32]:
-    """Leading principal components of the standardised columns."""
+    """Return the leading principal components of the standardised columns."""
     z = (Z - Z.mean(axis=0)) / np.maximum(Z.std(axis=0), 1e-6)
     axes = np.linalg.eigh((z.T @ z).astype(np.float64) / len(z))[1][:, ::-1][:, :n_dims]
     return np.asarray(z @ axes.astype(np.float32))
 
 
 def in_context(Z: NDArray[np.float32], record: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Beat, its difference from the median of its record, and those of the beats before and after it."""
+    """Return each beat, its difference from the record's median, and the differences of the beats beside it."""
     parts = []
     for i in np.unique(record):
         own = Z[record == i]
@@ -125,14 +124,14 @@ def in_context(Z: NDArray[np.float32], record: NDArray[np.int64]) -> NDArray[np.
 
 
 def decide(p: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Class with the largest odds in units of those at its threshold."""
+    """Return the class with the largest odds, in units of the odds at its threshold."""
     p = np.clip(p, 1e-9, 1 - 1e-9)
     t = np.clip(thresholds, 1e-9, 1 - 1e-9)
     return np.asarray((np.log(p / (1 - p)) - np.log(t / (1 - t))).argmax(axis=1))
 
 
 def cross_validate(Z: NDArray[np.float32], label: NDArray, patient: NDArray) -> NDArray[np.int64]:
-    """Predict each beat from a model that has not seen its patient."""
+    """Predict each beat by a model that has not seen its patient."""
     found = np.zeros(len(label), np.int64)
     for train, test in _folds(label, patient, N_FOLDS):
         C, thresholds = choose(Z[train], label[train], patient[train])
@@ -141,7 +140,7 @@ def cross_validate(Z: NDArray[np.float32], label: NDArray, patient: NDArray) -> 
 
 
 def choose(Z: NDArray[np.float32], label: NDArray, patient: NDArray) -> tuple[float, NDArray[np.float64]]:
-    """Strength and thresholds with the best macro F1 on held-out patients, all of them taking a turn."""
+    """Return the strength and the thresholds with the best macro F1 on held-out patients, all of them in turn."""
     best, chosen = -1.0, (C_GRID[0], np.full(len(CLASSES), 0.5))
     for C in C_GRID:
         p = np.zeros((len(label), len(CLASSES)))
@@ -162,9 +161,9 @@ def _folds(label: NDArray, patient: NDArray, n_folds: int) -> Iterator[tuple[NDA
 def _probabilities(
     Z: NDArray[np.float32], label: NDArray, patient: NDArray, Z_test: NDArray[np.float32], C: float
 ) -> NDArray[np.float64]:
-    """Softmax regression; of a patient's normal beats at most 300 are fitted, which changes priors and not decisions.
+    """Fit softmax regression on at most 300 normal beats of a patient, and predict.
 
-    Thresholds are chosen on all beats, so that they hold for the true shares.
+    Fewer normal beats change priors and not decisions: thresholds are chosen on all beats.
     """
     rows = np.flatnonzero(label != 0)
     for one in np.unique(patient):
@@ -187,14 +186,14 @@ def confusion_by_patient(true: NDArray, found: NDArray, patient: NDArray) -> NDA
 
 
 def f1_of(confusion: NDArray) -> NDArray[np.float64]:
-    """F1 of each class (..., n_classes); 0 where a class is neither there nor found."""
+    """Return the F1 of each class (..., n_classes); 0 where a class is neither there nor found."""
     hit = np.diagonal(confusion, axis1=-2, axis2=-1)
     whole = confusion.sum(axis=-1) + confusion.sum(axis=-2)
     return np.divide(2 * hit, whole, out=np.zeros(hit.shape), where=whole > 0)
 
 
 def scores(true: NDArray, found: NDArray, patient: NDArray, seed: int = 0) -> dict[str, Any]:
-    """F1 of each class and their mean, with 95 % intervals over patients."""
+    """Return the F1 of each class and their mean, with 95 % intervals over patients."""
     counts = confusion_by_patient(true, found, patient)
     n = len(counts)
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=N_BOOTSTRAP)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from beatssl_sklearn import BeatSSLPretrainer
+from beatssl_sklearn import BeatSSLPretrainer, Pretrainer
 
 from .configs import MEANING, NETWORKS, ROWS, encoder_params, make_pretrainer
 from .data import Records, feature_table, hand_features, load_ptbxl
@@ -30,11 +30,11 @@ QUICK: dict[str, Any] = {
     "per_fold": 50,
     "subset_seeds": 2,
 }
-"""What ``--quick`` puts in the place of these arguments."""
+"""Values of these arguments with ``--quick``."""
 
 
 def make_parser(doc: str | None, rows: tuple[str, ...] = ROWS) -> argparse.ArgumentParser:
-    """Arguments that every command has."""
+    """Return a parser with the arguments of every command."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = Path(__file__).parent
     shared = os.environ.get("BEATSSL_DATA", str(here.parents[2] / "shared" / "data"))
@@ -61,7 +61,7 @@ def make_parser(doc: str | None, rows: tuple[str, ...] = ROWS) -> argparse.Argum
 
 
 def parse(parser: argparse.ArgumentParser, module: str, argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the arguments, confine threads, and remember the command as others can run it."""
+    """Read the arguments, limit threads, and keep the command as others can run it."""
     words = sys.argv[1:] if argv is None else argv
     args = parser.parse_args(words)
     args.command = command_of(f"benchmarks.study.{module}", words)
@@ -84,7 +84,7 @@ class Study:
     """Records, and what each row of a table makes of them."""
 
     args: argparse.Namespace
-    _encoders: dict[str, list[BeatSSLPretrainer]] = field(default_factory=dict)
+    _encoders: dict[str, list[Pretrainer]] = field(default_factory=dict)
 
     @cached_property
     def records(self) -> Records:
@@ -101,7 +101,7 @@ class Study:
         """Files given for a row by ``--model``."""
         return [path for own, _, path in (pair.partition("=") for pair in self.args.model) if own == name]
 
-    def encoders(self, name: str) -> list[BeatSSLPretrainer]:
+    def encoders(self, name: str) -> list[Pretrainer]:
         """Fitted encoders of a row: the files given, otherwise one for each seed."""
         if name not in self._encoders:
             if self.given(name):
@@ -111,7 +111,7 @@ class Study:
             self._encoders[name] = found
         return self._encoders[name]
 
-    def _fitted(self, name: str, seed: int) -> BeatSSLPretrainer:
+    def _fitted(self, name: str, seed: int) -> Pretrainer:
         run = {"max_epochs": self.args.epochs, "batch_size": self.args.batch_size, "device": self.args.device}
         unfitted = make_pretrainer(name, seed, encoder=self.encoder_params, changes=self.network, **run)
         return fit_or_load(name, unfitted, self.records, self.args.cache)
@@ -122,18 +122,19 @@ class Study:
         given = self.given("ours")
         if not given:
             return {}
-        model = load_model(given[0])
-        return {k: getattr(model, k) for k in ("encoder", "encoder_params", "fs_model", "amplitude")}
+        fitted = load_model(given[0]).encoder_
+        network = {"encoder": fitted.encoder, "encoder_params": fitted.encoder_params}
+        return network | {"fs_model": fitted.front_end.fs_model, "amplitude": fitted.front_end.amplitude}
 
     def unfitted(self, seed: int) -> BeatSSLPretrainer:
-        """Describe the network that is trained from scratch: that of "ours"."""
+        """Describe the network that is trained from scratch, the one of "ours"."""
         return make_pretrainer("ours", seed, encoder=self.encoder_params, changes=self.network)
 
     def embedding(self, name: str, encoder: int = 0, leads: Any = None, fit_leads: Any = None) -> NDArray[np.float32]:
         """Embed all records with an encoder of a row (or its hand features), seen through some leads.
 
-        `fit_leads` are those that the scales of hand features come from; encoders have nothing to fit. Rows joined by
-        "+" stand side by side.
+        The scales of hand features come from `fit_leads`; encoders have nothing to fit. Rows joined by "+" stand side
+        by side.
         """
         if "+" in name:
             return np.hstack([self.embedding(part, encoder, leads, fit_leads) for part in name.split("+")])
@@ -141,7 +142,7 @@ class Study:
             chosen = self.encoders(name)[encoder % len(self.encoders(name))]
             return embeddings(chosen, self.records, self.args.cache, leads=leads, device=self.args.device)
         if name not in ("features", "boosting"):
-            raise ValueError(f"--rows has {name!r}, which is none of {', '.join(MEANING)} and has no --model")
+            raise ValueError(f"--rows has {name!r}; known are {', '.join(MEANING)}, and names with a --model")
         table = feature_table(self.records, leads, self.args.cache)
         fit_on = table if fit_leads == leads else feature_table(self.records, fit_leads, self.args.cache)
         return hand_features(fit_on, table, self.records.train)
@@ -152,11 +153,11 @@ class Study:
         return len(self.encoders(name)) if name in NETWORKS or self.given(name) else 1
 
     def budget(self, name: str) -> str:
-        """Say what a row's encoder is and what its training took."""
+        """Return size, epochs and minutes of training of a row's encoder."""
         if name not in NETWORKS and not self.given(name):
             return ""
         first = self.encoders(name)[0]
-        size = (first.encoder_params or {}).get("size", "m")
+        size = (first.encoder_.encoder_params or {}).get("size", "m")
         minutes = sum(row.get("seconds", 0.0) for row in first.history_) / 60
         return f"{size}, {first.n_iter_} epochs" + (f", {minutes:.0f} min" if minutes >= 0.5 else "")
 

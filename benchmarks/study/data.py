@@ -11,13 +11,16 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from beatssl_sklearn import fetch_ptbxl
-from beatssl_sklearn.ecg.features.measure import record_features, with_components
-from beatssl_sklearn.ecg.features.principal_components import fit_components
-from beatssl_sklearn.ecg.features.scaling import fit_scaling, standardize
-from beatssl_sklearn.ecg.features.table import FeatureTable, concatenate
-from beatssl_sklearn.ecg.rpeaks import detect_rpeaks
-from beatssl_sklearn.ecg.wfdb import WFDBFolder
+from beatssl_sklearn import WFDBFolder, detect_rpeaks, fetch_ptbxl
+from beatssl_sklearn.ecg.features import (
+    FeatureTable,
+    concatenate,
+    fit_components,
+    fit_scaling,
+    record_features,
+    standardize,
+    with_components,
+)
 
 TASKS = ("superclass", "subclass", "rhythm", "form")
 MIN_POSITIVES = 3
@@ -26,7 +29,7 @@ _CHUNK = 256
 
 @dataclass(frozen=True)
 class Task:
-    """Labels of all records: `target` (n_records, n_classes), and which records have any."""
+    """Labels of all records, `target` (n_records, n_classes), and which records have a label."""
 
     classes: tuple[str, ...]
     target: NDArray[np.int8]
@@ -58,7 +61,7 @@ class Records:
 
     @property
     def key(self) -> str:
-        """Digest of which records these are."""
+        """Digest of the records' numbers."""
         return str(joblib.hash(self.record_id))[:12]
 
     def seen_by(self, leads: Sequence[str] | None) -> WFDBFolder:
@@ -97,12 +100,12 @@ def load_ptbxl(
 
 
 def _spread(members: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Choose `n` of some records at even steps, since neighbouring numbers were recorded in the same months."""
+    """Choose `n` of some records at even steps: neighbouring numbers were recorded in the same months."""
     return members[np.unique(np.linspace(0, len(members) - 1, min(n, len(members))).round().astype(np.int64))]
 
 
 def multi_hot(codes: Sequence[Iterable[str]], test: NDArray[np.bool_]) -> Task:
-    """Table of the codes that have at least three positives to learn from and one to be scored on."""
+    """Return a table of the codes with at least three positives in the training folds and one in the other."""
     names = sorted({code for own in codes for code in own})
     column = {name: k for k, name in enumerate(names)}
     table = np.zeros((len(codes), len(names)), np.int8)
@@ -133,9 +136,9 @@ def _measure(X: Any) -> FeatureTable:
 
 
 def hand_features(fit_on: FeatureTable, table: FeatureTable, train: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Standardised features with principal components of the median beats, and which of them are missing.
+    """Return standardised features with principal components of the median beats, and which of them are missing.
 
-    Components and scales come from the training records of `fit_on`, which is `table` unless the leads differ.
+    Components and scales come from the training records of `fit_on`; it is `table` unless the leads differ.
     """
     beats = fit_on.beats
     assert beats is not None
@@ -147,4 +150,4 @@ def hand_features(fit_on: FeatureTable, table: FeatureTable, train: NDArray[np.b
 
 
 def _rows(table: FeatureTable, rows: NDArray[np.bool_]) -> FeatureTable:
-    return table._replace(values=table.values[rows], beats=None)
+    return FeatureTable(table.values[rows], table.names, table.groups, table.group_names)

@@ -34,7 +34,7 @@ N_BOOTSTRAP = 400
 
 
 def gain(target: NDArray, patient: NDArray, better: Sequence[Fit], worse: Sequence[Fit]) -> Row:
-    """Mean difference of the AUROCs of pairs of fits, with an interval over patients drawn once for both."""
+    """Return the mean difference of the AUROCs of pairs of fits, with an interval over patients drawn once for both."""
     n_classes = target.shape[1]
 
     def difference(y: NDArray, both: NDArray) -> float:
@@ -50,21 +50,21 @@ def gain(target: NDArray, patient: NDArray, better: Sequence[Fit], worse: Sequen
 
 
 def fits_of(study: Study, name: str, fraction: float) -> list[Fit]:
-    """Fits of a row, or the means of two rows' fits, on the subsets that "finetuned" has been fitted on."""
+    """Return the fits of a row, or the means of two rows' fits, on the subsets of "finetuned"."""
     seeds = range(n_draws(study, "finetuned", fraction))
     parts = [[row_fit(study, part, "superclass", fraction, s) for s in seeds] for part in name.split(" & ")]
     return parts[0] if len(parts) == 1 else [mean_fit(pair) for pair in zip(*parts, strict=True)]
 
 
 def mean_fit(fits: Sequence[Fit]) -> Fit:
-    """Mean of the logits of fits on the same records; its decisions are those of one half."""
+    """Return the mean of the logits of fits on the same records; it decides at one half."""
     sides = [np.clip(f.p.astype(np.float64), 1e-7, 1 - 1e-7) for f in fits]
     p = expit(np.mean([logit(side) for side in sides], axis=0))
     return Fit(p.astype(np.float32), p >= 0.5, {})
 
 
 def mean_row(study: Study, table: Table, name: str, fraction: float) -> Row:
-    """Score the mean of two rows' logits, unless that is finished; F1 would need thresholds of its own."""
+    """Score the mean of two rows' logits, unless it is finished; there are no thresholds for F1."""
     fits = fits_of(study, name, fraction)
     key = {"row": name, "task": "superclass", "fraction": fraction, "encoder": row_digest(study, "ours", 0)}
     key["n_fits"] = len(fits)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from beatssl_sklearn import FineTunedClassifier
 from beatssl_sklearn.evaluation.probing import nested_subsets
-from beatssl_sklearn.finetuning.start import recipe_of
+from beatssl_sklearn.finetuning import plan_of
 
 from .common import Study, make_parser, parse
 from .models import digest_of
@@ -47,7 +47,7 @@ def add_supervised_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def subset(study: Study, task: str, fraction: float, seed: int) -> NDArray[np.int64]:
-    """Rows of a labelled subset of the training folds."""
+    """Return the rows of a labelled subset of the training folds."""
     records = study.records
     rows = np.flatnonzero(records.train & records.tasks[task].labelled)
     target, patient = records.tasks[task].target[rows], records.patient[rows]
@@ -55,7 +55,7 @@ def subset(study: Study, task: str, fraction: float, seed: int) -> NDArray[np.in
 
 
 def scored_rows(study: Study, task: str) -> NDArray[np.int64]:
-    """Rows of the fold that scores."""
+    """Return the rows of the fold that scores."""
     return np.flatnonzero(study.records.test & study.records.tasks[task].labelled)
 
 
@@ -76,7 +76,7 @@ def row_fit(study: Study, name: str, task: str, fraction: float, seed: int, lead
 
 
 def row_digest(study: Study, name: str, seed: int) -> str:
-    """What tells the encoder of a row and draw from others."""
+    """Return a digest of the encoder of a row and draw."""
     if "+" in name:
         return "+".join(row_digest(study, part, seed) for part in name.split("+"))
     if name in ("features", "boosting"):
@@ -101,8 +101,8 @@ def _trained_on_labels(
     args, records = study.args, study.records
     epochs = epochs_for(fraction, args.supervised_epochs)
     own = {"batch_size": args.supervised_batch_size, "device": args.device}
-    recipe = recipe_of(FineTunedClassifier(), len(rows), scratch=name == "supervised")
-    tag = f"e{epochs}-b{args.supervised_batch_size}-{recipe.lr:g}-{recipe.encoder_lr:g}"
+    plan = plan_of(FineTunedClassifier().get_params(deep=False), len(rows), scratch=name == "supervised")
+    tag = f"e{epochs}-b{args.supervised_batch_size}-{plan.lr:g}-{plan.encoder_lr:g}"
 
     def compute() -> Fit:
         encoders = study.encoders("ours") if name == "finetuned" else [study.unfitted(seed)]
@@ -123,7 +123,7 @@ def _trained_on_labels(
 
 
 def n_draws(study: Study, name: str, fraction: float) -> int:
-    """Fits of a cell: with all labels nothing is drawn, and only other encoders or initialisations differ."""
+    """Return the number of fits of a cell; with all labels only encoders or initialisations differ."""
     args, trained = study.args, name in ("supervised", "finetuned")
     if fraction < 1 and trained and args.supervised_draws:
         return int(args.supervised_draws[FRACTIONS[1:].index(fraction)])

@@ -1,10 +1,10 @@
-"""Superclasses from reduced lead sets, with the classifier of twelve leads and with one of its own.
+"""Superclasses from reduced lead sets, by the classifier of twelve leads and by one for the same leads.
 
     python -m benchmarks.study.leads --unpacked PTBXL --model ours=OURS.bssl --rows random,features,ours
 
 Measures: macro AUROC and F1 on fold 9, all labels. "trained on 12": the logistic regression was fitted to embeddings of
 twelve leads and sees embeddings of fewer; "trained on these": fitted to embeddings of the same leads. The encoder is
-the same in both and was not told of the lead set.
+the same in both and does not know the lead set.
 
 Cannot show: what an encoder pretrained on few leads would give, nor electrodes placed otherwise than PTB-XL's.
 """

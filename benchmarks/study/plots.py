@@ -3,9 +3,9 @@
     python -m benchmarks.study.plots --unpacked PTBXL --model ours=OURS.bssl
 
 Draws: the label-fraction curve (from labels.csv and finetune.csv), the ablations as dots with intervals (from
-ablation.csv), and a map of the embeddings of fold 9 coloured by superclass. What is not there is not drawn.
+ablation.csv), and a map of the embeddings of fold 9 coloured by superclass. Results that are missing are not drawn.
 
-Cannot show: the map is a projection; distances in it, of t-SNE above all, are not those of the embeddings.
+Cannot show: the distances of the embeddings. The map is a projection, and its distances differ, in t-SNE above all.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from beatssl_sklearn.plotting.embedding import plot_embedding
-from beatssl_sklearn.plotting.label_fractions import plot_label_fractions
+from beatssl_sklearn.plotting import plot_embedding, plot_label_fractions
 
 from .common import Study, make_parser, parse
 from .labels import CELL_KEYS
@@ -26,12 +25,12 @@ from .results import Row, Table
 
 DPI = 150
 CURVES = ("random", "features", "ours", "ours+ours-s", "finetuned", "supervised")
-"""Rows of the label-fraction curve, which more would make illegible."""
+"""Rows of the label-fraction curve; with more it is hard to read."""
 MOST_POINTS = 3000
 
 
 def label_fractions(out: Path) -> Any:
-    """Curve of AUROC over the share of labels; None without results."""
+    """Return the curve of AUROC over the share of labels; None without results."""
     rows: dict[tuple[str, float], Row] = {}
     for file in ("labels.csv", "finetune.csv"):
         for row in Table(out / file, CELL_KEYS).rows:
@@ -41,7 +40,7 @@ def label_fractions(out: Path) -> Any:
 
 
 def ablation(rows: Sequence[Row], score: str = "auroc") -> Any:
-    """Dots with intervals, the best on top, and a line through "ours"."""
+    """Return dots with intervals, the best on top, and a line through "ours"."""
     from matplotlib.figure import Figure
 
     chosen = sorted((row for row in rows if row.get(score, "") != ""), key=lambda row: float(row[score]))
@@ -51,7 +50,7 @@ def ablation(rows: Sequence[Row], score: str = "auroc") -> Any:
     ax = figure.add_subplot()
     y = np.arange(len(chosen))
     mean, low, high = (np.array([float(row[f"{score}{e}"]) for row in chosen]) for e in ("", "_low", "_high"))
-    ours = [row for row in rows if row["name"] == "ours"]
+    ours = [row for row in chosen if row["name"] == "ours"]
     if ours:
         ax.axvline(float(ours[0][score]), color="#999999", lw=1.0, ls="--")
     ax.hlines(y, low, high, color="#1f4e79", lw=1.6)
@@ -68,7 +67,7 @@ def ablation(rows: Sequence[Row], score: str = "auroc") -> Any:
 
 
 def map_of_embeddings(study: Study, name: str, method: str) -> Any:
-    """Map of fold 9's embeddings; records with several superclasses are grey, as those without one."""
+    """Return the map of fold 9's embeddings; records with several superclasses, or none, are grey."""
     task, test = study.records.tasks["superclass"], study.records.test
     rows = np.flatnonzero(test)[:MOST_POINTS]
     Z = study.embedding(name)[rows]

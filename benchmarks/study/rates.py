@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from beatssl_sklearn import RhythmEmbedder
-from beatssl_sklearn.ecg.wfdb import WFDBFolder
+from beatssl_sklearn import RhythmEmbedder, WFDBFolder
 from beatssl_sklearn.evaluation.probing import LinearProbe
 
 from .common import Study, make_parser, parse
@@ -32,7 +31,7 @@ KEYS = ("row", "encoder")
 
 
 def cosines(A: NDArray, B: NDArray) -> NDArray[np.float64]:
-    """Cosine of each row of A with the same row of B."""
+    """Return the cosine of each row of A with the same row of B."""
     a, b = A.astype(np.float64), B.astype(np.float64)
     return np.asarray((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1))
 

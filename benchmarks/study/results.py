@@ -19,14 +19,14 @@ _OWN_FOLDERS = ("--cache", "--out")
 
 
 class Table:
-    """Rows of a CSV file that are told apart by some of their columns; written anew with each row that is added.
+    """Rows of a CSV file, with keys in some of its columns; adding a row writes the file again.
 
     Parameters
     ----------
     path : Path
         Rows that it holds are kept: they are finished.
     keys : sequence of str
-        Columns that tell rows apart.
+        Columns whose values identify a row.
     """
 
     def __init__(self, path: Path, keys: Sequence[str]) -> None:
@@ -92,7 +92,7 @@ def with_interval(row: Mapping[str, Any], name: str) -> str:
 def write_markdown(
     path: Path, title: str, about: Iterable[str], command: str, header: Sequence[str], lines: Iterable[Sequence[str]]
 ) -> None:
-    """Write one table with what must be known to read it and to make it again."""
+    """Write one table with its command, the date and what a reader must know."""
     text = [f"# {title}", "", f"`{command}`, {time.strftime('%Y-%m-%d')}.", "", *about, ""]
     text += ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     text += ["| " + " | ".join(line) + " |" for line in lines]
@@ -101,7 +101,7 @@ def write_markdown(
 
 
 def command_of(module: str, argv: Sequence[str]) -> str:
-    """Return a command as others can run it: files by their last name, folders of one's own left out."""
+    """Return a command as others can run it: files by their last name, without private folders."""
     words, left_out = [], ""
     for word in argv:
         if word in _OWN_FOLDERS or left_out in _OWN_FOLDERS:
@@ -113,7 +113,7 @@ def command_of(module: str, argv: Sequence[str]) -> str:
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean of a few runs and its t interval; NaN limits for fewer than two."""
+    """Return the mean of a few runs and its t interval; with fewer than two, limits are NaN."""
     x = np.asarray(values, dtype=np.float64)
     if len(x) < 2:
         return float(x.mean()) if len(x) else float("nan"), float("nan"), float("nan")

@@ -13,16 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from beatssl_sklearn import BeatSSLPretrainer
+from beatssl_sklearn import FineTunedClassifier, Pretrainer
 from beatssl_sklearn.evaluation.probing import LinearProbe, best_thresholds, bootstrap_interval, macro_auroc, macro_f1
-from beatssl_sklearn.finetuning.classifier import FineTunedClassifier
-from beatssl_sklearn.finetuning.labels import encode_labels, hold_out
-from beatssl_sklearn.inputs.groups import encode_groups, held_out_folds
+from beatssl_sklearn.finetuning import encode_labels, hold_out
+from beatssl_sklearn.inputs import group_codes, held_out_folds
 
 from .results import Row
 
 N_BOOTSTRAP = 1000
-# Records below which a validation split says less about thresholds than one half does.
+# With fewer records, one half is a better threshold than a validation split gives.
 ENOUGH_TO_HOLD_OUT = 1000
 VALIDATION = 0.1
 
@@ -36,7 +35,7 @@ class Fit(NamedTuple):
 
 
 def kept_fit(path: Path, compute: Callable[[], Fit]) -> Fit:
-    """Return a fit from a file, computing and keeping it where there is none."""
+    """Return a fit from a file; without one, compute and keep it."""
     if path.exists():
         with np.load(path, allow_pickle=False) as stored:
             return Fit(stored["p"], stored["decided"], json.loads(str(stored["about"])))
@@ -50,7 +49,7 @@ def kept_fit(path: Path, compute: Callable[[], Fit]) -> Fit:
 
 
 def probe(Z: NDArray, target: NDArray, patient: NDArray, Z_test: NDArray) -> Fit:
-    """Logistic regression; its C and thresholds come from held-out patients of the records it is fitted on."""
+    """Fit logistic regression; its C and thresholds come from held-out patients of the records for the fit."""
     started = time.perf_counter()
     model = LinearProbe().fit(Z, target, groups=patient)
     p = model.predict_proba(Z_test)
@@ -59,7 +58,7 @@ def probe(Z: NDArray, target: NDArray, patient: NDArray, Z_test: NDArray) -> Fit
 
 
 def boosting(Z: NDArray, target: NDArray, patient: NDArray, Z_test: NDArray) -> Fit:
-    """Gradient boosting per class; thresholds from one held-out fold of the patients."""
+    """Fit gradient boosting per class; thresholds come from one held-out fold of the patients."""
     started = time.perf_counter()
     held = held_out_folds(target, patient, 5)[0]
     columns = []
@@ -73,7 +72,7 @@ def boosting(Z: NDArray, target: NDArray, patient: NDArray, Z_test: NDArray) -> 
 
 
 def fine_tune(
-    start: BeatSSLPretrainer,
+    start: Pretrainer,
     X: Any,
     target: NDArray,
     patient: NDArray,
@@ -100,7 +99,7 @@ def fine_tune(
     p = model.predict_proba(X_test)
     thresholds: Any = 0.5
     if len(target) >= ENOUGH_TO_HOLD_OUT:
-        targets, groups = encode_labels(target, len(target), None), encode_groups(patient, len(target))
+        targets, groups = encode_labels(target, len(target), None), group_codes(patient, len(target))
         held = hold_out(np.arange(len(target)), targets, groups, VALIDATION, seed)[1]
         thresholds = best_thresholds(target[held], model.predict_proba(X[held]))
     about = {
@@ -113,12 +112,12 @@ def fine_tune(
 
 
 def epochs_for(fraction: float, epochs: int) -> int:
-    """Epochs for a share of the labels: with fewer records an epoch has fewer steps, up to five times as many."""
+    """Return the epochs for a share of the labels: more with fewer labels, up to five times as many."""
     return max(1, round(epochs * min(5.0, fraction**-0.5)))
 
 
 def summary(fits: Sequence[Fit], target: NDArray, patient: NDArray) -> Row:
-    """Mean scores of fits on the same records, with 95 % intervals over patients and the spread of the fits."""
+    """Return mean scores of fits on the same records, 95 % intervals over patients, and the spread of the fits."""
     auroc = [macro_auroc(target, f.p) for f in fits]
     f1 = [_f1(target, f.decided) for f in fits]
     out: Row = {"auroc": float(np.mean(auroc))}

@@ -5,9 +5,9 @@
 
 Measures: nothing but the time. Signals of PTB-XL folds 1 to 8, no labels. Run again, it goes on from its last
 checkpoint; with the same seed, size, precision and batch size it is the same run on a GPU (``--device cuda``), though
-not bit for bit. ``--start MODEL`` goes on from a model, with rates that rise and fall anew: give it another seed, or it
-sees the same views again. ``--set lr=3e-3 --set augment_params='{"angle": 30}'`` changes parameters of the row (values
-as JSON).
+not bit for bit. ``--start MODEL`` goes on from a model, with rates that rise and fall again: give it another seed, or
+it sees the same views again. ``--set lr=3e-3 --set objective__views__angle=30`` changes parameters of the row, with
+values as JSON.
 
 Cannot show: whether the model is any good; see the other commands.
 """
@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from beatssl_sklearn import BeatSSLPretrainer, save
+from beatssl_sklearn import Pretrainer, save
 
 from .common import QUICK
 from .configs import PRETRAINED, encoder_params, make_pretrainer
@@ -61,7 +61,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def parse_change(text: str) -> tuple[str, Any]:
-    """Read ``name=value``: JSON, or a word as it is."""
+    """Read ``name=value``; a value that is not JSON is a word."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise ValueError(f"PARAMETER=VALUE was expected, got {text!r}")
@@ -109,15 +109,15 @@ def main(argv: list[str] | None = None) -> None:
     sys.stdout.write(json.dumps(about) + "\n")
 
 
-def begin_with(pretrainer: BeatSSLPretrainer, model: BeatSSLPretrainer) -> list[dict[str, Any]]:
+def begin_with(pretrainer: Pretrainer, model: Pretrainer) -> list[dict[str, Any]]:
     """Let a fit begin with a model's weights; return the model's history."""
     pretrainer.set_params(warm_start=True)
-    pretrainer.weights_ = model.weights_
+    pretrainer.encoder_, pretrainer.heads_ = model.encoder_, model.heads_
     return model.history_
 
 
 def _trained(history: list[dict[str, Any]]) -> float:
-    """Seconds of all epochs, those before an interruption included."""
+    """Return the seconds of all epochs, also of those before an interruption."""
     return float(sum(row.get("seconds", 0.0) for row in history))
 
 

@@ -1,121 +1,179 @@
-"""Ways of pretraining that the package does not offer, put in its place while a row of the ablation is fitted.
+"""Objectives that the study tries beside the package's own.
 
-"average": what is kept is a moving average of the weights. "teacher": so it is, and that average also embeds the second
-view, without gradients, for the contrast (a momentum teacher, He et al. 2020, arXiv 1911.05722; Grill et al. 2020,
-arXiv 2006.07733). "windows": every view is another window of `WINDOW` seconds of the record, in place of the whole
-record twice; for rows without heads for beats, since the beats of two windows are not the same ones.
+`AveragedBeatSSL` keeps a moving average of the weights. `TeacherBeatSSL` does, too, and that average embeds the second
+view for the contrast, without gradients (a momentum teacher, He et al. 2020, arXiv 1911.05722; Grill et al. 2020, arXiv
+2006.07733). `WindowsBeatSSL` draws another window of the record for each view.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from beatssl_sklearn.nn.roi import sample_to_token
-from beatssl_sklearn.pretraining import run as training
-from beatssl_sklearn.pretraining.batches import Context, PretrainingBatches, Views
-from beatssl_sklearn.pretraining.beat_ssl import BeatSSLNet, Outputs
+from beatssl_sklearn import BeatSSL, register
+from beatssl_sklearn.nn import Encoder
+from beatssl_sklearn.pretraining import (
+    Batch,
+    Beats,
+    BeatSSLHeads,
+    BeatSSLOutputs,
+    BeatSSLTargets,
+    PretrainedModule,
+)
+from beatssl_sklearn.views import checked_views
 
-MOMENTUM = 0.98
-WINDOW = 5.0
-TRIALS = ("average", "teacher", "windows")
+
+class AveragedHeads(BeatSSLHeads):
+    """Heads beside a moving average of the encoder and of themselves, which checkpoints hold with them."""
+
+    def __init__(self, heads: BeatSSLHeads, encoder: nn.Module) -> None:
+        super().__init__(heads.phases)
+        for name, head in heads.named_children():
+            setattr(self, name, head)
+        self.average = PretrainedModule(deepcopy(encoder), deepcopy(heads)).requires_grad_(False)
+        self.begun = False
+        # A restored average must not begin again.
+        self.register_load_state_dict_post_hook(lambda *_: setattr(self, "begun", True))
+
+    def forward(
+        self, encoder: Encoder, signal: Tensor, roi_record: Tensor, roi_start: Tensor, roi_end: Tensor
+    ) -> BeatSSLOutputs:
+        """Encode the views and apply all heads."""
+        self.begin(cast(nn.Module, encoder))
+        return super().forward(encoder, signal, roi_record, roi_start, roi_end)
+
+    def begin(self, encoder: nn.Module) -> None:
+        """Let the average begin at the weights before the first step, which `warm_start` may have brought."""
+        if not self.begun:
+            own = self.state_dict()
+            self.average.encoder.load_state_dict(encoder.state_dict())
+            self.average.heads.load_state_dict({name: own[name] for name in self.average.heads.state_dict()})
+            self.begun = True
 
 
-class AveragingNet(BeatSSLNet):
-    """Keeps a moving average of the weights, which replaces them at the end."""
+class TeacherHeads(AveragedHeads):
+    """The average embeds the second view; the predictions come from the first view alone."""
 
-    def initialize_module(self) -> AveragingNet:
-        super().initialize_module()
-        self.average_: nn.Module = deepcopy(self.module_).requires_grad_(False)
-        return self
-
-    def train_step(self, batch: Any, **fit_params: Any) -> Any:
-        done = super().train_step(batch, **fit_params)
+    def forward(
+        self, encoder: Encoder, signal: Tensor, roi_record: Tensor, roi_start: Tensor, roi_end: Tensor
+    ) -> BeatSSLOutputs:
+        """Encode the first view with the encoder, the second with the average, and apply all heads."""
+        n, n_beats = len(signal) // 2, len(roi_record) // 2
+        student = super().forward(encoder, signal[:n], roi_record[:n_beats], roi_start[:n_beats], roi_end[:n_beats])
+        second = {"roi_start": roi_start[n_beats:], "roi_end": roi_end[n_beats:]}
         with torch.no_grad():
-            for own, new in zip(self._state(self.average_), self._state(self.module_), strict=True):
-                own.lerp_(new, 1 - MOMENTUM)
-        return done
-
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        super().on_train_end(net, **kwargs)
-        self.module_.load_state_dict(self.average_.state_dict())
-
-    def _state(self, module: nn.Module) -> list[Tensor]:
-        return [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]
-
-
-class TeacherNet(AveragingNet):
-    """Lets the average embed the second view; what the heads predict comes from the first alone."""
-
-    def infer(self, x: Any, **fit_params: Any) -> Outputs:
-        first, second = _halves(x)
-        student: Outputs = super().infer(first, **fit_params)
-        with torch.no_grad(), torch.autocast(torch.device(self.device).type, torch.bfloat16, self.precision == "bf16"):
-            taught = self.average_(**second)
+            taught = self.average(signal=signal[n:], roi_record=roi_record[n_beats:] - n, **second)
         pairs = zip(student[:3], taught[:3], strict=True)
         embedding, rhythm, beats = (None if own is None else torch.cat([own, other]) for own, other in pairs)
         assert embedding is not None
-        return Outputs(embedding, rhythm, beats, student.features, student.beat_features)
-
-    def _state(self, module: nn.Module) -> list[Tensor]:
-        # The teacher sees batches, so that it has running statistics of its own.
-        return list(module.parameters())
+        return BeatSSLOutputs(embedding, rhythm, beats, student.features, student.beat_features)
 
 
-def _halves(x: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Part the inputs of two views."""
-    n, n_beats = len(x["signal"]) // 2, len(x["roi_record"]) // 2
-    first = {k: v[: n if k == "signal" else n_beats] for k, v in x.items()}
-    second = {k: v[n if k == "signal" else n_beats :] for k, v in x.items()}
-    return first, {**second, "roi_record": second["roi_record"] - n}
+@register
+class AveragedBeatSSL(BeatSSL):
+    """`BeatSSL` that keeps a moving average of the weights; parameters as for `BeatSSL`.
+
+    The average replaces the encoder and the heads after the last step. A fit that a callback ends early keeps the last
+    weights instead.
+
+    Attributes
+    ----------
+    momentum : float
+        Share of the old average in the new one, after each step.
+    """
+
+    momentum: ClassVar[float] = 0.98
+
+    def heads(self, encoder: nn.Module, known: Any, generator: torch.Generator) -> AveragedHeads:
+        """Return the heads with the average."""
+        return AveragedHeads(super().heads(encoder, known, generator), encoder)
+
+    @torch.no_grad()
+    def after_step(self, module: PretrainedModule, progress: float) -> None:
+        """Move the average towards the weights; at the end, put it in their place."""
+        average, state = cast(AveragedHeads, module.heads).average, module.state_dict()
+        for name, own in self.averaged(average).items():
+            own.lerp_(state[name], 1 - self.momentum)
+        if progress >= 1:
+            for name, own in average.state_dict().items():
+                state[name].copy_(own)
+
+    def averaged(self, module: nn.Module) -> dict[str, Tensor]:
+        """Return what is averaged, by name: weights and running statistics."""
+        return {name: tensor for name, tensor in module.state_dict().items() if tensor.is_floating_point()}
 
 
-class WindowBatches(PretrainingBatches):
-    """Draws a window of each record for each view."""
+@register
+class TeacherBeatSSL(AveragedBeatSSL):
+    """`BeatSSL` whose second view is embedded by the moving average; parameters as for `BeatSSL`."""
 
-    def __init__(self, data: Any, *args: Any, **kwargs: Any) -> None:
-        n_times = round(WINDOW * data.fs_model)
-        super().__init__(replace(data, window=WINDOW, n_times=n_times, whole_records=False), *args, **kwargs)
+    def check(self) -> None:
+        """Check the parameters; without a contrast there is no second view.
 
-    def _batch(
-        self, index: NDArray[np.int64], rng: np.random.Generator, generator: torch.Generator
-    ) -> tuple[Views, Context]:
-        signals, rows, times = [], [], []
+        Raises
+        ------
+        TypeError, ValueError
+            Naming the parameter and its value.
+        """
+        super().check()
+        if self.n_views != 2:
+            raise ValueError(
+                f"a teacher needs a contrast, got rhythm_targets={self.rhythm_targets!r} and "
+                f"beat_targets={self.beat_targets!r}"
+            )
+
+    def heads(self, encoder: nn.Module, known: Any, generator: torch.Generator) -> TeacherHeads:
+        """Return the heads with the teacher."""
+        return TeacherHeads(BeatSSL.heads(self, encoder, known, generator), encoder)
+
+    def averaged(self, module: nn.Module) -> dict[str, Tensor]:
+        """Return what is averaged: weights alone. The teacher sees batches, and has running statistics from them."""
+        return dict(module.named_parameters())
+
+
+@register
+class WindowsBeatSSL(BeatSSL):
+    """`BeatSSL` on another window of the record for each view, in place of the whole record twice.
+
+    Parameters as for `BeatSSL`, without anything for beats: the beats of two windows are not the same ones.
+
+    Attributes
+    ----------
+    window : float
+        Length of the windows [s].
+    """
+
+    window: ClassVar[float] = 5.0
+
+    def check(self) -> None:
+        """Check the parameters; there must be no heads for beats.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Naming the parameter and its value.
+        """
+        super().check()
+        if self.contrasts_beats or self.beat_feature_weight > 0:
+            raise ValueError(
+                f"windows have no heads for beats, got beat_targets={self.beat_targets!r} and "
+                f"beat_feature_weight={self.beat_feature_weight!r}"
+            )
+
+    def draw(self, batch: Batch) -> tuple[dict[str, Tensor], BeatSSLTargets]:
+        """Draw a window of each record for each view; targets have no beats."""
+        views, signals, regions = checked_views(self.views), [], []
         for k in range(self.n_views):
-            start = self.data.draw_start(index, rng)
-            signal, present = (self._to_device(a) for a in self._read(index, start))
-            _, record, time = self.data.beats_of(index, start, self.beat_window)
-            signals.append(self.augment(signal, present, generator)[0])
-            rows.append(record + k * len(index))
-            times.append(time)
-        samples = torch.from_numpy(np.concatenate(times)) * self.data.fs_model
-        first, last = (
-            sample_to_token(samples + shift * self.data.fs_model, self.stride)
-            for shift in (-self.beat_window[0], self.beat_window[1])
-        )
+            start = batch.draw_start(self.window)
+            signal, present = batch.window(start, self.window)
+            beats = batch.beats_in(start, self.window)
+            signals.append(views(signal, present, batch.generator)[0])
+            regions.append(batch.regions(beats.record + k * len(batch.rows), beats.time))
+        inputs = {"signal": torch.cat(signals)}
+        inputs |= {name: torch.cat([own[name] for own in regions]) for name in regions[0]}
         none = np.zeros(0, dtype=np.int64)
-        views = Views(torch.cat(signals), torch.from_numpy(np.concatenate(rows)), first, last)
-        return views, self._context(index, none, none)
-
-
-@contextmanager
-def in_place(trial: str | None) -> Iterator[None]:
-    """Fit as a trial does inside the block; None changes nothing."""
-    if trial not in (None, *TRIALS):
-        raise ValueError(f"trial must be one of {', '.join(TRIALS)}, got {trial!r}")
-    net: Any = {"average": AveragingNet, "teacher": TeacherNet}.get(trial or "", BeatSSLNet)
-    batches: Any = WindowBatches if trial == "windows" else PretrainingBatches
-    patched: Any = training
-    patched.BeatSSLNet, patched.PretrainingBatches = net, batches
-    try:
-        yield
-    finally:
-        patched.BeatSSLNet, patched.PretrainingBatches = BeatSSLNet, PretrainingBatches
+        return inputs, self.targets(batch, Beats(none, none, np.zeros(0)))

@@ -2,15 +2,15 @@
 
 import argparse
 import csv
-import inspect
 
 import numpy as np
 import pytest
+from skorch.callbacks import Callback
 
-from beatssl_sklearn import BeatSSLPretrainer, make_ecg
-from beatssl_sklearn.ecg.features.table import make_table
+from beatssl_sklearn import BeatSSL, BeatSSLPretrainer, NoViews, load, make_ecg, save
+from beatssl_sklearn.ecg.features.table import make_feature_table as make_table
 from benchmarks.study import ablation, beats, common, configs, data, finetune, leads, results, scoring, train, trials
-from benchmarks.study.models import remembered, shared_measurements
+from benchmarks.study.models import digest_of, remembered
 
 
 def test_a_table_keeps_finished_rows_and_replaces_a_row_of_the_same_key(tmp_path):
@@ -67,34 +67,42 @@ def test_t_interval_of_three_runs():
 
 
 def test_every_row_is_a_pretrainer_whose_parameters_are_accepted():
-    known = set(inspect.signature(BeatSSLPretrainer).parameters)
-    grids = [configs.PRETRAINED, ablation.grid("paper"), ablation.grid("changes"), ablation.grid("sizes")]
-    for rows in grids:
-        for name, changes in rows.items():
-            assert set(changes) - {"trial"} <= known and changes.get("trial", "average") in trials.TRIALS, name
-            made = configs.make_pretrainer(name, 3, encoder={"size": "s"}, changes=changes, max_epochs=2)
-            assert made.random_state == 3 and made.max_epochs == (0 if name == "random" else 2)
+    rows = {name: configs.Setting(objective) for name, objective in configs.PRETRAINED.items()}
+    for table in ("paper", "changes", "sizes"):
+        rows |= ablation.grid(table)
+    for name, row in rows.items():
+        given = {"objective": row.objective, "changes": row.changes, "max_epochs": 2}
+        made = configs.make_pretrainer(name, 3, encoder={"size": "s"}, **given)
+        made.objective.check()
+        made.untrained_encoder(0)
+        assert made.random_state == 3 and made.max_epochs == (0 if name == "random" else 2)
+        assert made.objective == row.objective and made.objective is not row.objective
     with pytest.raises(ValueError, match="--table"):
         ablation.grid("unknown")
 
 
+def test_rows_are_not_changed_by_changes_of_their_pretrainer():
+    made = configs.make_pretrainer("ours", 0, encoder={}, changes={"objective__views__angle": 30, "lr": 3e-3})
+    assert (made.objective.views.angle, made.objective.views.lead_subset, made.lr) == (30, 0.25, 3e-3)
+    assert configs.PRETRAINED["ours"] == BeatSSL.shipped()
+
+
 def test_the_publication_s_table_has_fourteen_different_rows():
-    rows = [repr(sorted(configs.paper_changes(row).items())) for row in configs.PAPER_TABLE]
-    assert len(rows) == len(set(rows)) == 14
+    rows = [configs.paper_objective(row) for row in configs.PAPER_TABLE]
+    assert len(rows) == 14 and all(a != b for i, a in enumerate(rows) for b in rows[:i])
     best = max(configs.PAPER_TABLE, key=lambda row: row.auroc)
-    preset = configs.PRETRAINED["paper"]
-    assert {k: configs.paper_changes(best)[k] for k in preset} == preset
+    assert configs.paper_objective(best) == configs.PRETRAINED["paper"]
 
 
-def test_one_change_rows_differ_from_the_defaults():
-    defaults = {k: p.default for k, p in inspect.signature(BeatSSLPretrainer).parameters.items()}
+def test_one_change_rows_differ_from_what_ships():
     rows = configs.one_change_rows()
-    assert rows.pop("ours") == {}
+    ours = rows.pop("ours")
+    assert ours == configs.Setting(configs.PRETRAINED["ours"])
     assert len(rows) > 15
-    assert all(any(defaults[k] != v for k, v in changes.items()) for changes in rows.values())
+    assert all(row != ours for row in rows.values())
     tiny = {"size": "s", "widths": [8, 8, 8]}
     assert configs.make_pretrainer("ours", 0, encoder=tiny).encoder_params == tiny
-    larger = configs.make_pretrainer("size m", 0, encoder=tiny, changes=configs.SIZES["size m"])
+    larger = configs.make_pretrainer("size m", 0, encoder=tiny, changes=configs.SIZES["size m"].changes)
     assert larger.encoder_params == {"size": "m"}
 
 
@@ -228,8 +236,8 @@ def test_differences_are_taken_seed_by_seed():
 
 def test_changes_are_read_as_json_or_words():
     assert train.parse_change("lr=3e-3") == ("lr", 0.003)
-    assert train.parse_change('augment_params={"angle": 30}') == ("augment_params", {"angle": 30})
-    assert train.parse_change("similarity=cosine") == ("similarity", "cosine")
+    assert train.parse_change("objective__views__scale=[0.9, 1.1]") == ("objective__views__scale", [0.9, 1.1])
+    assert train.parse_change("objective__similarity=cosine") == ("objective__similarity", "cosine")
     with pytest.raises(ValueError, match="PARAMETER=VALUE"):
         train.parse_change("lr")
 
@@ -238,86 +246,143 @@ def test_lead_sets_are_those_of_a_smaller_machine():
     assert list(leads.LEAD_SETS) == ["12", "six limb leads", "I, II, V2", "I, II", "II", "V2"]
 
 
-def test_shared_measurements_change_nothing():
-    from beatssl_sklearn import make_ecg
-
-    X = make_ecg(4, rhythm="mixed", fs=100, random_state=0).data
-
-    def fit(**changes):
-        made = configs.make_pretrainer("ours", 0, encoder={"size": "s", "widths": [4, 4, 4]}, changes=changes)
-        return made.set_params(max_epochs=1, batch_size=4).fit(X).weights_
-
-    changes = ({}, {"temperature": 0.2, "beat_feature_weight": 0.0})
-    alone = [fit(**c) for c in changes]
-    with shared_measurements():
-        shared = [fit(**c) for c in changes]
-    for a, b in zip(alone, shared, strict=True):
-        assert a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+def small(objective, **parameters):
+    given = {"fs": 100, "encoder_params": {"size": "s", "widths": [8, 8, 8]}, "max_epochs": 2, "batch_size": 4}
+    return BeatSSLPretrainer(objective, **{**given, "random_state": 0, "device": "cpu", **parameters})
 
 
-def small(**parameters):
-    given = {"fs": 100, "encoder_params": {"size": "s"}, "max_epochs": 2, "batch_size": 4, "random_state": 0}
-    return BeatSSLPretrainer(**{**given, **configs.SHIPPED, **parameters})
+@pytest.fixture(scope="module")
+def X():
+    return make_ecg(8, rhythm="mixed", fs=100, random_state=0).data
+
+
+def assert_same_weights(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def test_rows_of_an_ablation_measure_their_records_once(X, tmp_path, monkeypatch):
+    objectives = [BeatSSL.shipped(), configs.PRETRAINED["contrast"], trials.AveragedBeatSSL.shipped(temperature=0.2)]
+    alone = [small(o, max_epochs=1).fit(X).encoder_.weights for o in objectives]
+    measured, original = [], BeatSSL.measure
+    monkeypatch.setattr(BeatSSL, "measure", lambda *given: measured.append(1) or original(*given))
+    cached = [small(o, max_epochs=1, memory=str(tmp_path)).fit(X).encoder_.weights for o in objectives]
+    assert len(measured) == 1
+    for a, b in zip(alone, cached, strict=True):
+        assert_same_weights(a, b)
 
 
 @pytest.mark.parametrize(("momentum", "epochs"), [(0.0, 2), (1.0, 0)])
-def test_averaged_weights_lie_between_the_first_and_the_last(momentum, epochs, monkeypatch):
+def test_averaged_weights_lie_between_the_first_and_the_last(momentum, epochs, X, monkeypatch):
     """Without momentum the average is the network itself, with nothing else it stays what it was at first."""
-    monkeypatch.setattr(trials, "MOMENTUM", momentum)
-    X = make_ecg(8, fs=100, random_state=0).data
-    with trials.in_place("average"):
-        found = small().fit(X).weights_
-    expected = small(max_epochs=epochs).fit(X).weights_
-    for name in (n for n in expected if not n.endswith("num_batches_tracked")):
-        np.testing.assert_allclose(found[name], expected[name], atol=1e-6, err_msg=name)
+    monkeypatch.setattr(trials.AveragedBeatSSL, "momentum", momentum)
+    found = small(trials.AveragedBeatSSL()).fit(X)
+    expected = small(BeatSSL(), max_epochs=epochs).fit(X)
+    for kept, wanted in ((found.encoder_.weights, expected.encoder_.weights), (found.heads_, expected.heads_)):
+        assert kept.keys() == wanted.keys()
+        for name in (n for n in wanted if not n.endswith("num_batches_tracked")):
+            np.testing.assert_allclose(kept[name], wanted[name], atol=1e-6, err_msg=name)
 
 
-def test_a_teacher_is_not_trained_but_follows(monkeypatch):
-    X = make_ecg(8, fs=100, random_state=0).data
-    contrast = configs.CONTRAST
-    monkeypatch.setattr(trials, "MOMENTUM", 1.0)
-    with trials.in_place("teacher"):
-        still = small(**contrast).fit(X)
-        monkeypatch.setattr(trials, "MOMENTUM", 0.9)
-        moved = small(**contrast).fit(X)
-    start = small(max_epochs=0, **contrast).fit(X).weights_
-    name = "encoder.stem.conv.weight"
-    np.testing.assert_array_equal(still.weights_[name], start[name])
-    assert not np.array_equal(moved.weights_[name], start[name])
+def test_an_average_begins_with_the_weights_of_a_warm_start(X, monkeypatch):
+    monkeypatch.setattr(trials.AveragedBeatSSL, "momentum", 1.0)
+    again = small(trials.AveragedBeatSSL(), warm_start=True)
+    first = small(BeatSSL(), random_state=1).fit(X)
+    again.encoder_, again.heads_ = first.encoder_, first.heads_
+    again.fit(X)
+    name = "stem.conv.weight"
+    np.testing.assert_array_equal(again.encoder_.weights[name], first.encoder_.weights[name])
+
+
+class Killed(Callback):
+    """Ends a fit when its second epoch begins."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 2:
+            raise RuntimeError("killed")
+
+
+@pytest.mark.parametrize("kind", [trials.AveragedBeatSSL, trials.TeacherBeatSSL])
+def test_an_average_goes_on_from_a_checkpoint(kind, X, tmp_path):
+    undisturbed = small(kind()).fit(X)
+    with pytest.raises(RuntimeError, match="killed"):
+        small(kind(), checkpoint_dir=tmp_path, callbacks=[Killed()]).fit(X)
+    resumed = small(kind(), checkpoint_dir=tmp_path).fit(X)
+    assert_same_weights(resumed.encoder_.weights, undisturbed.encoder_.weights)
+
+
+def test_a_teacher_is_not_trained_but_follows(X, monkeypatch):
+    monkeypatch.setattr(trials.AveragedBeatSSL, "momentum", 1.0)
+    still = small(trials.TeacherBeatSSL()).fit(X)
+    monkeypatch.setattr(trials.AveragedBeatSSL, "momentum", 0.9)
+    moved = small(trials.TeacherBeatSSL()).fit(X)
+    start = small(BeatSSL(), max_epochs=0).fit(X)
+    name = "stem.conv.weight"
+    np.testing.assert_array_equal(still.encoder_.weights[name], start.encoder_.weights[name])
+    assert not np.array_equal(moved.encoder_.weights[name], start.encoder_.weights[name])
     assert np.isfinite(moved.history_[-1]["rhythm_loss"]) and np.isfinite(moved.history_[-1]["beat_loss"])
 
 
-def test_windows_of_a_record_differ_between_views(monkeypatch):
+def test_a_teacher_predicts_nothing_and_has_no_gradient(X):
     seen = []
-    original = trials.WindowBatches._batch
 
-    def batch(self, index, rng, generator):
-        views, context = original(self, index, rng, generator)
-        seen.append((len(index), views))
-        return views, context
+    class Watched(trials.TeacherBeatSSL):
+        def loss(self, outputs, targets):
+            n, n_beats = len(targets.features), len(targets.beat_features)
+            assert (len(outputs.rhythm), len(outputs.features)) == (2 * n, n)
+            assert (len(outputs.beats), len(outputs.beat_features)) == (2 * n_beats, n_beats)
+            return super().loss(outputs, targets)
 
-    monkeypatch.setattr(trials.WindowBatches, "_batch", batch)
-    X = make_ecg(8, fs=100, random_state=0).data
-    changes = configs.one_change_rows()["contrast of two windows of 5 s instead"]
-    given = {k: v for k, v in changes.items() if k != "trial"}
-    with trials.in_place("windows"):
-        small(**{**given, "augment": "none", "augment_params": None}, max_epochs=1).fit(X)
+        def after_step(self, module, progress):
+            assert all(p.grad is None for p in module.heads.average.parameters())
+            assert all(p.grad is not None for p in module.encoder.parameters())
+            seen.append(progress)
+            super().after_step(module, progress)
+
+    small(Watched(), max_epochs=1).fit(X)
+    assert seen == [0.5, 1.0]
+
+
+def test_windows_of_a_record_differ_between_views(X):
+    seen = []
+
+    class Seen(trials.WindowsBeatSSL):
+        def draw(self, batch):
+            inputs, targets = super().draw(batch)
+            seen.append((len(batch.rows), inputs, targets))
+            return inputs, targets
+
+    given = {"feature_weight": 0.0, "beat_feature_weight": 0.0, "views": NoViews()}
+    small(Seen("soft", "none", **given), max_epochs=1).fit(X)
     assert seen
-    for n, views in seen:
-        assert views.signal.shape == (2 * n, 500, 12)
-        assert not np.allclose(views.signal[:n], views.signal[n:])
-        assert views.roi_record.max() < 2 * n and (views.roi_end <= 500 / 2).all() and (views.roi_start >= -1).all()
+    for n, inputs, targets in seen:
+        signal, record = inputs["signal"], inputs["roi_record"]
+        assert signal.shape == (2 * n, 500, 12) and len(targets.beat_record) == 0 and len(targets.features) == n
+        assert not np.allclose(signal[:n], signal[n:])
+        assert record.min() < n <= record.max() < 2 * n
+        assert (inputs["roi_end"] <= 500 / 2).all() and (inputs["roi_start"] >= -1).all()
 
 
-def test_unknown_trials_are_refused():
-    with pytest.raises(ValueError, match="got 'sum'"), trials.in_place("sum"):
-        pass
+def test_trials_refuse_what_they_cannot_do():
+    with pytest.raises(ValueError, match="a teacher needs a contrast, got rhythm_targets='none'"):
+        trials.TeacherBeatSSL.shipped().check()
+    for objective in (trials.WindowsBeatSSL(beat_targets="none"), trials.WindowsBeatSSL(beat_feature_weight=0.0)):
+        with pytest.raises(ValueError, match="windows have no heads for beats"):
+            objective.check()
 
 
-def test_training_goes_on_from_a_model():
-    X = make_ecg(8, fs=100, random_state=0).data
-    first = small(max_epochs=1).fit(X)
-    again = small(max_epochs=0, random_state=1)
+def test_trials_can_be_saved(X, tmp_path):
+    fitted = small(trials.AveragedBeatSSL.shipped(), max_epochs=1).fit(X)
+    save(fitted, tmp_path / "m.bssl")
+    restored = load(tmp_path / "m.bssl")
+    assert restored.objective == fitted.objective and digest_of(restored) == digest_of(fitted)
+    assert digest_of(restored) != digest_of(small(BeatSSL.shipped(), max_epochs=1).fit(X))
+
+
+def test_training_goes_on_from_a_model(X):
+    first = small(BeatSSL.shipped(), max_epochs=1).fit(X)
+    again = small(BeatSSL.shipped(), max_epochs=0, random_state=1)
     assert train.begin_with(again, first) == first.history_
     np.testing.assert_array_equal(again.fit(X).transform(X), first.transform(X))
 

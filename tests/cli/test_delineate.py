@@ -1,4 +1,4 @@
-"""The command `beatssl delineate`, the streaming below it, and the reader of ranges below that."""
+"""The command `beatssl delineate`: its tables, annotation files and pictures, and records that cannot be used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 import tracemalloc
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beatssl_sklearn import ECGRecord, WaveSegmenter, WFDBFolder, make_ecg, read_wfdb, save
+from beatssl_sklearn import ECGRecord, WaveSegmenter, WFDBFolder, make_ecg, read_waves
 from beatssl_sklearn.cli.main import main
 from beatssl_sklearn.ecg.leads import LEADS
-from beatssl_sklearn.ecg.waves.annotations import read_waves
-from beatssl_sklearn.ecg.waves.intervals import record_intervals
+from beatssl_sklearn.ecg.waves import record_intervals
 from beatssl_sklearn.ecg.waves.table import CONSENSUS, TABLE_COLUMNS, make_table
-from beatssl_sklearn.ecg.wfdb.reader import WFDBReader
 from beatssl_sklearn.files.growing_table import CSVTable
-from beatssl_sklearn.inputs.windows import windows
-from beatssl_sklearn.segmentation.long_records import delineate_file, pieces, survey
+from beatssl_sklearn.segmentation.long_records import delineate_file
 
 # Any rate, any leads, one record longer than a window.
 RECORDS = {
@@ -34,18 +31,7 @@ RECORDS = {
     "sub/four": (100, ("I", "II", "V1", "V5"), 8),
 }
 RNG = np.random.default_rng(0)
-
-
-def write_record(path: Path, signal: np.ndarray, fs: float, leads: Sequence[str]) -> None:
-    """Write a format 16 record of 1,000 adu/mV; NaN becomes the value that means missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digital = np.where(np.isnan(signal), -32768, np.rint(1000 * np.nan_to_num(signal))).astype("<i2")
-    digital.T.tofile(path.with_name(path.name + ".dat"))
-    lines = [f"{path.name} {len(leads)} {fs} {signal.shape[1]}"]
-    for lead, x in zip(leads, digital, strict=True):
-        checksum = (int(x.astype(np.int64).sum()) + 32768) % 65536 - 32768
-        lines.append(f"{path.name}.dat 16 1000(0)/mV 16 0 {x[0]} {checksum} 0 {lead}")
-    path.with_name(path.name + ".hea").write_text("\n".join(lines) + "\n")
+WriteRecord = Callable[[Path, np.ndarray, float, Sequence[str]], None]
 
 
 def simulated(fs: float, leads: Sequence[str], duration: float, seed: int = 0) -> np.ndarray:
@@ -53,35 +39,12 @@ def simulated(fs: float, leads: Sequence[str], duration: float, seed: int = 0) -
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def good(tmp_path_factory: pytest.TempPathFactory, write_record: WriteRecord) -> Path:
+    """Folder of good records, shorter ones than other commands have."""
     folder = tmp_path_factory.mktemp("good")
     for i, (name, (fs, leads, duration)) in enumerate(RECORDS.items()):
         write_record(folder / name, simulated(fs, leads, duration, i), fs, leads)
     return folder
-
-
-@pytest.fixture(scope="module")
-def segmenter() -> WaveSegmenter:
-    ecg = make_ecg(4, fs=250, random_state=0)
-    # Trained so little, the network sees many waves that are not there: the more to compare.
-    return WaveSegmenter(
-        "ptbxl-s",
-        fs=250,
-        fs_model=250,
-        max_epochs=4,
-        widths=(8, 8, 8, 8),
-        wave_params={"min_confidence": 0.3, "need_qrs": False},
-        device="cpu",
-        precision="fp32",
-        random_state=0,
-    ).fit(ecg.data, ecg.masks)
-
-
-@pytest.fixture(scope="module")
-def model(segmenter: WaveSegmenter, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "waves.bssl"
-    save(segmenter, path)
-    return path
 
 
 class CheapSegmenter:
@@ -138,19 +101,19 @@ def assert_same(found: pd.DataFrame, expected: pd.DataFrame, **tolerance: float)
 class TestTables:
     @pytest.mark.parametrize("ending", ["csv", "parquet"])
     def test_waves_and_intervals_are_the_estimators(
-        self, ending: str, good: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, ending: str, good: Path, wave_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         if ending == "parquet":
             pytest.importorskip("pyarrow", reason="pyarrow is not installed")
         out = tmp_path / "deep" / "out"
-        assert delineate(good, out, "--model", str(model), "--consensus", "--format", ending, "--strict") == 0
+        assert delineate(good, out, "--model", str(wave_model), "--consensus", "--format", ending, "--strict") == 0
         stdout, stderr = capsys.readouterr()
         assert files_in(out) == [f"intervals.{ending}", f"waves.{ending}"]
         read = pd.read_csv if ending == "csv" else pd.read_parquet
         waves, intervals = read(out / f"waves.{ending}"), read(out / f"intervals.{ending}")
 
         records = WFDBFolder(good)
-        expected = WaveSegmenter.load(model).delineate(records, consensus=True)
+        expected = WaveSegmenter.load(wave_model).delineate(records, consensus=True)
         assert len(expected) > 100 and set(expected["lead"]) == {*LEADS, CONSENSUS}
         assert tuple(waves.columns) == TABLE_COLUMNS
         assert_same(waves, named(expected, records.names), rtol=1e-6, atol=1e-6)
@@ -172,7 +135,12 @@ class TestTables:
         assert intervals["PR"].isna().all() and (intervals["p_share"] == 0).all()
 
     def test_leads_by_name_and_by_position(
-        self, good: Path, cheap: CheapSegmenter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self,
+        write_record: WriteRecord,
+        good: Path,
+        cheap: CheapSegmenter,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         assert delineate(good, tmp_path / "out", "--leads", "V1, II") == 0
         waves = pd.read_csv(tmp_path / "out" / "waves.csv")
@@ -188,7 +156,7 @@ class TestTables:
 
 class TestRefusedRecords:
     @pytest.fixture
-    def mixed(self, good: Path, tmp_path: Path) -> Path:
+    def mixed(self, write_record: WriteRecord, tmp_path: Path) -> Path:
         """Good records among bad ones and odd ones."""
         folder = tmp_path / "mixed"
         signal = simulated(250, ("I", "II"), 10)
@@ -209,9 +177,9 @@ class TestRefusedRecords:
         return folder
 
     def test_they_are_named_and_skipped(
-        self, mixed: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, mixed: Path, wave_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        command = ("--model", str(model))
+        command = ("--model", str(wave_model))
         with warnings.catch_warnings():
             warnings.simplefilter("default")
             assert delineate(mixed, tmp_path / "out", *command) == 0
@@ -219,7 +187,7 @@ class TestRefusedRecords:
         for name in ("a0_short_file", "a3_header", "c_lead", "d_brief", "f_gap"):
             assert stderr.count(f"skipped {name}: ") == 1
         assert "holds 1250 samples of each signal, 2500 are needed" in stderr
-        assert "lead II lacks 20 samples" in stderr and "--allow-nan" in stderr
+        assert "lead II lacks 20 samples; --allow-nan uses it all the same" in stderr
         assert "5 of 8 records were skipped" in stderr and "of 3 records" in stdout
         assert "warning: e_flat: no lead varies (flat signal)" in stderr
         assert "warning: record 'g_sum': checksum mismatch in II" in stderr
@@ -249,7 +217,7 @@ class TestRefusedRecords:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr("beatssl_sklearn.cli.delineate.PIECE_S", 10.0)
+        monkeypatch.setattr("beatssl_sklearn.cli.delineate_record.PIECE_S", 10.0)
         plain = cheap.delineate
 
         def fails(X: list[ECGRecord], *, consensus: bool = False) -> pd.DataFrame:
@@ -266,8 +234,8 @@ class TestRefusedRecords:
 
 
 class TestWhatCannotBeDone:
-    def test_models(self, good: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        (tmp_path / "damaged.bssl").write_bytes(model.read_bytes()[:-1])
+    def test_models(self, good: Path, wave_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "damaged.bssl").write_bytes(wave_model.read_bytes()[:-1])
         for name, text in (
             ("no.bssl", "'no.bssl' is neither a file nor a shipped model"),
             ("ptbxl-s", "BeatSSLPretrainer"),
@@ -310,7 +278,12 @@ class TestWhatCannotBeDone:
         assert "cannot be written to: Permission denied" in capsys.readouterr().err
 
     def test_annotations_beside_the_records(
-        self, good: Path, cheap: CheapSegmenter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self,
+        write_record: WriteRecord,
+        good: Path,
+        cheap: CheapSegmenter,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         before = files_in(good)
         records = tmp_path / "x" / "annotations"
@@ -327,7 +300,6 @@ class TestWhatCannotBeDone:
         for module, option, extra in (
             ("matplotlib", ["--plot", "1"], "plot"),
             ("pyarrow.parquet", ["--format", "parquet"], "parquet"),
-            ("pandas", [], "pandas"),
         ):
             with monkeypatch.context() as without:
                 without.setitem(sys.modules, module, None)
@@ -348,10 +320,10 @@ class TestWhatCannotBeDone:
 
 
 class TestFiles:
-    def test_annotations(self, good: Path, model: Path, tmp_path: Path) -> None:
-        assert delineate(good, tmp_path, "--model", str(model), "--annotations", "--consensus") == 0
+    def test_annotations(self, good: Path, wave_model: Path, tmp_path: Path) -> None:
+        assert delineate(good, tmp_path, "--model", str(wave_model), "--annotations", "--consensus") == 0
         records = WFDBFolder(good)
-        expected = named(WaveSegmenter.load(model).delineate(records, consensus=True), records.names)
+        expected = named(WaveSegmenter.load(wave_model).delineate(records, consensus=True), records.names)
         for i, name in enumerate(records.names):
             record = records[i]
             path, leads = tmp_path / "annotations" / name, [*record.leads, CONSENSUS]
@@ -363,7 +335,7 @@ class TestFiles:
         n_files = sum(1 + len(record.leads) for record in records)
         assert len(files_in(tmp_path / "annotations")) == n_files
 
-    def test_pictures(self, good: Path, cheap: CheapSegmenter, tmp_path: Path) -> None:
+    def test_pictures(self, write_record: WriteRecord, cheap: CheapSegmenter, tmp_path: Path) -> None:
         pytest.importorskip("matplotlib", reason="matplotlib is not installed")
         write_record(tmp_path / "data" / "sub" / "a", simulated(250, ("I", "II"), 5), 250, ("I", "II"))
         write_record(tmp_path / "data" / "sub" / "b", simulated(100, ("V5",), 40), 100, ("V5",))
@@ -426,115 +398,30 @@ class TestFiles:
         assert capsys.readouterr().err == ""
 
 
-def test_info(model: Path, segmenter: WaveSegmenter, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info", str(model)]) == 0
-    rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
-    rows = {name.strip(): value.strip() for name, value in rows.items()}
-    assert rows["class"] == "WaveSegmenter" and rows["epochs"] == "4"
-    assert rows["last training loss"] == f"{segmenter.history_[-1]['train_loss']:.4f}"
-
-
-class TestStreaming:
-    @pytest.mark.parametrize("fs", [100, 250, 257, 360, 1000])
-    def test_pieces_have_the_windows_of_the_whole(self, fs: int) -> None:
-        for seconds in (0.5, 12.0, 15.0, 15.5, 24.99, 25.0, 25.01, 34.9, 65.0, 71.3, 120.0, 333.3, 3605.0):
-            n_times = round(seconds * fs)
-            whole = windows(n_times, fs)
-            for length in (1, 10, 20, 40, 600):
-                found = pieces(n_times, fs, length)
-                assert found[0].core_start == 0 and found[-1].core_stop == found[-1].stop == n_times
-                for before, after in zip(found, found[1:], strict=False):
-                    assert before.core_stop == after.core_start
-                for piece in found:
-                    inner = [
-                        (w.start + piece.start, w.stop + piece.start) for w in windows(piece.stop - piece.start, fs)
-                    ]
-                    # All windows of the core, and their neighbours, on whose sights it depends what is found there.
-                    mine = [i for i, w in enumerate(whole) if piece.core_start <= w.core_start < piece.core_stop]
-                    wanted = whole[max(0, mine[0] - 1) : mine[-1] + 2]
-                    assert {(w.start, w.stop) for w in wanted} <= set(inner)
-
-    @pytest.mark.parametrize("fs", [250, 128, 257.5])
-    def test_pieces_give_the_waves_of_the_whole(self, fs: float, segmenter: WaveSegmenter, tmp_path: Path) -> None:
-        leads = ("I", "II", "V2")
-        write_record(tmp_path / "r", simulated(fs, leads, 68), fs, leads)
-        whole = segmenter.delineate([read_wfdb(tmp_path / "r")], consensus=True)
-        tables = list(delineate_file(tmp_path / "r", segmenter, consensus=True, piece=10))
-        assert len(tables) == 7 and all(len(table) for table in tables)
-        found = pd.concat(tables)
-        order = {lead: i for i, lead in enumerate([*leads, CONSENSUS])}
-        found = found.sort_values("lead", key=lambda column: column.map(order), kind="stable")
-        assert len(whole) > 300
-        assert_same(found, whole, rtol=0, atol=1e-4)
-
-    def test_no_wave_is_left_twice_where_windows_are_shifted(self, tmp_path: Path) -> None:
-        class Shifted(CheapSegmenter):
-            def delineate(self, X: list[ECGRecord], *, consensus: bool = False) -> pd.DataFrame:
-                (record,) = X
-                # A wave over the border, which each piece sees on its own side.
-                peak = 10.0 * record.fs + (-1 if len(self.seen) == 0 else 1)
-                self.seen.append(record)
-                return make_table(0, "II", 2, peak - 9, [peak], peak + 9, record.fs, leads=["II"])
-
-        write_record(tmp_path / "r", simulated(250, ("II",), 24), 250, ("II",))
-        tables = list(delineate_file(tmp_path / "r", Shifted(), piece=10))
-        assert len(tables) == 2 and pd.concat(tables)["peak"].tolist() == [2499.0]
-
-    def test_short_pieces_only_are_in_memory(
-        self, cheap: CheapSegmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        n_times = 2 * 3600 * 100
-        signal = np.tile(RNG.normal(size=(3, 1000)).astype(np.float32), n_times // 1000)
-        write_record(tmp_path / "data" / "long", signal, 100, LEADS[:3])
-        del signal
-        cheap.every = 10.0
-        # The first call imports and fills caches.
-        list(delineate_file(tmp_path / "data" / "long", cheap, piece=3600))
-        cheap.seen.clear()
-        monkeypatch.setattr(cheap, "seen", _Forgetful())
-        tracemalloc.start()
-        try:
-            assert delineate(tmp_path / "data", tmp_path / "out", "--annotations") == 0
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-        assert max(cheap.seen.lengths) <= 100 * (600 + 32) and len(cheap.seen.lengths) == 12
-        assert peak < 4 * n_times * 3, f"{peak / 1e6:.0f} MB: not less than the signal itself"
-        waves = pd.read_csv(tmp_path / "out" / "waves.csv")
-        qrs = waves[(waves["lead"] == "I") & (waves["wave"] == "QRS")]
-        np.testing.assert_allclose(np.diff(qrs["peak"]), 1000)
-        assert len(qrs) == 720
-
-    def test_an_array_without_a_sample_is_a_gap(self, segmenter: WaveSegmenter, tmp_path: Path) -> None:
-        signal = simulated(250, ("I", "II"), 60)
-        signal[:, 250 * 15 : 250 * 45] = np.nan
-        write_record(tmp_path / "r", signal, 250, ("I", "II"))
-        segmenter.set_params(allow_nan=True)
-        try:
-            waves = pd.concat(delineate_file(tmp_path / "r", segmenter, piece=10))
-        finally:
-            segmenter.set_params(allow_nan=False)
-        assert len(waves) and not waves["peak_s"].between(17.1, 42.9).any()
-        with pytest.raises(ValueError, match="NaN"):
-            list(delineate_file(tmp_path / "r", segmenter, piece=10))
-
-    def test_what_cannot_be_read(self, cheap: CheapSegmenter, tmp_path: Path) -> None:
-        with pytest.raises(FileNotFoundError, match="'r.hea'"):
-            delineate_file(tmp_path / "r", cheap)
-        write_record(tmp_path / "r", np.zeros((1, 50)), 250, ("II",))
-        with pytest.raises(ValueError, match="at least 0.3 s"):
-            list(delineate_file(tmp_path / "r", cheap))
-
-    def test_survey(self, tmp_path: Path) -> None:
-        signal = np.zeros((2, 5000), np.float32)
-        write_record(tmp_path / "r", signal, 100, ("I", "II"))
-        assert survey(WFDBReader(tmp_path / "r")) == ({}, True)
-        signal[1, 4000:4010] = np.nan
-        write_record(tmp_path / "r", signal, 100, ("I", "II"))
-        assert survey(WFDBReader(tmp_path / "r")) == ({"II": 10}, True)
-        signal[0, 4999] = 0.1
-        write_record(tmp_path / "r", signal, 100, ("I", "II"))
-        assert survey(WFDBReader(tmp_path / "r")) == ({"II": 10}, False)
+def test_short_pieces_only_are_in_memory(
+    write_record: WriteRecord, cheap: CheapSegmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_times = 2 * 3600 * 100
+    signal = np.tile(RNG.normal(size=(3, 1000)).astype(np.float32), n_times // 1000)
+    write_record(tmp_path / "data" / "long", signal, 100, LEADS[:3])
+    del signal
+    cheap.every = 10.0
+    # The first call imports and fills caches.
+    list(delineate_file(tmp_path / "data" / "long", cheap, piece=3600))
+    cheap.seen.clear()
+    monkeypatch.setattr(cheap, "seen", _Forgetful())
+    tracemalloc.start()
+    try:
+        assert delineate(tmp_path / "data", tmp_path / "out", "--annotations") == 0
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert max(cheap.seen.lengths) <= 100 * (600 + 32) and len(cheap.seen.lengths) == 12
+    assert peak < 4 * n_times * 3, f"{peak / 1e6:.0f} MB: not less than the signal itself"
+    waves = pd.read_csv(tmp_path / "out" / "waves.csv")
+    qrs = waves[(waves["lead"] == "I") & (waves["wave"] == "QRS")]
+    np.testing.assert_allclose(np.diff(qrs["peak"]), 1000)
+    assert len(qrs) == 720
 
 
 class _Forgetful:
@@ -545,123 +432,3 @@ class _Forgetful:
 
     def append(self, record: ECGRecord) -> None:
         self.lengths.append(record.signal.shape[1])
-
-
-def told(call: Callable[[], Any]) -> tuple[Any, set[str]]:
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        result = call()
-    return result, {str(warning.message) for warning in found}
-
-
-def read_and_check(path: Path, **options: Any) -> WFDBReader:
-    reader = WFDBReader(path, **options)
-    reader.check()
-    return reader
-
-
-def assert_ranges_are_parts(path: Path, **options: Any) -> None:
-    whole, expected = told(lambda: read_wfdb(path, **options))
-    reader, found = told(lambda: read_and_check(path, **options))
-    assert found == expected
-    assert (reader.fs, reader.leads, reader.n_times) == (whole.fs, whole.leads, whole.signal.shape[1])
-    for start, stop in ranges(reader.n_times):
-        part = reader.read(start, stop)
-        assert part.dtype == np.float32
-        np.testing.assert_array_equal(part, whole.signal[:, start:stop], err_msg=f"{start} to {stop}")
-
-
-def ranges(n_times: int) -> Iterator[tuple[int, int]]:
-    yield 0, n_times
-    for start in (*range(8), n_times - 5, n_times - 1):
-        for length in (1, 2, 13, n_times):
-            yield start, min(start + length, n_times)
-
-
-class TestReader:
-    @pytest.mark.parametrize("n_times", [96, 101])
-    @pytest.mark.parametrize("fmt", ["8", "16", "24", "32", "61", "80", "160", "212", "310", "311"])
-    def test_formats(self, fmt: str, n_times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("beatssl_sklearn.ecg.wfdb.reader._CHUNK_SAMPLES", 50)
-        raw = RNG.integers(0, 256, size=n_times * 12, dtype=np.uint8)
-        (tmp_path / "r.dat").write_bytes(raw.tobytes())
-        lines = [f"r.dat {fmt} 100({i})/mV 16 0 {i} 0 0 {LEADS[i]}" for i in range(3)]
-        (tmp_path / "r.hea").write_text("\n".join([f"r 3 500 {n_times}", *lines]) + "\n")
-        assert_ranges_are_parts(tmp_path / "r")
-        assert_ranges_are_parts(tmp_path / "r", leads=("III", "I"))
-
-    @pytest.mark.parametrize("fmt", ["16", "212"])
-    def test_an_unknown_length(self, fmt: str, tmp_path: Path) -> None:
-        (tmp_path / "r.dat").write_bytes(RNG.integers(0, 256, size=602, dtype=np.uint8).tobytes())
-        lines = [f"r.dat {fmt} 100/mV 16 0 0 0 0 {LEADS[i]}" for i in range(3)]
-        (tmp_path / "r.hea").write_text("\n".join(["r 3 500", *lines]) + "\n")
-        assert_ranges_are_parts(tmp_path / "r")
-
-    def test_frames_skews_offsets_and_several_files(self, tmp_path: Path) -> None:
-        (tmp_path / "a.dat").write_bytes(RNG.integers(0, 256, size=24 + 60 * 3 * 2, dtype=np.uint8).tobytes())
-        (tmp_path / "b.dat").write_bytes(RNG.integers(0, 256, size=90, dtype=np.uint8).tobytes())
-        lines = [
-            "a.dat 16x2:3+24 100(5)/mV 16 0 0 0 0 -I",
-            "a.dat 16+24 200/mV 16 0 0 0 0 V1",
-            "b.dat 212:1 100/uV 12 0 0 0 0 II",
-        ]
-        (tmp_path / "r.hea").write_text("\n".join(["r 3 360 60", *lines]) + "\n")
-        assert_ranges_are_parts(tmp_path / "r")
-        assert_ranges_are_parts(tmp_path / "r", leads=("II",))
-        assert_ranges_are_parts(tmp_path / "r", leads=("V2", "V3", "V4"), positional=True)
-
-    def test_flac(self, tmp_path: Path) -> None:
-        soundfile = pytest.importorskip("soundfile", exc_type=ImportError)
-        samples = RNG.integers(-2000, 2000, size=(9000, 2)).astype("<i2")
-        soundfile.write(tmp_path / "r.dat", samples, 96000, subtype="PCM_16", format="FLAC")
-        for length in (" 8000", ""):
-            lines = [f"r.dat 516+500 1000(3)/mV 16 0 0 0 0 {lead}" for lead in ("I", "II")]
-            (tmp_path / "r.hea").write_text("\n".join([f"r 2 500{length}", *lines]) + "\n")
-            assert_ranges_are_parts(tmp_path / "r")
-
-    @pytest.mark.parametrize("layout", [False, True])
-    def test_segments(self, layout: bool, tmp_path: Path) -> None:
-        for name, n_times, leads in (("s1", 40, ("I", "II")), ("s2", 30, ("II",) if layout else ("I", "II"))):
-            write_record(tmp_path / name, RNG.normal(size=(len(leads), n_times)), 250, leads)
-        segments = ["s1 40", "~ 10", "s2 30", "s1 40"]
-        if layout:
-            (tmp_path / "lay.hea").write_text("lay 2 250 0\n~ 0 200/mV 0 0 0 0 0 I\n~ 0 200/mV 0 0 0 0 0 II\n")
-            segments.insert(0, "lay 0")
-        (tmp_path / "r.hea").write_text("\n".join([f"r/{len(segments)} 2 250 120", *segments]) + "\n")
-        assert_ranges_are_parts(tmp_path / "r")
-        assert_ranges_are_parts(tmp_path / "r", leads=("II", "I"))
-
-    def test_headers_warn_as_ever(self, tmp_path: Path) -> None:
-        write_record(tmp_path / "r", RNG.normal(size=(1, 100)), 250, ("II",))
-        header = tmp_path / "r.hea"
-        header.write_text(header.read_text().replace("1000(0)/mV", "0").replace("r 1", "q 1"))
-        assert_ranges_are_parts(tmp_path / "r")
-        with warnings.catch_warnings(record=True) as found:
-            warnings.simplefilter("always")
-            WFDBReader(tmp_path / "r")
-        assert len(found) == 2 and "no gain for II" in str(found[1].message) + str(found[0].message)
-        assert {warning.filename for warning in found} == {__file__}
-
-    def test_refused(self, tmp_path: Path) -> None:
-        write_record(tmp_path / "data" / "r", RNG.normal(size=(2, 100)), 250, ("I", "II"))
-        path = tmp_path / "data" / "r"
-        reader = WFDBReader(path)
-        for start, stop in ((-1, 5), (5, 5), (90, 101)):
-            with pytest.raises(ValueError, match="it has 100"):
-                reader.read(start, stop)
-        with pytest.raises(ValueError, match="leads not found: V1"):
-            WFDBReader(path, leads=["V1"])
-        (tmp_path / "other").mkdir()
-        with pytest.raises(ValueError, match="outside confine_to_root"):
-            WFDBReader(path, confine_to_root=tmp_path / "other")
-        header = path.with_name("r.hea")
-        text = header.read_text()
-        header.write_text(text.replace("/mV", "/bpm"))
-        with pytest.raises(ValueError, match="'bpm', which is not one of voltage"):
-            WFDBReader(path)
-        header.write_text(text)
-        path.with_name("r.dat").unlink()
-        with pytest.raises(FileNotFoundError, match="'r.dat'"):
-            WFDBReader(path)
-        with pytest.raises(OSError, match="'r.dat'"):
-            reader.read(0, 10)

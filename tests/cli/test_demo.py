@@ -1,10 +1,12 @@
-"""The demonstration, on few records: what it writes, what it says, and what it makes of folders of any kind."""
+"""The command `beatssl demo`, on few records: what it writes and reports, also on folders of any kind."""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import joblib
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from beatssl_sklearn import load, make_ecg, write_annotations
-from beatssl_sklearn.cli import demo, demo_records
+from beatssl_sklearn.cli import demo_records, demo_steps
 from beatssl_sklearn.cli.demo_records import records_of_folder, simulated_records
 from beatssl_sklearn.cli.demo_scores import cross_validated_f1
 from beatssl_sklearn.cli.main import main
@@ -21,25 +23,22 @@ from beatssl_sklearn.ecg.leads import LEADS
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 PICTURES = {"ecg_beats.png", "embedding_map.png", "history.png"}
+WriteRecord = Callable[[Path, np.ndarray, float, Sequence[str]], None]
 FILES = {"model.bssl", "pipeline.joblib", "scores.json", *PICTURES}
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command sets this variable unless it is set."""
+    monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "EPOCHS", (1, 1))
+    monkeypatch.setattr(demo_steps, "EPOCHS", (1, 1))
 
 
-def write_record(path: Path, signal: np.ndarray, fs: int, leads: tuple[str, ...] = LEADS) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digital = np.rint(1000 * signal).astype("<i2")
-    digital.T.tofile(path.with_suffix(".dat"))
-    lines = [f"{path.name} {len(leads)} {fs} {signal.shape[1]}"]
-    for lead, x in zip(leads, digital, strict=True):
-        lines.append(f"{path.name}.dat 16 1000(0)/mV 16 0 {x[0]} {np.sum(x, dtype='i2')} 0 {lead}")
-    path.with_suffix(".hea").write_text("\n".join(lines) + "\n")
-
-
-def write_long_records(folder: Path, n: int = 4, duration: float = 62.0) -> None:
+def write_long_records(write_record: WriteRecord, folder: Path, n: int = 4, duration: float = 62.0) -> None:
     """Write two-lead records with beat annotations, as MIT-BIH has them."""
     ecg = make_ecg(n, rhythm="pvc", fs=128, duration=duration, leads=("II", "V1"), random_state=2)
     for i in range(n):
@@ -75,14 +74,16 @@ def test_on_simulated_ecgs(
     assert np.mean(predicted == ecgs.classes) > 0.5
 
 
-def test_on_a_folder_without_labels(quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_a_folder_without_labels(
+    quick: None, write_record: WriteRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ecg = make_ecg(12, rhythm=["sinus", "pvc"], fs=100, random_state=0)
     for i, signal in enumerate(ecg.data):
-        write_record(tmp_path / "ecgs" / f"r{i}", signal, 100)
-    write_record(tmp_path / "ecgs" / "cut", ecg.data[0], 100)
+        write_record(tmp_path / "ecgs" / f"r{i}", signal, 100, LEADS)
+    write_record(tmp_path / "ecgs" / "cut", ecg.data[0], 100, LEADS)
     (tmp_path / "ecgs" / "cut.dat").write_bytes(b"\0" * 10)
-    write_record(tmp_path / "ecgs" / "flat", 0 * ecg.data[0], 100)
-    write_record(tmp_path / "ecgs" / "short", ecg.data[0, :, :150], 100)
+    write_record(tmp_path / "ecgs" / "flat", 0 * ecg.data[0], 100, LEADS)
+    write_record(tmp_path / "ecgs" / "short", ecg.data[0, :, :150], 100, LEADS)
     assert main(["demo", "--out", str(tmp_path / "out"), "--data", str(tmp_path / "ecgs")]) == 0
     stdout = capsys.readouterr().out
     assert {file.name for file in (tmp_path / "out").iterdir()} == FILES
@@ -94,16 +95,18 @@ def test_on_a_folder_without_labels(quick: None, tmp_path: Path, capsys: pytest.
     assert "records by heart rate: 3 classes, n = 12" in stdout
 
 
-def test_on_long_records_with_annotations(quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_long_records(tmp_path / "ecgs")
+def test_on_long_records_with_annotations(
+    quick: None, write_record: WriteRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_long_records(write_record, tmp_path / "ecgs")
     assert main(["demo", "--out", str(tmp_path / "out"), "--data", str(tmp_path / "ecgs")]) == 0
     stdout = capsys.readouterr().out
     assert "4 records of 3 patients" in stdout and "as 24 excerpts of 10 s" in stdout  # 201 and 202 are one person
     assert "No labels of beats" not in stdout and "beats by type: 2 classes" in stdout
 
 
-def test_excerpts_keep_labels_aligned(tmp_path: Path) -> None:
-    write_long_records(tmp_path, n=2)
+def test_excerpts_keep_labels_aligned(write_record: WriteRecord, tmp_path: Path) -> None:
+    write_long_records(write_record, tmp_path, n=2)
     ecg = make_ecg(2, rhythm="pvc", fs=128, duration=62.0, leads=("II", "V1"), random_state=2)
     found = records_of_folder(tmp_path, 0, lambda text: None)
     assert len(found.records) == 12 and found.rpeaks is not None and found.beat_labels is not None
@@ -119,18 +122,20 @@ def test_excerpts_keep_labels_aligned(tmp_path: Path) -> None:
         assert record.signal.shape == (2, 1280)
 
 
-def test_too_few_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_few_records(write_record: WriteRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for i, signal in enumerate(make_ecg(7, fs=100, random_state=0).data):
-        write_record(tmp_path / "ecgs" / f"r{i}", signal, 100)
+        write_record(tmp_path / "ecgs" / f"r{i}", signal, 100, LEADS)
     assert main(["demo", "--out", str(tmp_path / "out"), "--data", str(tmp_path / "ecgs")]) == 2
     assert "7 records can be used; the demonstration needs 8" in capsys.readouterr().err
     assert main(["demo", "--out", str(tmp_path / "out"), "--data", str(tmp_path / "nowhere")]) == 2
     assert "nowhere" in capsys.readouterr().err
 
 
-def test_only_some_of_many_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_some_of_many_records(
+    write_record: WriteRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for i, signal in enumerate(make_ecg(14, fs=100, random_state=0).data):
-        write_record(tmp_path / f"r{i}", signal, 100)
+        write_record(tmp_path / f"r{i}", signal, 100, LEADS)
     monkeypatch.setattr(demo_records, "MAX_RECORDS", 9)
     said: list[str] = []
     first, again, other = (records_of_folder(tmp_path, seed, said.append).names for seed in (0, 0, 1))
@@ -138,7 +143,7 @@ def test_only_some_of_many_records(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "9 of 14 records, drawn at random, are used" in said[0]
 
 
-def write_ptbxl(folder: Path, n: int = 10) -> None:
+def write_ptbxl(write_record: WriteRecord, folder: Path, n: int = 10) -> None:
     ecg = make_ecg(n, rhythm=["sinus", "lbbb"], fs=100, records_per_patient=2, random_state=0)
     header = ["ecg_id", "patient_id", "age", "sex", "report", "strat_fold", "filename_lr", "superclass"]
     with open(folder / "ptbxl_database.csv", "w", newline="") as stream:
@@ -149,11 +154,11 @@ def write_ptbxl(folder: Path, n: int = 10) -> None:
             label = "NORM" if i >= n or ecg.rhythm[i] == "sinus" else "CD HYP"
             writer.writerow([i + 1, i // 2 + 1, 50, 0, "", i % 10 + 1, name, label])
             if i < n:
-                write_record(folder / name, ecg.data[i], 100)
+                write_record(folder / name, ecg.data[i], 100, LEADS)
 
 
-def test_labels_of_ptbxl_also_from_a_part_of_it(tmp_path: Path) -> None:
-    write_ptbxl(tmp_path)
+def test_labels_of_ptbxl_also_from_a_part_of_it(write_record: WriteRecord, tmp_path: Path) -> None:
+    write_ptbxl(write_record, tmp_path)
     (tmp_path / "records100/00000/00004_lr.dat").write_bytes(b"\0" * 10)
     said: list[str] = []
     found = records_of_folder(tmp_path, 0, said.append)
@@ -163,8 +168,8 @@ def test_labels_of_ptbxl_also_from_a_part_of_it(tmp_path: Path) -> None:
     assert any("skipped 00004_lr" in line for line in said)
 
 
-def test_a_table_that_cannot_be_used(tmp_path: Path) -> None:
-    write_ptbxl(tmp_path)
+def test_a_table_that_cannot_be_used(write_record: WriteRecord, tmp_path: Path) -> None:
+    write_ptbxl(write_record, tmp_path)
     (tmp_path / "ptbxl_database.csv").write_text("nothing\n1\n")
     said: list[str] = []
     found = records_of_folder(tmp_path, 0, said.append)
@@ -183,7 +188,7 @@ def test_without_matplotlib(quick: None, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setattr(demo_records, "N_SIMULATED", 16)
     said: list[str] = []
-    demo.run_demo(tmp_path, None, 0, said.append)
+    demo_steps.run_demo(tmp_path, None, 0, said.append)
     assert any("beatssl-sklearn[plot]" in line for line in said)
     assert {file.name for file in tmp_path.iterdir()} == FILES - PICTURES
 
@@ -192,7 +197,7 @@ class TestScores:
     patients = np.repeat(np.arange(20), 2).astype(str)
     labels = [np.array([name]) for name in np.where(np.arange(40) // 2 % 2 == 0, "a", "b")]
 
-    def test_what_can_be_told_apart(self) -> None:
+    def test_classes_that_can_be_separated(self) -> None:
         rng = np.random.default_rng(0)
         Z = [rng.normal(1.0 if own[0] == "a" else -1.0, 0.01, (1, 2)) for own in self.labels]
         scores = cross_validated_f1(Z, self.labels, self.patients, 0)
@@ -201,7 +206,7 @@ class TestScores:
         assert str(scores) == "1.000 +- 0.000"
 
     def test_patients_are_never_on_both_sides(self) -> None:
-        """A sign of the patient's own tells the class of records of patients that were seen, and nothing else."""
+        """A sign of each patient gives away the class of records of known patients only."""
         rng = np.random.default_rng(1)
         label = {patient: name for patient, name in zip(self.patients, rng.permutation(["a", "b"] * 20), strict=True)}
         labels = [np.array([label[p]]) for p in self.patients]

@@ -1,15 +1,11 @@
+"""Targets of records: hard, soft and published, with and without patients."""
+
 import math
 
 import pytest
 import torch
 
-from beatssl_sklearn.contrast.record_targets import (
-    group_mask,
-    hard_targets,
-    paper_targets,
-    rhythm_targets,
-    soft_targets,
-)
+from beatssl_sklearn.contrast.record_targets import hard_targets, paper_targets, rhythm_targets, soft_targets
 
 N = 6
 
@@ -60,10 +56,15 @@ def test_paper_limits(similarity):
     torch.testing.assert_close(paper_targets(similarity, 1e6), hard_targets(N))
 
 
-def test_group_mask():
-    mask = group_mask(torch.tensor([7, 3, 7]))
-    assert torch.equal(mask, mask.T) and mask.sum() == 8
-    assert mask[0].tolist() == [False, False, True, False, False, True]
+def same_patient(groups):
+    """Pairs of views of different records of one patient."""
+    return (groups[:, None] == groups).fill_diagonal_(False).repeat(2, 2)
+
+
+def test_records_of_one_patient_are_excluded(similarity):
+    excluded = rhythm_targets("soft", similarity[:3, :3], 0.5, torch.tensor([7, 3, 7])).excluded
+    assert torch.equal(excluded, excluded.T) and excluded.sum() == 8
+    assert excluded[0].tolist() == [False, False, True, False, False, True]
 
 
 @pytest.mark.parametrize("kind", ["hard", "soft", "paper"])
@@ -72,7 +73,7 @@ def test_groups(kind, same_group, similarity):
     groups = torch.tensor([0, 0, 1, 2, 2, 2])
     targets, excluded = rhythm_targets(kind, similarity, 0.5, groups, same_group)
     assert_targets(targets)
-    same = group_mask(groups)
+    same = same_patient(groups)
     if same_group == "mask":
         assert torch.equal(excluded, same) and not targets[same].any()
     else:

@@ -1,3 +1,5 @@
+"""Distances, similarities, and bandwidths that bring a perplexity."""
+
 import math
 
 import pytest

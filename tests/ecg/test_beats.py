@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from beatssl_sklearn.ecg.beats import as_rpeaks, beat_windows, flatten, keep_inside, split, window_samples
+from beatssl_sklearn.ecg.beats import as_objects, as_rpeaks, beat_windows, keep_inside, window_samples
 
 
 def test_window_samples_are_seconds_times_rate():
@@ -58,20 +58,9 @@ def test_rpeaks_must_be_one_row_of_integers():
         beat_windows(np.zeros(10), [1], 100.0)
 
 
-def test_flatten_and_split_are_inverse():
-    arrays = [np.arange(6.0).reshape(3, 2), np.empty((0, 2)), np.ones((1, 2))]
-    flat, lengths = flatten(arrays)
-    np.testing.assert_array_equal(lengths, [3, 0, 1])
-    assert flat.shape == (4, 2) and lengths.dtype == np.int64
-    for before, after in zip(arrays, split(flat, lengths), strict=True):
-        np.testing.assert_array_equal(before, after)
-    assert split(*flatten([])) == []
-
-
-def test_flatten_and_split_name_what_does_not_fit():
-    with pytest.raises(ValueError, match="record 1"):
-        flatten([np.zeros((2, 3)), np.zeros((2, 4))])
-    with pytest.raises(ValueError, match="lengths"):
-        split(np.zeros(3), [1, 1])
-    with pytest.raises(ValueError, match="lengths"):
-        split(np.zeros(3), [4, -1])
+@pytest.mark.parametrize("shapes", [[], [(2, 3)], [(2, 3), (2, 3)], [(2, 3), (0, 3)], [(4,), (2, 2)]])
+def test_arrays_stay_single_objects(shapes):
+    arrays = [np.full(shape, i) for i, shape in enumerate(shapes)]
+    objects = as_objects(arrays)
+    assert objects.dtype == object and objects.shape == (len(shapes),)
+    assert all(a is b for a, b in zip(objects, arrays, strict=True))

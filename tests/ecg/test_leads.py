@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from beatssl_sklearn.ecg.leads import INDEPENDENT, LEADS, canonical_lead, derive_lead, place_leads, resolve_leads
+from beatssl_sklearn.ecg.leads import (
+    EIGHT_LEADS,
+    INDEPENDENT,
+    LEADS,
+    canonical_lead,
+    derive_lead,
+    place_leads,
+    resolve_leads,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +45,12 @@ def test_every_lead_resolves_to_its_own_place():
     index, sign = resolve_leads([name.swapcase() for name in LEADS])
     assert index.tolist() == list(range(12)) and index.dtype == np.int64
     assert (sign == 1).all() and sign.dtype == np.float32
-    assert [LEADS[i] for i in INDEPENDENT] == ["I", "II", "V1", "V2", "V3", "V4", "V5", "V6"]
+
+
+def test_eight_leads_give_all_twelve():
+    assert EIGHT_LEADS == ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
+    assert [LEADS[i] for i in INDEPENDENT] == list(EIGHT_LEADS)
+    assert place_leads(np.ones((8, 3)), EIGHT_LEADS)[1].all()
 
 
 def test_errors_list_all_offenders():

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
+import pandas
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
@@ -17,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from beatssl_sklearn import (
     BeatClassifier,
     BeatEmbedder,
+    BeatSSL,
     BeatSSLPretrainer,
     ECGRecord,
     RhythmEmbedder,
@@ -31,7 +33,7 @@ FS, N_DIMS = 100, 12
 TINY = {
     "fs": FS,
     "encoder_params": {"widths": (8, 16, 24), "n_dims": N_DIMS},
-    "projection_dim": 8,
+    "objective": BeatSSL(projection_dim=8),
     "max_epochs": 1,
     "batch_size": 5,
     "random_state": 0,
@@ -128,8 +130,8 @@ def no_beat_in_the_first(signal, fs):
     return [] if np.array_equal(signal, X[0]) else detect_rpeaks(signal, fs)[0]
 
 
-def test_the_embedding_of_a_beatless_record_takes_the_mean_token_for_its_beats(pre):
-    blind = copy.deepcopy(pre).set_params(rpeak_detector=no_beat_in_the_first)
+def test_the_embedding_of_a_beatless_record_takes_the_mean_token_for_its_beats():
+    blind = BeatSSLPretrainer(**TINY, rpeak_detector=no_beat_in_the_first).fit(X)
     out = blind.embed(X[:2], levels=("rhythm", "sample"))
     beats = out.rhythm[:, 3 * N_DIMS :].reshape(2, 7, N_DIMS)
     np.testing.assert_allclose(beats[0], np.tile(out.sample[0].mean(0), (7, 1)), rtol=1e-4, atol=1e-5)
@@ -159,7 +161,7 @@ def test_an_unfitted_pretrainer_is_trained(cls, pre):
     with pytest.raises(NotFittedError, match=cls.__name__):
         embedder.transform(X)
     assert embedder.fit(X) is embedder
-    assert not hasattr(unfitted, "weights_"), "the pretrainer that was passed stays as it was"
+    assert not hasattr(unfitted, "encoder_"), "the pretrainer that was passed stays as it was"
     assert same(embedder.transform(X), cls(pre).transform(X))
     assert embedder.n_features_in_ == 12
 
@@ -174,7 +176,7 @@ def test_another_pretrainer_takes_the_place_of_a_trained_one(pre):
 @pytest.mark.parametrize("cls", EMBEDDERS)
 def test_clone(cls, pre):
     copied = clone(cls(pre, batch_size=3))
-    assert copied.pretrainer is pre and copied.batch_size == 3
+    assert copied.pretrainer.encoder_ is pre.encoder_ and copied.batch_size == 3
     assert same(copied.transform(X), cls(pre).transform(X), exact=False)
     unfitted = BeatSSLPretrainer(**TINY)
     copied = clone(cls(unfitted).fit(X))
@@ -183,9 +185,43 @@ def test_clone(cls, pre):
     assert clone(cls("somewhere.bssl")).pretrainer == "somewhere.bssl"
 
 
+def test_parameters_of_a_clone_do_not_reach_the_pretrainer_that_was_passed(pre):
+    z = pre.transform(X)
+    copied = clone(RhythmEmbedder(pre)).set_params(pretrainer__fs=50.0)
+    assert pre.fs == FS and copied.encoder_.fs == 50 and same(pre.transform(X), z)
+    copied.set_params(pretrainer__amplitude="relative")
+    assert pre.amplitude == "absolute" and same(pre.transform(X), z)
+    with pytest.raises(ValueError, match="amplitude='relative' was set after fit, which had 'absolute'"):
+        copied.transform(X)
+
+
+@pytest.mark.parametrize("cls", EMBEDDERS)
+def test_an_encoder_is_taken_as_a_pretrainer(cls, pre):
+    embedder = cls(pre.encoder_)
+    assert same(embedder.transform(X), cls(pre).transform(X))
+    assert clone(embedder).encoder_ is pre.encoder_
+    assert same(cls(cls(pre)).transform(X), embedder.transform(X)), "anything that has an encoder_"
+
+
+def test_a_pickle_carries_the_encoder_of_a_file(pre, tmp_path):
+    path = tmp_path / "own.bssl"
+    save(pre, path)
+    pipe = make_pipeline(RhythmEmbedder(str(path)), LogisticRegression(max_iter=1000)).fit(X, np.arange(len(X)) % 2)
+    expected = pipe.predict_proba(X)
+    content, before = pickle.dumps(pipe), joblib.hash(pipe[0])
+    save(BeatSSLPretrainer(**(TINY | {"random_state": 1, "max_epochs": 0})).fit(X), path)
+    assert joblib.hash(pipe[0]) != before, "a cache notices another file"
+    path.unlink()
+    again = pickle.loads(content)
+    assert same(again.predict_proba(X), expected) and same(clone(again[0]).transform(X), pre.transform(X))
+    assert again[0].pretrainer == str(path)
+    with pytest.raises(FileNotFoundError):
+        again[0].set_params(pretrainer=str(path)).transform(X)
+
+
 def test_what_is_no_pretrainer():
     for wrong in (3, None, LogisticRegression()):
-        with pytest.raises(TypeError, match="pretrainer must be a BeatSSLPretrainer"):
+        with pytest.raises(TypeError, match="pretrainer must be a pretrainer, a path"):
             RhythmEmbedder(wrong).fit(X)
         with pytest.raises(NotFittedError):
             RhythmEmbedder(wrong).transform(X)
@@ -197,7 +233,7 @@ def test_embedders_of_one_file_share_it_until_it_changes(pre, tmp_path):
     path = tmp_path / "m.bssl"
     save(pre, path)
     a, b = RhythmEmbedder(path), BeatEmbedder(path)
-    assert a._fitted() is b._fitted()
+    assert a.encoder_ is b.encoder_
     other = BeatSSLPretrainer(**(TINY | {"random_state": 1, "max_epochs": 0})).fit(X)
     save(other, path)
     assert same(a.transform(X), RhythmEmbedder(other).transform(X))
@@ -211,7 +247,7 @@ def test_pickles(cls, pre, tmp_path):
         assert same(again.transform(X), z)
     save(pre, tmp_path / "m.bssl")
     by_path = pickle.dumps(cls(tmp_path / "m.bssl"))
-    assert len(by_path) < 1000, "a path is pickled as a path"
+    assert len(pickle.dumps(cls("ptbxl"))) < 1000, "a shipped model is pickled as its name"
     assert same(pickle.loads(by_path).transform(X), z)
 
 
@@ -405,9 +441,10 @@ def test_tokens_lie_on_one_grid(pre):
     embedder = SampleEmbedder(pre)
     tokens = embedder.transform(LONG.data)
     assert tokens.shape == (2, 3000, N_DIMS)
-    assert embedder.times_.shape == (3000,)
-    np.testing.assert_allclose(np.diff(embedder.times_), 0.02, atol=1e-9)
-    assert embedder.times_[0] == pytest.approx(0.005) and embedder.times_[-1] < 60
+    times = embedder.token_times(LONG.data)
+    assert times.shape == (3000,)
+    np.testing.assert_allclose(np.diff(times), 0.02, atol=1e-9)
+    assert times[0] == pytest.approx(0.005) and times[-1] < 60
     inner = slice(1000, 1500)
     excerpt = SampleEmbedder(pre).transform(LONG.data[:, :, 1800:3200])[:, 100:600]
     assert cosine(tokens[:, inner], excerpt).min() > 0.999
@@ -416,9 +453,20 @@ def test_tokens_lie_on_one_grid(pre):
 def test_tokens_follow_the_model_rate_and_not_that_of_x(untrained):
     for fs in (250, 360, 500):
         embedder = SampleEmbedder(untrained, fs=fs)
-        tokens = embedder.transform(make_ecg(1, fs=fs, duration=4, random_state=0).data)
-        assert tokens.shape[1] == len(embedder.times_) == 200
-        np.testing.assert_allclose(np.diff(embedder.times_), 0.02, atol=1e-9)
+        x = make_ecg(1, fs=fs, duration=4, random_state=0).data
+        times = embedder.token_times(x)
+        assert embedder.transform(x).shape[1] == len(times) == 200
+        np.testing.assert_allclose(np.diff(times), 0.02, atol=1e-9)
+
+
+def test_token_times_are_those_of_the_tokens(pre):
+    """For any length: what `embed` returns beside the tokens."""
+    for n_times in (31, 64, 333, 1400, 1501, 2600):
+        x = np.tile(X[:1], 6)[:, :, :n_times]
+        found = pre.embed(x, levels=("sample",))
+        times = SampleEmbedder(pre).token_times(x)
+        assert len(times) == len(found.sample[0])
+        np.testing.assert_allclose(times, found.times[0], atol=1e-9)
 
 
 def test_tokens_of_unequal_records(pre):
@@ -426,7 +474,7 @@ def test_tokens_of_unequal_records(pre):
     embedder = SampleEmbedder(pre)
     tokens = embedder.transform(records)
     assert tokens.dtype == object and [t.shape for t in tokens] == [(250, N_DIMS), (150, N_DIMS)]
-    assert len(embedder.times_) == 250
+    assert len(embedder.token_times(records)) == 250
 
 
 # Missing samples, memory, machinery
@@ -459,9 +507,6 @@ def test_memory(cls, pre, tmp_path):
     assert same(clone(remembering).fit(X).transform(X), plain)
     if cls is SampleEmbedder:
         assert clone(remembering).fit(X).transform(X).shape[1] == 250
-        fresh = clone(remembering)
-        fresh.transform(X)
-        assert len(fresh.times_) == 250, "times_ is set from the cache, too"
     before = cached_results(tmp_path)
     remembering.transform(X[:3])
     other = BeatSSLPretrainer(**(TINY | {"random_state": 1, "max_epochs": 0})).fit(X)
@@ -470,7 +515,7 @@ def test_memory(cls, pre, tmp_path):
 
 
 def test_memory_saves_the_work(pre, tmp_path):
-    counted = copy.deepcopy(pre).set_params(rpeak_detector=counting_detector)
+    counted = BeatSSLPretrainer(**TINY, rpeak_detector=counting_detector).fit(X)
     COUNTED.clear()
     embedder = BeatEmbedder(counted, memory=str(tmp_path))
     first = embedder.transform(X)
@@ -492,16 +537,16 @@ def test_grid_search_over_a_frozen_embedder(pre):
     pipe = make_pipeline(RhythmEmbedder(pre), LogisticRegression(max_iter=1000))
     grid = {"rhythmembedder__batch_size": [2, 8], "logisticregression__C": [0.1, 1.0]}
     search = GridSearchCV(pipe, grid, cv=2, error_score="raise").fit(X, y)
-    assert search.best_estimator_[0].pretrainer is pre
+    assert search.best_estimator_[0].encoder_ is pre.encoder_
     scores = search.cv_results_["mean_test_score"].reshape(2, 2)
     np.testing.assert_array_equal(scores[:, 0], scores[:, 1])
 
 
 def test_parameters_of_the_pretrainer_can_be_searched():
     pipe = make_pipeline(RhythmEmbedder(BeatSSLPretrainer(**TINY)), LogisticRegression(max_iter=1000))
-    pipe.set_params(rhythmembedder__pretrainer__temperature=0.7, rhythmembedder__fs=125.0)
+    pipe.set_params(rhythmembedder__pretrainer__objective__temperature=0.7, rhythmembedder__fs=125.0)
     fitted = clone(pipe).fit(X, np.arange(len(X)) % 2)[0]
-    assert (fitted.pretrainer_.temperature, fitted.pretrainer_.fs) == (0.7, 125.0)
+    assert (fitted.pretrainer_.objective_.temperature, fitted.pretrainer_.fs) == (0.7, 125.0)
     assert fitted.pretrainer.fs == FS
 
 
@@ -515,7 +560,6 @@ def test_groups_and_rpeaks_reach_an_unfitted_pretrainer():
 
 
 def test_names_and_tables(pre):
-    pandas = pytest.importorskip("pandas")
     embedder = RhythmEmbedder(pre).set_output(transform="pandas")
     frame = embedder.transform(X)
     assert isinstance(frame, pandas.DataFrame)

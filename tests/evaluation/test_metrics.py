@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from beatssl_sklearn.evaluation import delineation, metrics, segmentation
 from beatssl_sklearn.evaluation.metrics import beat_detection_scores, match_beats
 
 FS = 100.0
@@ -81,3 +82,8 @@ def test_errors_name_what_is_wrong():
         match_beats([np.nan], [1], FS)
     with pytest.raises(ValueError, match="predicted must be one-dimensional"):
         match_beats([1], [[1, 2]], FS)
+
+
+def test_the_scores_of_waves_and_labels_are_here_too():
+    assert metrics.delineation_scores is delineation.delineation_scores
+    assert metrics.segmentation_scores is segmentation.segmentation_scores

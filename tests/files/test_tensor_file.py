@@ -120,6 +120,15 @@ def with_header(header, data=b""):
     return struct.pack("<Q", len(raw)) + raw + data
 
 
+def test_the_limit_refuses_what_is_else_valid(tmp_path, monkeypatch):
+    metadata = {"beatssl_config": '{"a": 1}', "sha256": tensor_file._digest('{"a": 1}', {}), "x": "x" * 2**24}
+    (tmp_path / "f").write_bytes(with_header({"__metadata__": metadata}))
+    with pytest.raises(ValueError, match="is not a beatssl_sklearn file"):
+        read_tensor_file(tmp_path / "f")
+    monkeypatch.setattr(tensor_file, "MAX_HEADER_BYTES", 2**25)
+    assert read_tensor_file(tmp_path / "f") == ({}, {"a": 1})
+
+
 def forged(config_text):
     """A file whose digest is right, as anybody can make one."""
     arrays = {"w": ARRAYS["weight"]}

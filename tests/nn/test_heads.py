@@ -1,3 +1,5 @@
+"""Projectors and feature predictors."""
+
 import pytest
 import torch
 

@@ -1,8 +1,10 @@
+"""Means over windows of a map, against a literal loop."""
+
 import numpy as np
 import pytest
 import torch
 
-from beatssl_sklearn.nn.roi import roi_align_1d, sample_to_token
+from beatssl_sklearn.nn.roi import beat_embeddings, mean_beats, roi_align_1d, sample_to_token
 
 
 def make_map(n=3, n_tokens=20, d=4, seed=0):
@@ -16,13 +18,13 @@ def interpolate(row, u):
     return row[low] * (1 - (u - low)) + row[high] * (u - low)
 
 
-def literal(e, record, start, end, bins, sampling):
+def literal(e, record, start, end, bins, n_points):
     """RoIAlign point by point in float64."""
     out = np.zeros((len(record), bins, e.shape[2]))
     for i, (r, a, b) in enumerate(zip(record, start, end, strict=True)):
         for j in range(bins):
             left, right = a + (b - a) * j / bins, a + (b - a) * (j + 1) / bins
-            points = left + (right - left) * (np.arange(sampling) + 0.5) / sampling
+            points = left + (right - left) * (np.arange(n_points) + 0.5) / n_points
             out[i, j] = np.mean([interpolate(e[r], u) for u in points], axis=0)
     return out
 
@@ -33,52 +35,38 @@ END = torch.tensor([9.0, 11.9, 11.9, 4.1, 27.0, -2.0, 7.75])
 
 
 @pytest.mark.parametrize("bins", [1, 4])
-@pytest.mark.parametrize("sampling", [1, 3, 8])
-def test_sampled_equals_the_literal_loop(bins, sampling):
+def test_it_is_the_limit_of_many_points(bins):
     e = make_map()
-    pooled = roi_align_1d(e, RECORD, START, END, bins=bins, sampling=sampling)
-    expected = literal(e.double().numpy(), RECORD, START.double().numpy(), END.double().numpy(), bins, sampling)
-    assert pooled.shape == (7, bins, 4) and pooled.dtype == torch.float32
-    np.testing.assert_allclose(pooled, expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("bins", [1, 4])
-def test_default_is_the_limit_of_many_points(bins):
-    e = make_map()
+    pooled = roi_align_1d(e, RECORD, START, END, bins=bins)
     expected = literal(e.double().numpy(), RECORD, START.double().numpy(), END.double().numpy(), bins, 4000)
-    np.testing.assert_allclose(roi_align_1d(e, RECORD, START, END, bins=bins), expected, atol=2e-5)
+    assert pooled.shape == (7, bins, 4) and pooled.dtype == torch.float32
+    np.testing.assert_allclose(pooled, expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("sampling", [None, 5])
 @pytest.mark.parametrize("bins", [1, 4])
-def test_gradient(bins, sampling):
+def test_gradient(bins):
     e = make_map().requires_grad_()
     up = torch.randn(7, bins, 4, generator=torch.Generator().manual_seed(1))
-    (grad,) = torch.autograd.grad(roi_align_1d(e, RECORD, START, END, bins, sampling), e, up)
+    (grad,) = torch.autograd.grad(roi_align_1d(e, RECORD, START, END, bins), e, up)
     # The operation is linear: the loop gives its matrix when the map's columns are the unit vectors.
     unit = np.broadcast_to(np.eye(20), (3, 20, 20))
-    points = 1000 if sampling is None else sampling
-    matrix = literal(unit, RECORD, START.double().numpy(), END.double().numpy(), bins, points)
+    matrix = literal(unit, RECORD, START.double().numpy(), END.double().numpy(), bins, 1000)
     expected = np.zeros(e.shape)
     for i, record in enumerate(RECORD):
         expected[record] += matrix[i].T @ up[i].double().numpy()
-    np.testing.assert_allclose(grad, expected, atol=1e-5 if sampling else 1e-4)
+    np.testing.assert_allclose(grad, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("sampling", [None, 2])
-def test_window_beyond_the_border_repeats_the_border(sampling):
+def test_window_beyond_the_border_repeats_the_border():
     e = make_map()
-    pooled = roi_align_1d(e, torch.tensor([0, 1]), torch.tensor([-9.0, 25.0]), torch.tensor([-2.0, 30.0]), 2, sampling)
+    pooled = roi_align_1d(e, torch.tensor([0, 1]), torch.tensor([-9.0, 25.0]), torch.tensor([-2.0, 30.0]), 2)
     torch.testing.assert_close(pooled[0], e[0, :1].expand(2, -1))
     torch.testing.assert_close(pooled[1], e[1, -1:].expand(2, -1))
 
 
-@pytest.mark.parametrize("sampling", [None, 2])
-def test_linear_map_is_read_at_the_middle(sampling):
+def test_linear_map_is_read_at_the_middle():
     e = torch.arange(30.0)[None, :, None]
-    pooled = roi_align_1d(
-        e, torch.zeros(2, dtype=torch.int64), torch.tensor([3.3, 8.0]), torch.tensor([9.1, 8.0]), 1, sampling
-    )
+    pooled = roi_align_1d(e, torch.zeros(2, dtype=torch.int64), torch.tensor([3.3, 8.0]), torch.tensor([9.1, 8.0]))
     torch.testing.assert_close(pooled.flatten(), torch.tensor([6.2, 8.0]), rtol=1e-4, atol=1e-4)
 
 
@@ -91,18 +79,17 @@ def test_no_windows():
     assert e.grad is not None and not e.grad.any()
 
 
-@pytest.mark.parametrize("sampling", [None, 4])
-def test_bfloat16_map_under_autocast(sampling):
+def test_bfloat16_map_under_autocast():
     e = make_map(d=8)
-    expected = roi_align_1d(e.bfloat16().float(), RECORD, START, END, 2, sampling)
+    expected = roi_align_1d(e.bfloat16().float(), RECORD, START, END, 2)
     low = e.bfloat16().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
-        pooled = roi_align_1d(low, RECORD, START, END, 2, sampling)
+        pooled = roi_align_1d(low, RECORD, START, END, 2)
     assert pooled.dtype == torch.float32
     torch.testing.assert_close(pooled, expected, rtol=2e-2, atol=1e-2)
     pooled.sum().backward()
     full = e.clone().requires_grad_()
-    roi_align_1d(full, RECORD, START, END, 2, sampling).sum().backward()
+    roi_align_1d(full, RECORD, START, END, 2).sum().backward()
     assert low.grad.dtype == torch.bfloat16
     torch.testing.assert_close(low.grad.float(), full.grad, rtol=2e-2, atol=1e-2)
 
@@ -128,7 +115,6 @@ def test_sample_to_token():
     ("change", "message"),
     [
         ({"bins": 0}, "bins"),
-        ({"sampling": 0}, "sampling"),
         ({"e": torch.zeros(3, 4)}, "n_tokens, d"),
         ({"start": torch.zeros(2)}, "one shape"),
         ({"start": END + 1}, "start"),
@@ -140,3 +126,19 @@ def test_wrong_arguments_are_named(change, message):
     arguments = {"e": make_map(), "record": RECORD, "start": START, "end": END, **change}
     with pytest.raises(ValueError, match=message):
         roi_align_1d(**arguments)
+
+
+def test_phases_of_a_beat_lie_side_by_side():
+    e = make_map()
+    expected = roi_align_1d(e, RECORD, START, END, bins=3).reshape(7, 12)
+    assert torch.equal(beat_embeddings(e, RECORD, START, END, 3), expected)
+
+
+def test_mean_of_the_beats_of_each_record():
+    e, record = make_map(), torch.tensor([0, 2, 2, 0, 2])
+    beats = torch.randn(5, 8, generator=torch.Generator().manual_seed(1))
+    found = mean_beats(beats, record, e)
+    torch.testing.assert_close(found[0], beats[[0, 3]].mean(0))
+    torch.testing.assert_close(found[2], beats[[1, 2, 4]].mean(0))
+    # Record 1 has no beat: its mean token stands in both phases.
+    torch.testing.assert_close(found[1], e[1].mean(0).repeat(2))

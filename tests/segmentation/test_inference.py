@@ -10,19 +10,19 @@ import scipy.sparse
 import torch
 from scipy.special import expit
 
-from beatssl_sklearn import BeatSSLPretrainer, ECGRecord, make_ecg
+from beatssl_sklearn import BeatSSL, BeatSSLPretrainer, ECGRecord, FrontEnd, WaveAugment, make_ecg
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.ecg.waves.find import Waves, find_waves
 from beatssl_sklearn.ecg.waves.table import CONSENSUS, empty_table
 from beatssl_sklearn.segmentation.inference import SegmentationModel, _at_rate, _joined
 
-PLAIN = {"stretch": 1, "gain": 1, "noise": 0, "low_rate": 0, "lead_subset": 0}
+PLAIN = WaveAugment(stretch=1, gain=1, noise=0, low_rate=0, lead_subset=0)
 # What a network that has hardly learnt finds: complexes may be missing.
 WEAK = {"need_qrs": False, "min_confidence": 0.5}
 TINY = {
+    "objective": BeatSSL(projection_dim=8),
     "fs": 250,
     "encoder_params": {"widths": (8, 8, 8), "n_dims": 8},
-    "projection_dim": 8,
     "max_epochs": 0,
     "batch_size": 8,
     "random_state": 0,
@@ -45,7 +45,7 @@ def pre():
 def learned(segmenter_of):
     """A network that finds most waves of simulated records."""
     params = {"fs_model": 250, "widths": (32, 32, 32, 32), "max_epochs": 10, "batch_size": 1, "lr": 3e-2}
-    params |= {"wave_params": WEAK, "window": 5.12, "leads_per_window": 6, "augment_params": PLAIN}
+    params |= {"wave_params": WEAK, "window": 5.12, "leads_per_window": 6, "augment": PLAIN}
     return segmenter_of(BeatSSLPretrainer(**TINY), **params).fit(LESSON.data, LESSON.masks)
 
 
@@ -152,16 +152,17 @@ def test_arrays_of_all_kinds(learned, kind, tmp_path):
 
 
 def test_training_reads_arrays_of_all_kinds(pre, tmp_path, segmenter_of):
-    expected = segmenter_of(pre).fit(X, Y).weights_
+    expected = segmenter_of(pre).fit(X, Y)
     np.save(tmp_path / "x.npy", X)
     np.save(tmp_path / "y.npy", np.stack([Y] * 12, axis=1))
     mapped = [np.load(tmp_path / name, mmap_mode="r") for name in ("x.npy", "y.npy")]
     for given, masks in (mapped, (X.astype(np.float64), Y.astype(float)), (np.asfortranarray(X), Y.tolist())):
-        found = segmenter_of(pre).fit(given, masks).weights_
-        assert all(np.array_equal(a, found[name]) for name, a in expected.items())
+        found = segmenter_of(pre).fit(given, masks)
+        for a, b in ((found.unet_, expected.unet_), (found.encoder_, expected.encoder_)):
+            assert all(np.array_equal(array, b.weights[name]) for name, array in a.weights.items())
 
 
-def test_whole_numbers_are_warned_of(learned):
+def test_whole_numbers_raise_a_warning(learned):
     with pytest.warns(UserWarning, match="ADC counts"):
         learned.predict((100 * X[:1]).astype(np.int16))
 
@@ -274,10 +275,19 @@ def test_long_records_are_read_in_windows(learned):
     assert learned.score(long, make_ecg(1, fs=250, duration=61, random_state=50).masks) > 0.6
 
 
+@pytest.mark.parametrize("amplitude", ["absolute", "relative"])
+def test_signals_are_prepared_as_the_pretrainer_prepares_them(amplitude, segmenter_of):
+    given = BeatSSLPretrainer(**TINY, amplitude=amplitude)
+    found = segmenter_of(given, lr=1e-2, max_epochs=2).fit(X, Y)
+    assert found.encoder_.front_end.amplitude == amplitude
+    off = np.abs(found.predict_proba(3 * X) - found.predict_proba(X)).max()
+    assert off < 1e-3 if amplitude == "relative" else off > 0.02
+
+
 # Where waves are put: a network that knows its answer
 
 
-class Told:
+class Labeller:
     """Labels P where the first lead is high, QRS where the second, T where the third is."""
 
     n_classes, fs_encoder = 4, 100.0
@@ -293,9 +303,11 @@ class Told:
         return logits[:, None].expand(-1, n_leads, -1, -1)
 
 
-def told(learned, fs, fs_model=250.0):
+def labelling(learned, fs, fs_model=250.0):
     found = other(learned, fs=fs, leads=THREE)
-    model = SegmentationModel(Told(fs_model), "absolute", torch.device("cpu"), torch.float32)
+    model = SegmentationModel(
+        Labeller(fs_model), FrontEnd(fs_model=fs_model), FrontEnd(), torch.device("cpu"), torch.float32
+    )
     found._ready = lambda: model
     return found
 
@@ -330,7 +342,7 @@ def check_marks(table, borders, duration, tolerance):
 @pytest.mark.parametrize("fs", [100, 128, 250, 360, 500, 1000, 2000])
 def test_boundaries_scale_with_the_rate(learned, fs, fs_model):
     signal, borders = beats(fs, 6, 0.4)
-    found = told(learned, fs, fs_model)
+    found = labelling(learned, fs, fs_model)
     # Borders are those of the first and the last sample inside.
     check_marks(found.delineate(signal[None]), borders, 6, 0.5 / fs_model + 0.002)
     labels = found.predict(signal[None])[0]
@@ -353,7 +365,7 @@ def test_probabilities_are_interpolated():
 def test_no_wave_is_doubled_or_lost_between_windows(learned, fs, n_records):
     starts = np.linspace(0.4, 1.2, n_records)
     signals, borders = zip(*(beats(fs, 61, s, seed=i) for i, s in enumerate(starts)), strict=True)
-    table = told(learned, fs).delineate(np.stack(signals))
+    table = labelling(learned, fs).delineate(np.stack(signals))
     for i, truth in enumerate(borders):
         check_marks(table[table.record == i], truth, 61, 0.004)
 
@@ -376,7 +388,7 @@ def test_windows_that_disagree_lose_no_wave(learned, samples, monkeypatch):
     late.__kwdefaults__ = find_waves.__kwdefaults__  # which parameters there are
     monkeypatch.setattr("beatssl_sklearn.segmentation.inference.find_waves", late)
     signals, borders = zip(*(beats(100, 41, s) for s in np.arange(0.4, 1.2, 0.04)), strict=True)
-    table = told(learned, 100).delineate(np.stack(signals))
+    table = labelling(learned, 100).delineate(np.stack(signals))
     assert len(calls) > 3
     for lead in THREE:
         for i, truth in enumerate(borders):
@@ -562,4 +574,4 @@ def test_masks_that_cannot_be_used(pre, masks, error, message, segmenter_of):
     segmenter = segmenter_of(pre)
     with pytest.raises(error, match=message):
         segmenter.fit(X, masks)
-    assert not hasattr(segmenter, "weights_")
+    assert not hasattr(segmenter, "unet_")

@@ -6,6 +6,7 @@ import pytest
 
 from beatssl_sklearn import ECGRecord
 from beatssl_sklearn.ecg.leads import LEADS
+from beatssl_sklearn.inputs.front_end import FrontEnd
 from beatssl_sklearn.inputs.source import ArraySource, Block, RecordSource
 from beatssl_sklearn.segmentation.masks import checked_mask, read_annotated, record_masks
 
@@ -24,7 +25,7 @@ def block(n_leads=3):
 
 
 def read(masks, signal=X, leads=THREE, fs=FS, fs_model=FS):
-    return read_annotated(source(signal, leads, fs), masks, fs_model, "absolute")
+    return read_annotated(source(signal, leads, fs), masks, FrontEnd(fs_model=fs_model))
 
 
 def changed(value, record=1, lead=2, time=7, dtype=np.int64):
@@ -36,7 +37,7 @@ def changed(value, record=1, lead=2, time=7, dtype=np.int64):
 # Masks that fit
 
 
-def test_a_shared_mask_is_that_of_every_lead_given():
+def test_a_shared_mask_holds_for_every_lead_given():
     records = read(np.tile(SHARED, (3, 1)))
     assert len(records) == 3
     for record in records:
@@ -111,7 +112,8 @@ def test_neither_signal_nor_masks_are_changed():
 
 def test_records_of_unequal_length_rate_and_leads():
     records = [ECGRecord(X[0], 100.0, THREE), ECGRecord(X[1, :1, :150], 50.0, ("V6",))]
-    found = read_annotated(RecordSource(records, False), [np.tile(SHARED, (3, 1)), SHARED[:150]], 100.0, "absolute")
+    masks = [np.tile(SHARED, (3, 1)), SHARED[:150]]
+    found = read_annotated(RecordSource(records, False), masks, FrontEnd(fs_model=100.0))
     assert [len(r.mask) for r in found] == [200, 300]
     assert np.array_equal(found[1].mask[::2, LEADS.index("V6")], SHARED[:150])
     assert [(r.mask != -1).any(axis=0).sum() for r in found] == [3, 1]
@@ -162,6 +164,13 @@ def test_partly_ignored_masks():
 def test_masks_that_cannot_be_used(masks, error, message):
     with pytest.raises(error, match=message):
         read(masks)
+
+
+def test_signals_are_prepared_as_the_front_end_prepares_them():
+    given = FrontEnd(fs_model=250.0, amplitude="relative")
+    records = read_annotated(source(), np.tile(SHARED, (3, 1)), given)
+    (expected,) = (given(b) for b in source().read(np.arange(3), 3))
+    assert all(np.array_equal(r.signal, e) for r, e in zip(records, expected.signal, strict=True))
 
 
 def test_labels_of_an_absent_lead_do_not_count():

@@ -1,4 +1,4 @@
-"""What can be measured on records and beats without a network."""
+"""Features and types of records and beats, measured without a network and without labels."""
 
 from .beat_types import TYPE_NAMES, beat_types
 from .measure import beat_features, record_features, with_components

@@ -1,4 +1,4 @@
-"""Clusters of a record's beats by the shape of QRS, all leads together."""
+"""Clusters of a record's beats by QRS shape, in all leads together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from .median_beat import resampling_matrix
 __all__ = ["cluster_beats", "qrs_shapes", "shape_correlation", "shape_norms"]
 
 QRS_WINDOW = (0.1, 0.15)
-SHIFT = 0.04  # R peaks of one shape scatter by this much when the detector, or a person, placed them
+# Detectors and people place the R peaks of one shape up to this far apart [s].
+SHIFT = 0.04
 FS_SHAPE = 100.0
 MAX_ROUNDS = 3
 BEATS_PER_CHUNK = 512
@@ -21,14 +22,14 @@ Floats = NDArray[np.float32]
 
 
 def qrs_shapes(x: Floats, rpeaks: NDArray[np.int64], fs: float) -> Floats:
-    """QRS of each beat on a common grid, with room for shifts.
+    """Cut the QRS of each beat on a common grid, with room for shifts.
 
     Parameters
     ----------
     x : ndarray of float32, shape (n_leads, n_times)
         One record [mV].
     rpeaks : ndarray of int64, shape (n_beats,)
-        Sample indices at `fs`; the window of each, `.14` s before to `.19` s after, lies inside the record.
+        Sample indices at `fs`. The window from .14 s before to .19 s after each must lie inside the record.
     fs : float
         Sampling rate [Hz].
 
@@ -47,40 +48,41 @@ def qrs_shapes(x: Floats, rpeaks: NDArray[np.int64], fs: float) -> Floats:
 
 
 def shape_correlation(shapes: Floats, template: Floats, norm: Floats | None = None) -> tuple[Floats, NDArray[np.int64]]:
-    """Best correlation of beats with a template over small shifts, and the shift.
+    """Find the best correlation of beats with a template over small shifts.
 
     Parameters
     ----------
     shapes : ndarray of float32, shape (n_beats, n_leads, n_wide)
         From `qrs_shapes`.
     template : ndarray of float32, shape (n_leads, n_grid)
-        Mean shape, each lead centred.
+        Mean shape; each lead has mean 0.
     norm : ndarray of float32, shape (n_beats, n_shifts), default=None
-        From `shape_norms`, where several templates are compared with the same beats.
+        From `shape_norms`: spares time if several templates are compared with the same beats.
 
     Returns
     -------
     correlation : ndarray of float32, shape (n_beats,)
         -1 for a beat without any deflection.
     shift : ndarray of int64, shape (n_beats,)
-        Start of the best window within the wide one.
+        Start of the best window within the wide one [samples].
     """
     n_beats, n_leads, n_wide = shapes.shape
     n_grid = template.shape[1]
-    # One column per shift; the template is centred, so the mean of the window drops out of the product.
+    # One product serves all shifts. The template has mean 0, so that the mean of each window drops out.
     columns = np.zeros((n_leads, n_wide, n_wide - n_grid + 1), dtype=np.float32)
     for k in range(columns.shape[2]):
         columns[:, k : k + n_grid, k] = template
     product = shapes.reshape(n_beats, -1) @ columns.reshape(n_leads * n_wide, -1)
     scale = (shape_norms(shapes, n_grid) if norm is None else norm) * np.linalg.norm(template)
+    # A beat without any deflection has no direction to compare: it stays at -1.
     correlation = np.divide(product, scale, out=np.full(product.shape, -1.0, dtype=np.float32), where=scale > 1e-6)
     shift = correlation.argmax(axis=1)
     return correlation[np.arange(n_beats), shift], shift
 
 
 def shape_norms(shapes: Floats, n_grid: int) -> Floats:
-    """Norm of each window of n_grid samples of each beat, every lead centred, shape (n_beats, n_shifts)."""
-    # Centred first, for the difference of two large sums would lose a small shape on a large offset.
+    """Compute the norm of each window of n_grid samples of each beat, its leads centred: (n_beats, n_shifts)."""
+    # Without the offset first: the difference of two large sums would lose a small shape on a large offset.
     x = _centre(shapes)
     power = _window_sum(x**2, n_grid) - _window_sum(x, n_grid) ** 2 / n_grid
     return np.asarray(np.sqrt(np.maximum(power.sum(axis=1), 0.0)), dtype=np.float32)
@@ -96,20 +98,20 @@ def cluster_beats(shapes: Floats, threshold: float = 0.9, max_clusters: int = 40
     threshold : float, default=.9
         Least correlation with the mean of the cluster.
     max_clusters : int, default=40
-        Clusters that are looked for; beats left over get clusters of their own.
+        Most clusters to look for; each beat left over becomes a cluster.
 
     Returns
     -------
     cluster : ndarray of int64, shape (n_beats,)
         0 is the largest cluster, then by size.
     templates : ndarray of float32, shape (n_clusters, n_leads, n_grid)
-        Mean shapes, each lead centred [mV].
+        Mean shapes [mV]; each lead has mean 0.
 
     Notes
     -----
-    Leader clustering, with leaders that are typical instead of first: the median of all beats not yet assigned leads a
-    cluster, and its mean is refined until its members stay (three rounds at most). Where nothing resembles that median,
-    the beat that resembles the most others leads instead.
+    Leader clustering with typical beats as leaders: the median of all beats without a cluster leads the next cluster,
+    whose mean is refined until its members stay (three rounds at most). If no beat resembles this median, the beat that
+    resembles most others leads instead.
     """
     n_beats, _, n_wide = shapes.shape
     n_grid = n_wide - 2 * int(round(SHIFT * FS_SHAPE))
@@ -124,6 +126,7 @@ def cluster_beats(shapes: Floats, threshold: float = 0.9, max_clusters: int = 40
     for i in np.flatnonzero(cluster < 0):
         cluster[i] = len(templates)
         templates.append(_centre(shapes[i, :, middle]))
+    # A stable sort keeps the order in which clusters of one size were found.
     order = np.argsort(-np.bincount(cluster, minlength=len(templates)), kind="stable")
     means = np.stack(templates)[order] if templates else np.empty((0, shapes.shape[1], n_grid), dtype=np.float32)
     rank = np.empty(len(order), dtype=np.int64)
@@ -132,8 +135,9 @@ def cluster_beats(shapes: Floats, threshold: float = 0.9, max_clusters: int = 40
 
 
 def _next_cluster(shapes: Floats, norm: Floats, middle: slice, threshold: float) -> tuple[NDArray[np.bool_], Floats]:
-    """Members, at least one, and mean shape of one cluster among the beats given."""
+    """Find the members, at least one, and the mean shape of one cluster among the given beats."""
     n_grid = middle.stop - middle.start
+    # The median is nobody's beat, but broken and ectopic beats cannot move it far.
     template = _centre(np.sort(shapes[:, :, middle], axis=0)[len(shapes) // 2])
     correlation, shift = shape_correlation(shapes, template, norm)
     if correlation.max() < threshold:
@@ -154,7 +158,8 @@ def _next_cluster(shapes: Floats, norm: Floats, middle: slice, threshold: float)
 
 
 def _window_sum(x: Floats, n: int) -> Floats:
-    """Sums over all windows of n samples along the last axis."""
+    """Sum over all windows of n samples along the last axis."""
+    # In float64, because the difference of two long sums loses digits.
     total = np.cumsum(np.pad(x, ((0, 0), (0, 0), (1, 0))), axis=2, dtype=np.float64)
     return np.asarray(total[:, :, n:] - total[:, :, :-n], dtype=np.float32)
 
@@ -164,13 +169,13 @@ def _centre(shape: Floats) -> Floats:
 
 
 def _mean_shape(shapes: Floats, shift: NDArray[np.int64], n_grid: int) -> Floats:
-    """Mean of beats, each taken at its own shift."""
+    """Average beats, each at its own shift."""
     windows = sliding_window_view(shapes, n_grid, axis=2)
     return _centre(windows[np.arange(len(shapes)), :, shift].mean(axis=0))
 
 
 def _most_typical(shapes: Floats, threshold: float) -> int:
-    """Index of the beat that resembles the most others, among at most 256 spread evenly."""
+    """Return the index of the beat that resembles most others, among at most 256 evenly spread beats."""
     some = np.unique(np.linspace(0, len(shapes) - 1, min(len(shapes), 256)).round().astype(np.int64))
     flat = _centre(shapes[some]).reshape(some.size, -1)
     flat = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), np.float32(1e-6))

@@ -1,6 +1,6 @@
-"""Label-free beat classes: clusters of QRS shape, then rules on rhythm and width.
+"""Beat types without labels: clusters of QRS shapes, then rules on rhythm and width.
 
-No annotation is used to classify; the thresholds below were chosen on the 22 records of MIT-BIH DS1
+Annotations only served to choose the thresholds below, on the 22 records of MIT-BIH DS1
 (`benchmarks/study_beat_types.py`).
 """
 
@@ -16,15 +16,15 @@ from scipy.ndimage import median_filter
 from ..beats import as_rpeaks, keep_inside, window_samples
 from ..leads import DERIVED, LEADS, resolve_leads
 from .beat_clusters import FS_SHAPE, QRS_WINDOW, SHIFT, cluster_beats, qrs_shapes, shape_correlation
+from .quantities import EARLY_RR
 
 __all__ = ["TYPE_NAMES", "BeatTypes", "beat_types", "early_beats"]
 
 TYPE_NAMES = {0: "N", 1: "S", 2: "V", -1: "ignore"}
 
-EARLY = 0.85
-# RR intervals around a beat whose median is the rhythm that it is early in; about 1.5 minutes.
+# The median of so many RR intervals around a beat is its usual rhythm: about 1.5 minutes.
 RUNNING_BEATS = 121
-# In an irregular rhythm short intervals are the rule: early then means short by this many typical deviations.
+# An irregular rhythm has many short intervals: an early one is shorter than usual by this many typical deviations.
 IRREGULARITY = 3.0
 WIDE = 1.2
 ALIKE = 0.85
@@ -43,7 +43,7 @@ class BeatTypes(NamedTuple):
     types : ndarray of int8, shape (n_rpeaks,)
         0 = N, 1 = S, 2 = V, -1 = ignore; see `TYPE_NAMES`.
     clusters : ndarray of int64, shape (n_rpeaks,)
-        Cluster of QRS shape within the record, 0 the largest (not always N); -1 where the record ends within QRS.
+        Cluster of QRS shape within the record, 0 the largest (not always N); -1 if the window of QRS leaves the record.
     """
 
     types: NDArray[np.int8]
@@ -63,36 +63,37 @@ def beat_types(
     Parameters
     ----------
     X : array-like, shape (n_records, n_leads, n_times)
-        Signals [mV]; shapes are compared in all leads together. Samples that are not finite count as 0.
+        Signals [mV]. Shapes are compared in all leads together. Samples that are not finite count as 0.
     fs : float
         Sampling rate [Hz].
     rpeaks : sequence of n_records arrays of int
         Sample indices at `fs`, increasing.
     leads : sequence of str, default=None
-        Names of the leads of `X`. Where I and II are among them the limb leads that follow from these are left out, so
-        that the frontal plane does not count three times. None means the twelve standard leads in canonical order
-        where there are twelve, and any leads otherwise.
+        Names of the leads of `X`. If I and II are among them, the limb leads that follow from these are left out, so
+        that the frontal plane does not count three times. None means any leads, and for twelve leads the standard ones
+        in canonical order.
     threshold : float, default=.9
         Least correlation of a beat with the mean of its cluster.
 
     Returns
     -------
-    beats : list of BeatTypes, one per record
+    beats : list of n_records BeatTypes
+        Type and cluster of each beat.
 
     Raises
     ------
     ValueError, TypeError
-        If shapes, `fs`, `threshold` or the R peaks are not as described; the record is named.
+        If shapes, `fs`, `threshold` or the R peaks are not as described. The message names the record.
 
     Notes
     -----
-    The largest cluster is N, unless one of at least .34 its size is narrower than .7 of its width (bigeminy). Another
-    cluster is V where its mean shape correlates with that of N by less than .85 and is 1.2 times as wide, or by less
-    than .6 whatever its width if most of its beats are early or it has more than two. Otherwise it counts as N, and its
-    early beats (`early_beats`), like those of N itself, are S. Ignored are clusters whose amplitude is not within .35
-    to 5 times that of N, rare beats that are unlike N without being early or wide, and shapes unlike N that are three
-    times as noisy above 25 Hz. Types are relative to the record: where most beats are ectopic the names change places,
-    and a bundle branch block that comes and goes looks like V.
+    The largest cluster is N, unless a cluster of at least .34 of its size is narrower than .7 of its width (bigeminy).
+    Another cluster is V in two cases: its mean shape correlates with the shape of N by less than .85 and is 1.2 times
+    as wide; or it correlates by less than .6, and most of its beats are early or it has more than two beats. Any other
+    cluster counts as N. Early beats (`early_beats`) of N are S. Three kinds of cluster are ignored: the amplitude is
+    not within .35 to 5 times the amplitude of N; or rare beats are unlike N but neither early nor wide; or a shape
+    unlike N is three times as noisy above 25 Hz. Types are relative to the record: if most beats are ectopic, N and V
+    change places, and an intermittent bundle branch block looks like V.
 
     References
     ----------
@@ -118,7 +119,7 @@ def beat_types(
 
 
 def early_beats(rpeaks: ArrayLike, fs: float) -> NDArray[np.bool_]:
-    """Beats that come early in the rhythm around them.
+    """Find the beats that come early in the rhythm around them.
 
     Parameters
     ----------
@@ -130,20 +131,21 @@ def early_beats(rpeaks: ArrayLike, fs: float) -> NDArray[np.bool_]:
     Returns
     -------
     early : ndarray of bool, shape (n_rpeaks,)
-        RR before the beat below .85 of the running median of 121 intervals, and shorter than it by more than 3 times
-        the running median of the deviation, so that an irregular rhythm is not a series of early beats.
+        The RR interval before the beat is below .85 of the running median of 121 intervals, and also shorter than this
+        median by more than 3 times the running median of the deviation, so that an irregular rhythm is not a series of
+        early beats.
     """
     rr = np.diff(as_rpeaks(rpeaks) / fs)
     early = np.zeros(rr.size + (np.size(rpeaks) > 0), dtype=bool)
     if rr.size:
         ratio = rr / _running_median(rr)
         deviation = _running_median(np.abs(ratio - 1.0))
-        early[1:] = ratio < np.minimum(EARLY, 1.0 - IRREGULARITY * deviation)
+        early[1:] = ratio < np.minimum(EARLY_RR, 1.0 - IRREGULARITY * deviation)
     return early
 
 
 def _independent(n_leads: int, leads: Sequence[str] | None) -> NDArray[np.int64]:
-    """Leads that do not follow from others."""
+    """Return the rows of the leads that do not follow from others."""
     if leads is None and n_leads != len(LEADS):
         return np.arange(n_leads)
     index, _ = resolve_leads(LEADS if leads is None else leads)
@@ -155,7 +157,7 @@ def _independent(n_leads: int, leads: Sequence[str] | None) -> NDArray[np.int64]
 
 
 def _running_median(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median of the values around each; the first and last whole window serves the ends, all values a short series."""
+    """Compute the median of the window around each value: the nearest whole one at the ends, all of a short series."""
     half = RUNNING_BEATS // 2
     if x.size <= RUNNING_BEATS:
         return np.full(x.size, np.median(x))
@@ -180,16 +182,17 @@ def _record_types(x: NDArray[np.float32], fs: float, r: NDArray[np.int64], thres
 def _cluster_types(
     templates: NDArray[np.float32], cluster: NDArray[np.int64], early: NDArray[np.bool_]
 ) -> NDArray[np.int8]:
-    """0, 2 or -1 for each cluster, the first of which is the reference."""
+    """Return the type (0, 2 or -1) of each cluster; cluster 0 is the largest."""
     n = np.bincount(cluster, minlength=len(templates))
     is_early = np.bincount(cluster, weights=early, minlength=len(templates)) > 0.5 * n
     spread, noise = _spread(templates), _noise(templates)
     rms = np.sqrt(np.mean(templates**2, axis=(1, 2)))
-    # In bigeminy and short runs ectopic beats can be the largest cluster: a rival much narrower than it is normal.
+    # In bigeminy ectopic beats can be the largest cluster: then a much narrower rival is the normal one.
     rival = (n >= RIVAL * n[0]) & (rms >= AMPLITUDE_RANGE[0] * rms[0]) & (spread < RIVAL_WIDTH * spread[0])
     normal = int(np.where(rival, spread, np.inf).argmin()) if rival.any() else 0
     if rms[normal] == 0:
         return np.full(len(templates), -1, dtype=np.int8)
+    # Repeated edges give the templates room for the shifts that single beats have.
     room = int(round(SHIFT * FS_SHAPE))
     alike = shape_correlation(np.pad(templates, ((0, 0), (0, 0), (room, room)), mode="edge"), templates[normal])[0]
     amplitude = rms / rms[normal]
@@ -205,7 +208,7 @@ def _cluster_types(
 
 
 def _spread(shapes: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Width of QRS as the time that holds the middle 90 % of the energy of the slope, in samples."""
+    """Measure the width of QRS [samples]: the time of the middle 90 % of the energy of its slope."""
     power = np.square(np.diff(shapes, axis=2)).sum(axis=1, dtype=np.float64)
     share = np.cumsum(power, axis=1) / np.maximum(power.sum(axis=1, keepdims=True), 1e-12)
     at = np.arange(share.shape[1])
@@ -213,6 +216,6 @@ def _spread(shapes: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _noise(shapes: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Share of the energy that a binomial mean of three samples takes away."""
+    """Measure noise: the share of energy that a binomial mean of three samples removes."""
     rough = shapes[:, :, 1:-1] - 0.5 * (shapes[:, :, :-2] + shapes[:, :, 2:])
     return np.square(rough).sum(axis=(1, 2)) / np.maximum(np.square(shapes).sum(axis=(1, 2)), 1e-12)

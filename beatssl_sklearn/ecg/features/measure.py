@@ -1,8 +1,8 @@
-"""Features of records and of beats: what soft targets compare.
+"""Features of records and of beats, which soft targets compare.
 
-Extraction streams: call `record_features` (or `beat_features`) on chunks of records, join the tables with
-`concatenate`, add principal components of the beats with `with_components`, and put all columns on one scale with
-`standardize`. Features describe the record as it is; they are never computed on an augmented view.
+For many records, call `record_features` (or `beat_features`) on chunks, join the tables with `concatenate`, add
+principal components of the beats with `with_components`, and put all columns on one scale with `standardize`. Features
+describe the measured record, never an augmented view.
 """
 
 from __future__ import annotations
@@ -13,36 +13,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..beats import BEAT_WINDOW, as_rpeaks, keep_inside, window_samples
-from ..leads import INDEPENDENT, LEADS, place_leads
+from ..leads import EIGHT_LEADS, INDEPENDENT, LEADS, place_leads
 from .median_beat import beat_correlation, beat_waves, centred_beats, median_beat, resampling_matrix
 from .principal_components import Components, component_scores, fit_components
-from .quantities import AMPLITUDES, beat_rms, frontal_axis, rhythm_measures, rr_around, wave_amplitudes
-from .scaling import Scaling, fit_scaling, standardize
-from .table import GROUP_NAMES, FeatureTable, concatenate, make_table
+from .quantities import LEAD_QUANTITIES, beat_rms, frontal_axis, rhythm_measures, rr_around, wave_amplitudes
+from .table import FeatureTable, make_feature_table
 
-__all__ = [
-    "Components",
-    "FeatureTable",
-    "GROUP_NAMES",
-    "Scaling",
-    "beat_features",
-    "component_scores",
-    "concatenate",
-    "fit_components",
-    "fit_scaling",
-    "record_features",
-    "standardize",
-    "with_components",
-]
+__all__ = ["beat_features", "record_features", "with_components"]
 
 FS_GRID = 100.0
-P_LEAD_IN = 0.1  # seconds before the beat window that are searched for the onset of P
+# The onset of P is also looked for in this time before the beat window [s].
+P_LEAD_IN = 0.1
 BEATS_PER_CHUNK = 512
 
 _RECORD_COLUMNS: tuple[tuple[str, str], ...] = (
     *((name, "rhythm") for name in ("log_median_rr", "log_sd_rr", "log_rmssd", "beat_rate", "ectopic_share")),
     ("beat_correlation", "rhythm"),
-    *((f"{name}_{LEADS[i]}", group) for name, group in AMPLITUDES.items() for i in INDEPENDENT),
+    *((f"{name}_{lead}", group) for name, group in LEAD_QUANTITIES.items() for lead in EIGHT_LEADS),
     ("log_rms", "qrs"),
     *((name, "intervals") for name in ("qrs_width", "pr_interval", "qt_interval")),
     *((name, "axis") for name in ("qrs_axis_sin", "qrs_axis_cos", "t_axis_sin", "t_axis_cos")),
@@ -58,7 +45,7 @@ _BEAT_COLUMNS = (
 def record_features(
     X: ArrayLike, fs: float, rpeaks: Sequence[ArrayLike], leads: Sequence[str] | None = None
 ) -> FeatureTable:
-    """Clinical features of records, and their median beats.
+    """Measure clinical features of records, and their median beats.
 
     Parameters
     ----------
@@ -74,24 +61,28 @@ def record_features(
     Returns
     -------
     table : FeatureTable
-        One row per record; NaN where a value cannot be measured (no beat, no such wave, an absent lead). `beats` holds
-        the median beats, shape (n_records, 8, 70): leads I, II, V1 to V6 at 100 Hz over [R - .25, R + .45) s, divided
-        by their RMS over the leads present (whose log is the column ``log_rms``).
+        One row per record; NaN if a value cannot be measured (no beat, no such wave, an absent lead). `beats` holds the
+        median beats, shape (n_records, 8, 70): leads I, II, V1 to V6 at 100 Hz over [R - .25, R + .45) s, divided by
+        their RMS over the present leads (the column ``log_rms`` is its log).
 
     Raises
     ------
     ValueError, TypeError
-        If shapes, `fs`, `leads` or the R peaks are not as described; the record is named.
+        If shapes, `fs`, `leads` or the R peaks are not as described. The message names the record.
 
     Notes
     -----
-    Columns by group. rhythm: log median RR [log s], log of SD of RR and of RMSSD [log s, 5 ms added], beats per minute,
-    share of beats that are early (RR < .85 of the median) or correlate with the median beat by less than .8, and the
-    median over the beats of arctanh of that correlation. The rest is measured on the median beat. For each of eight
-    leads, qrs: its highest and deepest point relative to the level before it [mV] (S stands for Q, S or QS, whichever
-    is deeper) and its area [mV s], and once the log RMS of the beat; st_t: the level 60 to 80 ms after QRS and T at its
-    peak over all leads [mV]; p: P at its peak over all leads [mV], or the level .19 to .09 s before R where there is no
-    P. intervals: QRS, PR and QT [s]. axis: sine and cosine of the frontal axes of QRS (area) and T (amplitude).
+    Columns by group:
+
+    - rhythm: log median RR [log s], log of SD of RR and of RMSSD [log s, 5 ms added], beats per minute, the share of
+      beats that are early (RR < .85 of the median) or correlate with the median beat by less than .8, and the median
+      over the beats of arctanh of this correlation;
+    - qrs, for each of eight leads of the median beat: the highest and the deepest point of QRS relative to the level
+      before it [mV] (S stands for the deeper one of Q and S) and its area [mV s]; and the log RMS of the median beat;
+    - st_t, for each lead: the level 60 to 80 ms after QRS, and T where it peaks over all leads [mV];
+    - p, for each lead: P where it peaks over all leads [mV], or without P the level .19 to .09 s before R;
+    - intervals of the median beat: QRS, PR and QT [s];
+    - axis: sine and cosine of the frontal axes of QRS (area) and T (amplitude).
     """
     x, r = _check_records(X, fs, rpeaks, leads)
     n_before, n_after = window_samples(fs)
@@ -103,6 +94,7 @@ def record_features(
         beats[i], correlation, inside = _wide_median_beat(x[i], r[i], fs, lead_in)
         rhythm[i] = rhythm_measures(r[i] / fs, correlation, inside)
         finite = correlation[np.isfinite(correlation)]
+        # Arctanh spreads correlations near 1, where most beats lie.
         alike[i] = np.median(np.arctanh(np.clip(finite, -0.9995, 0.9995))) if finite.size else np.nan
     median_rr = np.exp(rhythm[:, 0])
     waves = beat_waves(beats, fs, median_rr, lead_in + n_before)
@@ -117,15 +109,15 @@ def record_features(
         [
             rhythm,
             alike[:, None],
-            amplitudes.transpose(1, 0, 2).reshape(len(x), len(AMPLITUDES) * INDEPENDENT.size),
+            amplitudes.transpose(1, 0, 2).reshape(len(x), len(LEAD_QUANTITIES) * INDEPENDENT.size),
             np.log(rms)[:, None],
             intervals,
-            frontal_axis(amplitudes[list(AMPLITUDES).index("qrs_area")], 1e-4),
-            frontal_axis(amplitudes[list(AMPLITUDES).index("t_amplitude")], 1e-2),
+            frontal_axis(amplitudes[list(LEAD_QUANTITIES).index("qrs_area")], 1e-4),
+            frontal_axis(amplitudes[list(LEAD_QUANTITIES).index("t_amplitude")], 1e-2),
         ],
         axis=1,
     )
-    return make_table(values, _RECORD_COLUMNS, grid / rms[:, None, None])
+    return make_feature_table(values, _RECORD_COLUMNS, grid / rms[:, None, None])
 
 
 def beat_features(
@@ -135,7 +127,7 @@ def beat_features(
     leads: Sequence[str] | None = None,
     beat_window: tuple[float, float] = BEAT_WINDOW,
 ) -> FeatureTable:
-    """Features of single beats, those of all records in one flat table.
+    """Measure features of single beats; one table holds the beats of all records.
 
     Parameters
     ----------
@@ -154,14 +146,14 @@ def beat_features(
     -------
     table : FeatureTable
         One row for each beat of ``keep_inside(rpeaks[i], n_times, fs, beat_window)``, record after record. Columns: log
-        ratio of the RR before and after to the record's median (missing at the ends), QRS width [s], and arctanh of the
-        correlation with the record's median beat. `beats` holds the beats, shape (n_beats, 8, n_grid) at 100 Hz,
-        divided by the RMS of the record's median beat.
+        ratio of the RR before and after the beat to the record's median RR (missing at the ends), QRS width [s], and
+        arctanh of the correlation with the record's median beat. `beats` holds the beats, shape (n_beats, 8, n_grid) at
+        100 Hz, divided by the RMS of the record's median beat.
 
     Raises
     ------
     ValueError, TypeError
-        If shapes, `fs`, `leads` or the R peaks are not as described; the record is named.
+        If shapes, `fs`, `leads` or the R peaks are not as described. The message names the record.
     """
     x, r = _check_records(X, fs, rpeaks, leads)
     to_grid = resampling_matrix(fs, FS_GRID, beat_window)
@@ -185,7 +177,7 @@ def beat_features(
             rows[part, 3] = np.arctanh(np.clip(beat_correlation(beats, template), -0.9995, 0.9995))
             grids.append((beats @ to_grid) / rms)
         values.append(rows)
-    return make_table(np.concatenate(values), _BEAT_COLUMNS, np.concatenate(grids))
+    return make_feature_table(np.concatenate(values), _BEAT_COLUMNS, np.concatenate(grids))
 
 
 def with_components(
@@ -195,7 +187,7 @@ def with_components(
     *,
     components: Components | None = None,
 ) -> FeatureTable:
-    """Add the scores of the rows' beats on principal components as columns.
+    """Add columns: the scores of the rows' beats on principal components.
 
     Parameters
     ----------
@@ -204,19 +196,19 @@ def with_components(
     beats : ndarray of float32, shape (n_rows, n_leads, n_samples), default=None
         One beat per row; None means ``table.beats``.
     n_components : int, default=32
-        Number of components to fit; 16 are enough for single beats. Not used where `components` are given.
+        Number of components to fit; 16 are enough for single beats. Unused if `components` are given.
     components : Components, default=None
-        Fitted components, so that parts of a data set, or other data, get the same columns.
+        Fitted components, which give the same columns to parts of a data set and to other data.
 
     Returns
     -------
     table : FeatureTable
-        With columns ``component_0``, ... in the group "components"; `beats` is dropped.
+        With the columns ``component_0``, ... in the group "components", and without `beats`.
 
     Raises
     ------
     ValueError
-        If there are no beats, or their number is not that of the rows.
+        If there are no beats, or if their number differs from the number of rows.
     """
     beats = table.beats if beats is None else beats
     if beats is None:
@@ -238,7 +230,7 @@ def with_components(
 def _check_records(
     X: ArrayLike, fs: float, rpeaks: Sequence[ArrayLike], leads: Sequence[str] | None
 ) -> tuple[NDArray[np.float32], list[NDArray[np.int64]]]:
-    """The eight independent leads (NaN where absent) and the R peaks of each record, or an error."""
+    """Return the eight independent leads (NaN if absent) and the R peaks of each record, after checks."""
     window_samples(fs)
     x = np.asarray(X, dtype=np.float32)
     if x.ndim != 3:
@@ -264,10 +256,10 @@ def _check_records(
 def _wide_median_beat(
     x: NDArray[np.float32], rpeaks: NDArray[np.int64], fs: float, lead_in: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Median beat with a lead-in for P, the correlation of every beat with it, and which R peaks have a whole window.
+    """Return the median beat with a lead-in for P, the correlation of every beat with it, and which R peaks were used.
 
-    The first sample of the record is repeated where the first beat's lead-in leaves the record: the median hides it,
-    and asking for the lead-in within the record would cost more first beats.
+    If the lead-in of the first beat begins before the record, the record's first sample is repeated there. The median
+    hides this, and a beat that has no lead-in inside the record is not lost.
     """
     n_before, n_after = window_samples(fs)
     kept = keep_inside(rpeaks, x.shape[1], fs)

@@ -1,7 +1,7 @@
-"""The median beat of a record, and where its waves lie.
+"""The median beat of a record, and its waves.
 
-Everything here works on the eight independent leads together: I, II, V1 to V6. The waves are found on the RMS over the
-leads, so that one noisy or flat lead does not decide, and a wave that cannot be found is missing (NaN), never guessed.
+Everything here works on the eight independent leads together: I, II, V1 to V6. Waves are found on the RMS over the
+leads, so that one noisy or flat lead does not decide. A wave that is not found is missing (NaN), never guessed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from ..beats import BEAT_WINDOW, beat_windows, keep_inside, window_samples
 
-__all__ = ["BeatWaves", "beat_correlation", "beat_waves", "median_beat", "resampling_matrix", "window_mean"]
+__all__ = [
+    "BeatWaves", "beat_correlation", "beat_waves", "centred_beats", "median_beat", "resampling_matrix", "window_mean",
+    "window_weight", "with_default",
+]  # fmt: skip
 
 MAX_MEDIAN_BEATS = 200
 
-# Chosen against the annotated boundaries of LUDB (earliest onset and latest end over the leads).
+# Chosen on the annotated borders of LUDB (earliest onset and latest end over the leads); RMS in mV, margin in s.
 QRS_THRESHOLD = 0.08
 QRS_MARGIN = 0.006
 P_THRESHOLD = 0.15
@@ -28,7 +31,7 @@ Floats = NDArray[np.float32]
 
 
 class BeatWaves(NamedTuple):
-    """Times relative to the R peak [s], each of shape (n_beats,), NaN where a wave cannot be measured."""
+    """Times relative to the R peak [s], each of shape (n_beats,); NaN if a wave cannot be measured."""
 
     qrs_onset: Floats
     qrs_offset: Floats
@@ -41,7 +44,7 @@ class BeatWaves(NamedTuple):
 def centred_beats(
     x: Floats, rpeaks: NDArray[np.int64], fs: float, beat_window: tuple[float, float] = BEAT_WINDOW
 ) -> Floats:
-    """Beats of one record, each lead of each beat with its mean taken off.
+    """Cut the beats of one record and subtract the mean of each lead of each beat.
 
     Parameters
     ----------
@@ -57,7 +60,7 @@ def centred_beats(
     Returns
     -------
     beats : ndarray of float32, shape (n_beats, n_leads, n_samples)
-        [mV]; beats that the border cuts are dropped.
+        [mV]; without beats that reach over the border of the record.
     """
     beats = beat_windows(x, rpeaks, fs, beat_window)
     beats -= beats.mean(axis=2, keepdims=True)
@@ -67,12 +70,12 @@ def centred_beats(
 def median_beat(
     x: Floats, rpeaks: NDArray[np.int64], fs: float, beat_window: tuple[float, float] = BEAT_WINDOW
 ) -> Floats:
-    """Sample-wise median of a record's aligned beats.
+    """Compute the sample-wise median of a record's aligned beats.
 
     Parameters
     ----------
     x : ndarray of float32, shape (n_leads, n_times)
-        Signal [mV]. Samples that are NaN make the lead of that beat missing.
+        Signal [mV]. A NaN sample makes this lead of its beat missing.
     rpeaks : ndarray of int64, shape (n_rpeaks,)
         Sample indices at `fs`.
     fs : float
@@ -83,12 +86,12 @@ def median_beat(
     Returns
     -------
     beat : ndarray of float32, shape (n_leads, n_samples)
-        [mV], each lead with mean near 0; NaN where no beat is complete.
+        [mV], each lead with mean near 0; NaN for leads that no beat has completely.
 
     Notes
     -----
-    Of a record with more than 200 beats, 200 spread evenly over the record are used: the median hardly changes and
-    memory stays that of a short record.
+    At most 200 beats are used, spread evenly over the record: the median hardly changes, and long records need no more
+    memory.
     """
     r = keep_inside(rpeaks, x.shape[1], fs, beat_window)
     if r.size > MAX_MEDIAN_BEATS:
@@ -96,7 +99,7 @@ def median_beat(
     if r.size == 0:
         return np.full((x.shape[0], sum(window_samples(fs, beat_window))), np.nan, dtype=np.float32)
     beats = np.sort(centred_beats(x, r, fs, beat_window), axis=0)
-    # NaN sorts last, and a NaN sample makes its beat's whole lead NaN: counting one column counts the beats of a lead.
+    # NaN sorts last, and one NaN sample makes its beat's whole lead NaN: so the first sample counts the valid beats.
     n_valid = np.isfinite(beats[:, :, 0]).sum(axis=0)
     if n_valid.min() == len(beats):
         return (beats[(len(beats) - 1) // 2] + beats[len(beats) // 2]) * np.float32(0.5)
@@ -106,19 +109,19 @@ def median_beat(
 
 
 def beat_correlation(beats: Floats, template: Floats) -> Floats:
-    """Correlation of beats with a template, all leads together.
+    """Compute the correlation of beats with a template, in all leads together.
 
     Parameters
     ----------
     beats : ndarray of float32, shape (n_beats, n_leads, n_samples)
-        Beats, the mean of each lead taken off [mV]. NaN counts as 0.
+        Beats, each lead with mean 0 [mV]. NaN counts as 0.
     template : ndarray of float32, shape (n_leads, n_samples)
         For example the record's median beat [mV].
 
     Returns
     -------
     correlation : ndarray of float32, shape (n_beats,)
-        NaN where a beat or the template is constant.
+        NaN if the beat or the template is constant.
     """
     a = np.nan_to_num(beats.reshape(len(beats), template.size), nan=0.0)
     b = np.nan_to_num(template.ravel(), nan=0.0)
@@ -130,7 +133,7 @@ def beat_correlation(beats: Floats, template: Floats) -> Floats:
 def resampling_matrix(
     fs: float, fs_grid: float = 100.0, beat_window: tuple[float, float] = BEAT_WINDOW
 ) -> NDArray[np.float32]:
-    """Matrix that brings beats at `fs` to a common grid: ``beats @ matrix``.
+    """Return the matrix that brings beats at `fs` to a common grid: ``beats @ matrix``.
 
     Parameters
     ----------
@@ -144,8 +147,8 @@ def resampling_matrix(
     Returns
     -------
     matrix : ndarray of float32, shape (n_samples, n_grid)
-        Linear interpolation where `fs` <= `fs_grid` (the identity at `fs_grid`); otherwise a triangular mean over two
-        grid steps, which keeps most of what the grid cannot hold from folding back.
+        Linear interpolation if `fs` <= `fs_grid` (the identity at `fs_grid`), otherwise a triangular mean over two grid
+        steps, which removes most of what would alias.
     """
     n_before, n_after = window_samples(fs, beat_window)
     g_before, g_after = window_samples(fs_grid, beat_window)
@@ -153,6 +156,7 @@ def resampling_matrix(
     grid = np.clip(np.arange(-g_before, g_after) / fs_grid, t[0], t[-1])
     width = 1.0 / min(fs, fs_grid)
     matrix = np.maximum(1.0 - np.abs(t[:, None] - grid[None, :]) / width, 0.0)
+    # Rounding leaves tiny weights, which would make the identity inexact.
     matrix[matrix < 1e-9] = 0.0
     return np.asarray(matrix / matrix.sum(axis=0), dtype=np.float32)
 
@@ -163,36 +167,37 @@ def beat_waves(beats: Floats, fs: float, rr: NDArray[np.floating], n_before: int
     Parameters
     ----------
     beats : ndarray of float32, shape (n_beats, n_leads, n_samples)
-        Beats or median beats [mV]; leads that are NaN are left out.
+        Beats or median beats [mV]; NaN leads are left out.
     fs : float
         Sampling rate [Hz].
     rr : ndarray, shape (n_beats,)
-        Typical RR interval [s], which limits where T can be; NaN where unknown.
+        Typical RR interval [s], which limits the search for T; NaN if unknown.
     n_before : int
         Index of the R peak.
 
     Returns
     -------
     waves : BeatWaves
-        QRS ends where the slope of all leads falls below 8 % of its maximum for 20 ms. P starts where its RMS has
-        risen by 15 %. T ends where the tangent at its steepest descent meets the level that follows.
+        QRS ends when the slope of all leads falls below 8 % of its maximum for 20 ms. P begins when its RMS has risen
+        by 15 %. T ends where the tangent at its steepest descent meets the level that follows.
     """
     z = np.nan_to_num(beats, nan=0.0)
     n_leads = np.maximum(np.isfinite(beats[:, :, 0]).sum(axis=1), 1).astype(np.float32)
     t = ((np.arange(beats.shape[2]) - n_before) / fs).astype(np.float32)
     onset, offset = _qrs_bounds(z, t, fs)
     start, stop = with_default(onset, -0.05), with_default(offset, 0.06)
+    # The level just before QRS is zero, so that an offset of a lead is no wave.
     rms = z - window_mean(z, t, start - 0.03, start - 0.005)[:, :, None]
     rms = np.sqrt(np.einsum("nlm,nlm->nm", rms, rms) / n_leads[:, None])
     cycle = with_default(np.asarray(rr, dtype=np.float32), 1.0)
     t_peak, t_end = _t_wave(rms, t, fs, stop, cycle)
-    # What comes before the end of the previous beat's T is not P.
+    # P cannot begin before the T of the previous beat ends.
     p_onset, p_peak = _p_wave(rms, t, fs, with_default(t_end, 0.4) - cycle, start)
     return BeatWaves(onset, offset, p_onset, p_peak, t_peak, t_end)
 
 
 def window_mean(x: Floats, t: Floats, start: Floats, stop: Floats) -> Floats:
-    """Mean of each row between its own two times; samples at the ends count in part.
+    """Compute the mean of each row between its own two times; samples at the ends count in part.
 
     Parameters
     ----------
@@ -205,7 +210,7 @@ def window_mean(x: Floats, t: Floats, start: Floats, stop: Floats) -> Floats:
     Returns
     -------
     mean : ndarray of float32, shape (n, ...)
-        0 where the window misses the samples.
+        0 if no sample lies in the window.
     """
     weight = window_weight(t, start, stop)
     weight /= np.maximum(weight.sum(axis=1, keepdims=True), np.float32(1e-9))
@@ -213,7 +218,7 @@ def window_mean(x: Floats, t: Floats, start: Floats, stop: Floats) -> Floats:
 
 
 def window_weight(t: Floats, start: Floats, stop: Floats) -> Floats:
-    """Part of each sample's cell [s] inside ``[start, stop]``, shape (n, n_samples)."""
+    """Return which part of each sample's cell [s] lies inside ``[start, stop]``, shape (n, n_samples)."""
     half = (t[1] - t[0]) / 2
     lower = np.maximum((t - half)[None, :], start[:, None])
     upper = np.minimum((t + half)[None, :], stop[:, None])
@@ -221,21 +226,24 @@ def window_weight(t: Floats, start: Floats, stop: Floats) -> Floats:
 
 
 def with_default(x: Floats, default: float) -> Floats:
-    """`x` with NaN replaced."""
+    """Replace NaN in `x`."""
     return np.where(np.isnan(x), np.float32(default), x)
 
 
 def _qrs_bounds(z: Floats, t: Floats, fs: float) -> tuple[Floats, Floats]:
-    """Onset and offset of QRS [s] from the slope of all leads, between samples by linear interpolation."""
+    """Find the onset and offset of QRS [s] from the slope of all leads, between samples by linear interpolation."""
+    # A difference over 20 ms is a slope without the noise of single samples.
     h = max(1, round(0.01 * fs))
     if t.size < 2 * h + 2:
         return np.full(len(z), np.nan, np.float32), np.full(len(z), np.nan, np.float32)
     slope = z[:, :, 2 * h :] - z[:, :, : -2 * h]
     s = np.sqrt(np.einsum("nlm,nlm->nm", slope, slope))
     tau = t[h:-h]
+    # The given R peak may be inexact, but a steep T or another beat must not count: search within .1 s.
     peak = np.where(np.abs(tau) <= 0.1, s, -1.0).argmax(axis=1)
     top = s[np.arange(len(s)), peak]
     threshold = np.float32(QRS_THRESHOLD) * top
+    # Notches within QRS have little slope for a moment: only 20 ms of it end the complex.
     run = max(2, round(0.02 * fs))
     low = np.cumsum(np.pad(s < threshold[:, None], ((0, 0), (1, 0))), axis=1)
     quiet = (low[:, run:] - low[:, :-run]) == run  # quiet[:, i]: samples i to i + run - 1 are below the threshold
@@ -246,23 +254,25 @@ def _qrs_bounds(z: Floats, t: Floats, fs: float) -> tuple[Floats, Floats]:
     onset = _crossing(s, tau, last, last + 1, threshold) - np.float32(QRS_MARGIN)
     stop = after.argmax(axis=1)
     offset = _crossing(s, tau, stop, stop - 1, threshold) + np.float32(QRS_MARGIN)
+    # Borders less than 30 or more than 300 ms apart are errors.
     width = offset - onset
     ok = before.any(axis=1) & after.any(axis=1) & (top > 1e-4) & (width > 0.03) & (width < 0.3)
     return np.where(ok, onset, np.float32(np.nan)), np.where(ok, offset, np.float32(np.nan))
 
 
 def _p_wave(rms: Floats, t: Floats, fs: float, earliest: Floats, qrs_onset: Floats) -> tuple[Floats, Floats]:
-    """Onset and peak of P [s]: the highest inner maximum before QRS, and where its left flank has risen by a part."""
+    """Find the onset and peak of P [s]: the highest maximum before QRS, and the start of its left flank."""
     rows = np.arange(len(rms))
     inside = (t[None, :] > earliest[:, None]) & (t[None, :] < (qrs_onset - 0.03)[:, None])
     peak = np.where(inside, rms, -1.0).argmax(axis=1)
+    # The rise counts from the lowest point before P, because the RMS between T and P is seldom 0.
     left = inside & (np.arange(t.size)[None, :] <= peak[:, None])
     foot = np.where(left, rms, np.inf).argmin(axis=1)
     rise = rms[rows, peak] - rms[rows, foot]
     threshold = rms[rows, foot] + np.float32(P_THRESHOLD) * rise
     below = left & (rms < threshold[:, None])
     last = t.size - 1 - below[:, ::-1].argmax(axis=1)
-    # Rising from the first sample on: the search began on the flank of P, whose onset is out of sight.
+    # A rise from the first sample on means that P began before the search.
     first = inside.argmax(axis=1)
     later = np.minimum(first + max(1, round(0.02 * fs)), t.size - 1)
     flank = (foot == first) & (rms[rows, later] - rms[rows, foot] > np.float32(0.1) * rise)
@@ -272,13 +282,15 @@ def _p_wave(rms: Floats, t: Floats, fs: float, earliest: Floats, qrs_onset: Floa
 
 
 def _t_wave(rms: Floats, t: Floats, fs: float, qrs_offset: Floats, rr: Floats) -> tuple[Floats, Floats]:
-    """Peak and end of T [s]: the largest RMS after QRS, and the tangent at its steepest descent."""
+    """Find the peak and end of T [s]: the largest RMS after QRS, and the tangent at its steepest descent."""
     rows, columns = np.arange(len(rms)), np.arange(t.size)[None, :]
     none = np.full(len(rms), np.nan, dtype=np.float32)
     if t.size < 4:
         return none, none
+    # The ST segment takes 80 ms after QRS, and the next P may begin after .65 of the cycle.
     inside = (t[None, :] > (qrs_offset + 0.08)[:, None]) & (t[None, :] < np.minimum(0.65 * rr, t[-1])[:, None])
     peak = np.where(inside, rms, -1.0).argmax(axis=1)
+    # A maximum at an end of the search is the flank of something else.
     inner = inside[rows, np.maximum(peak - 1, 0)] & inside[rows, np.minimum(peak + 1, t.size - 1)]
     h = max(1, round(0.01 * fs))
     slope = np.zeros_like(rms)
@@ -286,16 +298,18 @@ def _t_wave(rms: Floats, t: Floats, fs: float, qrs_offset: Floats, rr: Floats) -
     falling = (columns > peak[:, None]) & (t[None, :] < np.minimum(0.8 * rr, t[-1])[:, None])
     steepest = np.where(falling, slope, 0.0).argmin(axis=1)
     fall = slope[rows, steepest]
+    # The tangent ends at the lowest level that follows: with a U wave or a drift the RMS may never reach 0.
     level = np.where(falling & (columns >= steepest[:, None]), rms, np.inf).min(axis=1)
     level = np.where(np.isfinite(level), level, 0.0)
     drop = (rms[rows, steepest] - level) / np.maximum(-fall, np.float32(1e-6))
     found = inner & (rms[rows, peak] > T_MIN_RMS)
+    # A tangent that needs more than 150 ms is too flat to mark an end.
     ended = found & (fall < 0) & (drop < 0.15)
     return np.where(found, t[peak], none), np.where(ended, t[steepest] + drop, none).astype(np.float32)
 
 
 def _crossing(x: Floats, t: Floats, low: NDArray[np.int64], high: NDArray[np.int64], threshold: Floats) -> Floats:
-    """Time between two neighbouring samples of each row where it passes the threshold."""
+    """Interpolate the time between two neighbouring samples of each row at which it passes the threshold."""
     rows = np.arange(len(x))
     low, high = np.clip(low, 0, t.size - 1), np.clip(high, 0, t.size - 1)
     step = x[rows, high] - x[rows, low]

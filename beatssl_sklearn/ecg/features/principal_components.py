@@ -1,4 +1,4 @@
-"""Principal components of aligned beats, with a covariance that is summed in chunks."""
+"""Principal components of aligned beats, from a covariance summed in chunks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Components(NamedTuple):
     ----------
     mean : ndarray of float32, shape (n_leads * n_samples,)
     basis : ndarray of float32, shape (n_components, n_leads * n_samples)
-        Orthonormal rows, the component of the largest variance first; zero rows beyond the rank of the data.
+        Orthonormal rows, largest variance first; zero rows beyond the rank of the data.
     """
 
     mean: NDArray[np.float32]
@@ -25,27 +25,27 @@ class Components(NamedTuple):
 
 
 def fit_components(beats: NDArray[np.float32], n_components: int = 32, *, chunk_size: int = 4096) -> Components:
-    """Principal components of beats.
+    """Fit principal components to beats.
 
     Parameters
     ----------
     beats : ndarray of float32, shape (n_beats, n_leads, n_samples)
-        Aligned beats, for example `FeatureTable.beats`. Missing values (NaN) count as the mean; beats that are missing
-        altogether are left out.
+        Aligned beats, for example `FeatureTable.beats`. Missing values (NaN) count as the mean, and beats without any
+        value are left out.
     n_components : int, default=32
         Number of components.
     chunk_size : int, default=4096
-        Beats whose covariance is summed at once: memory beyond `beats` is that of one chunk and of one square matrix.
+        Beats per step: beyond `beats`, memory holds one chunk and one square matrix.
 
     Returns
     -------
     components : Components
-        Each component's sign is such that its largest weight is positive, so that equal data give equal scores.
+        The largest weight of each component is positive, so that equal data give equal scores.
 
     Raises
     ------
     ValueError
-        If `n_components` is not between 1 and ``n_leads * n_samples``, or `beats` is not 3-D.
+        If `n_components` is not between 1 and ``n_leads * n_samples``, or if `beats` is not 3-D.
     """
     if beats.ndim != 3:
         raise ValueError(f"beats must have shape (n_beats, n_leads, n_samples); got {beats.shape}.")
@@ -68,7 +68,7 @@ def fit_components(beats: NDArray[np.float32], n_components: int = 32, *, chunk_
     variance, basis = variance[::-1][:n_components], vectors[:, ::-1][:, :n_components].T
     largest = np.take_along_axis(basis, np.abs(basis).argmax(axis=1)[:, None], axis=1)
     basis = np.where(largest < 0, -basis, basis)
-    # Directions without variance are arbitrary: scores on them would be noise of the eigensolver.
+    # Directions without variance are arbitrary: scores on them would be rounding noise of the eigensolver.
     basis[variance <= max(variance[0], 0.0) * 1e-9] = 0.0
     return Components(mean, np.ascontiguousarray(basis, dtype=np.float32))
 
@@ -76,7 +76,7 @@ def fit_components(beats: NDArray[np.float32], n_components: int = 32, *, chunk_
 def component_scores(
     beats: NDArray[np.float32], components: Components, *, chunk_size: int = 4096
 ) -> NDArray[np.float32]:
-    """Scores of beats on principal components.
+    """Compute the scores of beats on principal components.
 
     Parameters
     ----------
@@ -85,17 +85,17 @@ def component_scores(
     components : Components
         From `fit_components`.
     chunk_size : int, default=4096
-        Beats projected at once.
+        Beats per step.
 
     Returns
     -------
     scores : ndarray of float32, shape (n_beats, n_components)
-        NaN for beats that are missing altogether; a single missing value counts as the mean.
+        NaN for beats without any value; a single missing value counts as the mean.
 
     Raises
     ------
     ValueError
-        If the number of values per beat is not that of `components`.
+        If the number of values per beat does not fit `components`.
     """
     flat = beats.reshape(len(beats), int(np.prod(beats.shape[1:])))
     if flat.shape[1] != components.mean.size:

@@ -1,4 +1,4 @@
-"""Measures of rhythm and of beats: the numbers behind the columns of `features`."""
+"""Quantities of rhythm and of beats: the columns of feature tables."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from numpy.typing import NDArray
 
 from .median_beat import BeatWaves, window_mean, window_weight, with_default
 
-__all__ = ["AMPLITUDES", "beat_rms", "frontal_axis", "rhythm_measures", "rr_around", "wave_amplitudes"]
+__all__ = [
+    "EARLY_RR", "LEAD_QUANTITIES", "beat_rms", "frontal_axis", "rhythm_measures", "rr_around", "wave_amplitudes",
+]  # fmt: skip
 
-EARLY = 0.85  # of the median RR; the same bound as in `beat_types`
-ALIKE = 0.8
+EARLY_RR = 0.85
+"""A beat is early if the RR interval before it is below this share of the usual one."""
 
-AMPLITUDES = {
+# A beat whose correlation with the record's median beat is lower counts as ectopic.
+_ECTOPIC_CORRELATION = 0.8
+
+LEAD_QUANTITIES = {
     "r_amplitude": "qrs",
     "s_amplitude": "qrs",
     "qrs_area": "qrs",
@@ -20,13 +25,13 @@ AMPLITUDES = {
     "t_amplitude": "st_t",
     "p_amplitude": "p",
 }
-"""Quantities measured in every lead, and the group of columns that each belongs to."""
+"""Quantities that are measured in every lead, and the group of their columns."""
 
 
 def rr_around(
     seconds: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """RR intervals before and after each beat, relative to the record's.
+    """Return the RR intervals before and after each beat, relative to the record's median.
 
     Parameters
     ----------
@@ -36,7 +41,7 @@ def rr_around(
     Returns
     -------
     before, after : ndarray of float64, shape (n_rpeaks,)
-        Log ratio to the median RR; NaN at the ends.
+        Log ratio to the median RR; NaN at the ends of the record.
     median : float
         Median RR [s]; NaN with fewer than two R peaks.
     """
@@ -52,21 +57,21 @@ def rr_around(
 def rhythm_measures(
     seconds: NDArray[np.float64], correlation: NDArray[np.float32], inside: NDArray[np.bool_]
 ) -> tuple[float, float, float, float, float]:
-    """Measures of a record's rhythm.
+    """Measure the rhythm of a record.
 
     Parameters
     ----------
     seconds : ndarray of float64, shape (n_rpeaks,)
         R peaks [s].
     correlation : ndarray of float32, shape (n_beats,)
-        Correlation with the median beat of the beats that lie inside the record.
+        Correlation with the median beat, for the beats whose window lies inside the record.
     inside : ndarray of bool, shape (n_rpeaks,)
-        Which R peaks these are.
+        R peaks of these beats.
 
     Returns
     -------
     log_median_rr, log_sd_rr, log_rmssd, beat_rate, ectopic_share : float
-        NaN where there are too few beats.
+        [log s], [log s], [log s], [1/min] and 0 to 1; NaN if there are too few beats.
     """
     if seconds.size < 2:
         return (np.nan,) * 5
@@ -74,21 +79,22 @@ def rhythm_measures(
     rr = np.diff(seconds)
     sd = rmssd = np.nan
     if rr.size > 1:
+        # 5 ms keep the logarithm finite if all intervals are equal.
         sd, rmssd = float(np.log(rr.std() + 0.005)), float(np.log(np.sqrt(np.mean(np.diff(rr) ** 2)) + 0.005))
-    odd = before < np.log(EARLY)
-    odd[inside] |= correlation < ALIKE
+    odd = before < np.log(EARLY_RR)
+    odd[inside] |= correlation < _ECTOPIC_CORRELATION
     return np.log(median), sd, rmssd, 60.0 * rr.size / (seconds[-1] - seconds[0]), odd.mean()
 
 
 def wave_amplitudes(beats: NDArray[np.float32], waves: BeatWaves, fs: float, n_before: int) -> NDArray[np.float32]:
-    """The quantities of `AMPLITUDES`.
+    """Measure the `LEAD_QUANTITIES` of beats.
 
     Parameters
     ----------
     beats : ndarray of float32, shape (n_records, n_leads, n_samples)
         Median beats [mV].
     waves : BeatWaves
-        Their waves; usual positions serve where one is missing.
+        Their waves; a usual position replaces a missing one.
     fs : float
         Sampling rate [Hz].
     n_before : int
@@ -97,9 +103,10 @@ def wave_amplitudes(beats: NDArray[np.float32], waves: BeatWaves, fs: float, n_b
     Returns
     -------
     amplitudes : ndarray of float32, shape (6, n_records, n_leads)
-        [mV], the area [mV s]; NaN where a lead is absent.
+        [mV], the area [mV s]; NaN if a lead is absent.
     """
     t = ((np.arange(beats.shape[2]) - n_before) / fs).astype(np.float32)
+    # Amplitudes are relative to the level just before QRS, so that a slow baseline does not count.
     start, stop = with_default(waves.qrs_onset, -0.05), with_default(waves.qrs_offset, 0.06)
     b = beats - window_mean(beats, t, start - 0.03, start - 0.005)[:, :, None]
     in_qrs = ((t >= start[:, None]) & (t <= stop[:, None]))[:, None, :]
@@ -118,19 +125,19 @@ def wave_amplitudes(beats: NDArray[np.float32], waves: BeatWaves, fs: float, n_b
 
 
 def frontal_axis(leads: NDArray[np.float32], smallest: float) -> NDArray[np.float32]:
-    """Frontal axis from leads I and II.
+    """Compute the frontal axis from leads I and II.
 
     Parameters
     ----------
     leads : ndarray of float32, shape (n, n_leads)
         Areas or amplitudes, I and II first.
     smallest : float
-        Length of the vector below which it has no direction.
+        A shorter vector has no direction.
 
     Returns
     -------
     axis : ndarray of float32, shape (n, 2)
-        Sine and cosine; NaN where there is no direction.
+        Sine and cosine; NaN if there is no direction.
     """
     horizontal, vertical = leads[:, 0], (2 * leads[:, 1] - leads[:, 0]) / np.float32(np.sqrt(3))
     length = np.hypot(horizontal, vertical)
@@ -139,17 +146,17 @@ def frontal_axis(leads: NDArray[np.float32], smallest: float) -> NDArray[np.floa
 
 
 def beat_rms(beats: NDArray[np.float32]) -> NDArray[np.float32]:
-    """RMS of each beat over the leads that are present.
+    """Compute the RMS of each beat over the leads that are present.
 
     Parameters
     ----------
     beats : ndarray of float32, shape (n_beats, n_leads, n_samples)
-        NaN where a lead is absent.
+        NaN if a lead is absent.
 
     Returns
     -------
     rms : ndarray of float32, shape (n_beats,)
-        NaN where it is next to nothing or there is no lead.
+        NaN if it is almost 0 or there is no lead.
     """
     power = np.einsum("nlm,nlm->nl", beats, beats) / beats.shape[2]
     n_present = np.isfinite(power).sum(axis=1)

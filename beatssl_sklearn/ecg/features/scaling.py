@@ -1,4 +1,4 @@
-"""Put the columns of a feature table on one scale, and weight them so that no kind of column dominates."""
+"""One scale for all columns of a feature table, and weights with which no group of columns dominates."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from .table import FeatureTable
 __all__ = ["Scaling", "fit_scaling", "standardize"]
 
 CLIP = 3.0
+# Median absolute deviation to standard deviation, for normal values.
 MAD_TO_SD = 1.4826
-# Within these groups a column's share of the weight is its share of the variance.
+# In these groups a column's share of the weight is its share of the variance.
 WEIGHTED_BY_VARIANCE = ("components",)
 
 Floats = NDArray[np.float32]
@@ -28,7 +29,7 @@ class Scaling(NamedTuple):
 
 
 def fit_scaling(table: FeatureTable) -> Scaling:
-    """Robust centre and scale of each column, and its weight in a distance.
+    """Fit a robust centre and scale to each column, and its weight in a distance.
 
     Parameters
     ----------
@@ -37,15 +38,15 @@ def fit_scaling(table: FeatureTable) -> Scaling:
     Returns
     -------
     scaling : Scaling
-        Median and 1.4826 MAD; the standard deviation where the MAD is 0 (more than half of the values are equal).
-        Columns without spread, or without values, get weight 0.
+        Median and 1.4826 MAD; the standard deviation if the MAD is 0 (more than half of the values are equal). Columns
+        without spread or without values get weight 0.
 
     Notes
     -----
-    Every group that has a usable column weighs the same, and the weights sum to 1 (all are 0 where no column is
-    usable). Within a group columns weigh the same, except principal components, which weigh in proportion to their
-    variance: each is scaled to unit spread, so this gives back their distance in the space of beats (up to a constant),
-    where equal weights would let components of noise count as much as the first.
+    Every group with a usable column has the same weight, and the weights sum to 1 (to 0 if no column is usable). The
+    columns of a group share its weight equally. Principal components share it in proportion to their variance: each is
+    scaled to unit spread, and these weights restore their distance in the space of beats (up to a constant). With equal
+    weights, components of noise would count as much as the first.
     """
     n_columns = table.values.shape[1]
     centre, scale = np.zeros(n_columns), np.zeros(n_columns)
@@ -55,8 +56,8 @@ def fit_scaling(table: FeatureTable) -> Scaling:
         if x.size:
             centre[k] = np.median(x)
             spread = MAD_TO_SD * np.median(np.abs(x - centre[k]))
-            # Rounding to float32 alone leaves a spread of about 1e-7 of the value.
             scale[k] = spread if spread > 0 else x.std()
+            # Rounding to float32 alone gives a constant a spread of about 1e-7 of its value.
             scale[k] *= scale[k] > 1e-6 * abs(centre[k])
     usable = scale > 0
     weights = np.zeros(n_columns)
@@ -70,7 +71,7 @@ def fit_scaling(table: FeatureTable) -> Scaling:
 
 
 def standardize(table: FeatureTable, scaling: Scaling | None = None) -> tuple[Floats, NDArray[np.bool_], Floats]:
-    """Robust z-scores, clipped at 3, with missing values marked.
+    """Compute robust z-scores, clipped at 3, and mark missing values.
 
     Parameters
     ----------
@@ -81,11 +82,11 @@ def standardize(table: FeatureTable, scaling: Scaling | None = None) -> tuple[Fl
     Returns
     -------
     z : ndarray of float32, shape (n_rows, n_columns)
-        Within [-3, 3]; 0 where a value is missing or the column has no spread.
+        Within [-3, 3]; 0 if a value is missing or the column has no spread.
     present : ndarray of bool, shape (n_rows, n_columns)
-        False where a value is missing.
+        False if a value is missing.
     weights : ndarray of float32, shape (n_columns,)
-        Non-negative, sum 1; see `fit_scaling`.
+        Not negative, with sum 1; see `fit_scaling`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A table of features: named, grouped columns with missing values, and optionally a beat per row."""
+"""Feature tables: named columns in groups, with missing values, and optionally one beat per row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GROUP_NAMES", "FeatureTable", "concatenate", "make_table"]
+__all__ = ["GROUP_NAMES", "FeatureTable", "concatenate", "make_feature_table"]
 
 GROUP_NAMES = ("rhythm", "qrs", "st_t", "p", "intervals", "axis", "morphology", "components")
 
@@ -19,15 +19,15 @@ class FeatureTable(NamedTuple):
     Attributes
     ----------
     values : ndarray of float32, shape (n_rows, n_columns)
-        NaN where a value is missing.
+        NaN if a value is missing.
     names : tuple of str
         Names of the columns.
     groups : ndarray of int64, shape (n_columns,)
-        What kind of column it is: an index into `group_names`.
+        Group of each column: an index into `group_names`.
     group_names : tuple of str
-        Names of the groups; a group may have no column.
+        Names of the groups; a group can have no column.
     beats : ndarray of float32, shape (n_rows, 8, n_grid), or None
-        The rows' beats on a common grid, for principal components; NaN where a lead is absent.
+        One beat per row on a common grid, for principal components; NaN if a lead is absent.
     """
 
     values: NDArray[np.float32]
@@ -37,10 +37,10 @@ class FeatureTable(NamedTuple):
     beats: NDArray[np.float32] | None = None
 
 
-def make_table(
+def make_feature_table(
     values: NDArray[np.floating], columns: Sequence[tuple[str, str]], beats: NDArray[np.float32] | None = None
 ) -> FeatureTable:
-    """Build a table from its values and the name and group of each column.
+    """Make a table from its values and the name and group of each column.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def make_table(
 
 
 def concatenate(tables: Sequence[FeatureTable]) -> FeatureTable:
-    """Join tables of the same columns, rows after rows.
+    """Join the rows of tables that have the same columns.
 
     Parameters
     ----------
@@ -68,12 +68,12 @@ def concatenate(tables: Sequence[FeatureTable]) -> FeatureTable:
     Returns
     -------
     table : FeatureTable
-        With `beats` where all tables hold them.
+        With `beats` if all tables hold them.
 
     Raises
     ------
     ValueError
-        If there is no table, or the columns differ.
+        If there is no table, or if the columns differ.
     """
     if not tables:
         raise ValueError("tables must hold at least one table.")

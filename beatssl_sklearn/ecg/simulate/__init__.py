@@ -1,4 +1,4 @@
-"""Simulated ECGs with everything about them known."""
+"""Simulated ECGs whose beats, waves and rhythm are known."""
 
 from .make_ecg import SimulatedECG, make_ecg
 

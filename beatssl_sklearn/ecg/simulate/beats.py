@@ -1,4 +1,4 @@
-"""Patients of the simulator and the shapes of their beats: loops of a dipole as sums of Gaussians."""
+"""Simulated patients and the shapes of their beats: loops of a dipole, as sums of Gaussians."""
 
 from __future__ import annotations
 
@@ -9,22 +9,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
+from ..dower import DOWER_EIGHT
 
-DOWER: Array = np.array([
-    [0.632, -0.235, 0.059], [0.235, 1.066, -0.132], [-0.515, 0.157, -0.917], [0.044, 0.164, -1.387],
-    [0.882, 0.098, -1.277], [1.213, 0.127, -0.601], [1.125, 0.127, -0.086], [0.831, 0.076, 0.230],
-])  # fmt: skip
-"""Leads I, II, V1 to V6 of a dipole (X to the left, Y to the feet, Z to the back), Dower et al. 1980."""
-DOWER.setflags(write=False)
+Array = NDArray[np.float64]
 
 P, QRS, T = 1, 2, 3
 _SPIKE, _ST = 0, 4
+# A wave ends where its vector passes this share of its greatest length.
 _BOUNDARY = {P: 0.10, QRS: 0.05, T: 0.08}
 _GRID = np.arange(-0.45, 0.75, 0.001)
 
 Lobes = list[tuple[float, float, float, float, float]]
-"""Gaussians of a loop: time from the R peak and standard deviation [ms], X, Y and Z [mV]."""
+"""Gaussians of a loop: time from the R peak and standard deviation [ms]; X, Y and Z of the dipole [mV]."""
 
 P_SINUS: Lobes = [(-16, 18, 0.040, 0.085, -0.045), (18, 19, 0.065, 0.060, 0.050)]
 P_ECTOPIC: Lobes = [(-14, 16, 0.030, -0.075, 0.030), (15, 17, -0.040, -0.060, -0.035)]
@@ -54,7 +50,7 @@ T_NORMAL = (0.26, 0.21, -0.16)
 
 
 class Pattern(NamedTuple):
-    """Shape of one kind of beat as a sum of two-sided Gaussians; times [s] count from the R peak."""
+    """Shape of one kind of beat as a sum of two-sided Gaussians; times [s] are relative to the R peak."""
 
     wave: NDArray[np.int8]
     """Of shape (n_lobes,): 1 P, 2 QRS, 3 T, 4 ST segment, 0 pacing spike."""
@@ -69,7 +65,7 @@ class Pattern(NamedTuple):
 
 @dataclass(frozen=True)
 class Patient:
-    """What stays the same in all records of one person."""
+    """Properties that all records of one person share."""
 
     rate: float
     pr: float
@@ -87,7 +83,7 @@ class Patient:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Patient:
-        """Draw a patient; every patient takes the same number of draws, whatever the rhythm."""
+        """Draw a patient, always with the same number of draws, whatever the rhythm."""
         frontal, horizontal, sagittal = rng.normal(0, (20, 9, 7))
         smooth = rng.normal(0, 0.09, (12, 8))
         smooth[:, 1:] = 0.6 * smooth[:, :-1] + 0.8 * smooth[:, 1:]
@@ -109,7 +105,7 @@ class Patient:
 
 
 def _rotation(frontal: float, horizontal: float, sagittal: float) -> Array:
-    """Rotation by three angles [degrees], each in the plane that it is named after."""
+    """Return the rotation by three angles [degrees], each named after its plane."""
     (cf, ch, cs), (sf, sh, ss) = (f(np.radians([frontal, horizontal, sagittal])) for f in (np.cos, np.sin))
     in_frontal = np.array([[cf, -sf, 0], [sf, cf, 0], [0, 0, 1.0]])
     in_horizontal = np.array([[ch, 0, -sh], [0, 1.0, 0], [sh, 0, ch]])
@@ -129,7 +125,7 @@ def make_pattern(
     pr_scale: float = 1.0,
     t_delay: float = 0.0,
 ) -> Pattern:
-    """Put a beat together; `t` and `st` are dipoles [mV], `spikes` names the chambers that are paced."""
+    """Make the shape of a beat; `t` and `st` are dipoles [mV], `spikes` names the paced chambers."""
     turn = patient.turn if turn is None else turn
     rows: list[tuple[int, float, float, float, Array]] = []
     for ms, sd, *xyz in qrs:
@@ -146,7 +142,7 @@ def make_pattern(
     dipole_t = patient.gain_t * patient.turn_t @ np.asarray(t)
     rows += [(T, apex, 0.058, 0.038, 0.82 * dipole_t), (T, apex - 0.075, 0.050, 0.055, 0.18 * dipole_t)]
     if np.any(st):
-        # An ST segment rises with the J point and hands over to the T wave.
+        # Two wide Gaussians raise the ST segment from the J point to the T wave.
         st_vector = np.asarray(st, dtype=float)
         rows += [(_ST, end + 0.012, 0.016, 0.06, 0.80 * st_vector), (_ST, end + 0.100, 0.050, 0.070, 0.55 * st_vector)]
     for chamber in spikes:
@@ -154,7 +150,7 @@ def make_pattern(
         size *= 0.4 + 1.1 * patient.trait
         rows.append((_SPIKE, at, 0.0007, 0.0012, size * np.array([-0.25, 0.95, 0.45])))
     vectors = np.array([row[4] for row in rows])
-    source = vectors @ DOWER.T
+    source = vectors @ DOWER_EIGHT.T
     field = patient.residual[np.arange(len(rows)) % len(patient.residual)]
     source[:, 2:] += field * np.linalg.norm(vectors, axis=1, keepdims=True)
     wave = np.array([row[0] for row in rows], dtype=np.int8)
@@ -165,7 +161,7 @@ def make_pattern(
 def _bounds(
     wave: NDArray[np.int8], centre: Array, left: Array, right: Array, source: Array
 ) -> dict[int, tuple[float, float, float]]:
-    """Where the length of the eight-lead vector passes a share of its peak."""
+    """Find where the length of the eight-lead vector passes a share of its maximum."""
     bounds = {}
     for code in (P, QRS, T):
         chosen = wave == code

@@ -1,4 +1,4 @@
-"""Simulated 12-lead ECGs with everything that is known of them, from a seed: for tests, examples and demonstrations."""
+"""Simulated 12-lead ECGs with all that is known about them, from a seed: for tests, examples and demonstrations."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .rhythms import RHYTHMS, Course, describe
 WAVE_DTYPE = np.dtype([("wave", "<U3"), ("onset", np.int64), ("peak", np.int64), ("offset", np.int64)])
 """Fields of `SimulatedECG.waves`, in samples."""
 
-# Each purpose has a stream of its own: what one draws never moves another.
+# Each purpose has its own random stream, so that the draws of one never move the draws of another.
 _PURPOSES = ("schedule", "patient", "record", "noise")
 _WAVE_NAMES = {P: "P", QRS: "QRS", T: "T"}
 
 
 @dataclass(frozen=True, eq=False)
 class SimulatedECG:
-    """Records made by `make_ecg`, and the truth about them.
+    """Records as returned by `make_ecg`, and the truth about them.
 
     Attributes
     ----------
@@ -35,23 +35,23 @@ class SimulatedECG:
     leads : tuple of n_leads str
         Names of the leads.
     rpeaks : list of n_records int64 arrays of shape (n_beats,)
-        Samples where the QRS complex is largest in all leads together.
+        Samples at which the QRS complex is largest in all leads together.
     beat_types : list of n_records arrays of str of shape (n_beats,)
         MIT-BIH symbol of each beat: N normal, A atrial and V ventricular premature, L and R bundle branch block,
         / paced.
     masks : ndarray of shape (n_records, n_times), int8
         0 background, 1 P, 2 QRS, 3 T.
     waves : list of n_records structured arrays
-        Fields wave ("P", "QRS" or "T"), onset, peak and offset [samples] of the waves that lie wholly inside the
+        Fields wave ("P", "QRS" or "T"), onset, peak and offset [samples] of the waves that lie completely inside the
         record.
     rhythm : ndarray of shape (n_records,), str
         Rhythm of each record.
     target : ndarray of shape (n_records,), int64
-        The same as an index into `target_names`.
+        Rhythm of each record as an index into `target_names`.
     target_names : tuple of str
-        All rhythms that there are.
+        All rhythms of the simulator.
     patient_id : ndarray of shape (n_records,), int64
-        Patient of each record, counted from 0.
+        Patient of each record, from 0.
     report : list of n_records str
         A short statement, such as "sinus rhythm 72/min. left bundle branch block."
     """
@@ -83,9 +83,9 @@ def make_ecg(
 ) -> SimulatedECG:
     """Simulate 12-lead ECGs with known beats, waves, rhythm and report.
 
-    A moving dipole whose P, QRS and T loops are sums of Gaussians is projected to the leads I, II and V1 to V6 by
-    Dower's matrix; V1 to V6 also see a small part that no dipole explains, and the other limb leads follow from I and
-    II exactly. Each patient has a heart rate, axis, intervals and amplitudes of their own.
+    The P, QRS and T loops of a moving dipole are sums of Gaussians. Dower's matrix projects the dipole to the leads I,
+    II and V1 to V6. V1 to V6 also have a small part that no dipole explains, and the other limb leads follow exactly
+    from I and II. Each patient has an individual heart rate, axis, intervals and amplitudes.
 
     Parameters
     ----------
@@ -94,26 +94,26 @@ def make_ecg(
     rhythm : str or sequence of str, default="sinus"
         "sinus", "af" (atrial fibrillation), "pvc" and "pac" (ventricular and atrial premature beats in sinus rhythm),
         "lbbb" and "rbbb" (bundle branch block), "st_elevation" (anterior, inferior or lateral) or "paced"; "mixed"
-        means all. With several, each patient has one: every run of as many patients holds each once, in random order.
-        Records shorter than 3 s may lack the premature beat of their name.
+        means all. With k rhythms each patient has one of them, and each block of k patients has every rhythm once, in
+        random order. Records shorter than 3 s can lack the premature beat of their rhythm.
     fs : float, default=500.0
         Sampling rate [Hz], at least 50.
     duration : float, default=10.0
         Length of the records [s].
     leads : sequence of str, default=None
-        Leads to return, a minus sign for inverted ones; None means the standard twelve.
+        Leads to return, with a minus sign for inverted ones; None means the standard twelve.
     noise : float, default=0.02
-        Typical rms [mV] of baseline wander, muscle, mains and electrode noise together; 0 is a clean signal.
+        Typical rms [mV] of baseline wander, muscle, mains and electrode noise together; 0 means a clean signal.
     records_per_patient : int, default=1
-        Records of one patient follow each other and share the rhythm and the shape of their beats.
+        Number of records of each patient. They follow one another and share rhythm and shape of beats.
     random_state : int, numpy.random.Generator or None, default=None
-        Seed. Record i depends on the seed and i alone, so that more records leave the first ones as they are; beats do
-        not depend on `fs`, and beats and waves not on `noise` or `leads`. A generator gives a seed and moves on.
+        Seed. Record i depends only on the seed and on i, so that more records leave the first ones as they are. Beats
+        do not depend on `fs`; beats and waves do not depend on `noise` or `leads`. A generator gives the seed.
 
     Returns
     -------
     SimulatedECG
-        Signals, R peaks, beat types, masks, waves, rhythm, patient and report.
+        Signals, R peaks, beat types, masks, waves, rhythms, patients and reports.
 
     Raises
     ------
@@ -123,9 +123,9 @@ def make_ecg(
     Notes
     -----
     A wave begins and ends where its vector of eight leads passes 5 % (QRS), 8 % (T) or 10 % (P) of its greatest
-    length. Where waves overlap, the T wave ends at the next P wave or QRS complex, and a P wave that begins before the
-    top of a T wave is neither listed nor in the mask. The shapes are drawn by hand after textbooks: good for tests,
-    teaching and demonstrations, no substitute for real records in any claim.
+    length. If waves overlap, the T wave ends at the next P wave or QRS complex, and a P wave that begins before the
+    peak of a T wave is neither listed nor in the mask. The shapes are drawn by hand after textbooks. They are good for
+    tests, teaching and demonstrations, but claims need real records.
 
     References
     ----------
@@ -230,7 +230,7 @@ def _draw_rhythm(names: list[str], seed: int, patient: int) -> str:
 
 
 def _repolarise(course: Course, duration: float) -> tuple[Course, Array]:
-    """Keep the beats that reach into the record, and let their QT intervals follow the RR intervals."""
+    """Keep the beats that reach into the record, and stretch their QT intervals with the RR intervals."""
     rr = np.diff(course.times, prepend=2 * course.times[0] - course.times[1])
     stretch = np.clip(0.75 * np.median(rr) + 0.25 * rr, 0.4, 1.5) ** 0.4
     near = (course.times > -1.2) & (course.times < duration + 1.2)
@@ -238,7 +238,7 @@ def _repolarise(course: Course, duration: float) -> tuple[Course, Array]:
 
 
 def _render(course: Course, stretch: Array, rng: np.random.Generator, fs: float, n_times: int) -> NDArray[np.float32]:
-    """Leads I, II, V1 to V6 of shape (8, n_times) without noise [mV]."""
+    """Make leads I, II, V1 to V6 of shape (8, n_times) without noise [mV]."""
     size = 1 + 0.035 * np.sin(2 * np.pi * (0.25 * course.times + rng.random())) + rng.normal(0, 0.01, course.times.size)
     lobes = []
     for kind, pattern in enumerate(course.patterns):
@@ -257,7 +257,7 @@ def _render(course: Course, stretch: Array, rng: np.random.Generator, fs: float,
 
 def _sum_lobes(centre: Array, left: Array, right: Array, source: Array, fs: float, n_times: int) -> Array:
     """Sum all Gaussians, each on the samples within four standard deviations of its centre."""
-    # The front end's low-pass: without it a spike of 1 ms would come and go with its place between two samples.
+    # A low-pass filter as in a recorder: without it a spike of 1 ms could fall between two samples.
     blur = 0.35 / fs
     area = left + right
     left, right = np.hypot(left, blur), np.hypot(right, blur)

@@ -1,4 +1,4 @@
-"""Rhythms of the simulator: which beats come when, and what a report says of them."""
+"""Rhythms of the simulator: times and kinds of beats, and the report of a record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TERRITORIES = {"anterior": (0.07, 0.02, -0.24), "inferior": (-0.05, 0.26, 0.06)
 
 
 class Course(NamedTuple):
-    """The beats of one record, some of them before its start and after its end."""
+    """The beats of one record, and a few before its start and after its end."""
 
     patterns: list[Pattern]
     symbols: tuple[str, ...]
@@ -40,11 +40,11 @@ class Course(NamedTuple):
     fibrillation: float
     """Amplitude of fibrillatory waves [mV]."""
     statements: tuple[str, ...]
-    """Rhythm, without its rate, and findings."""
+    """Rhythm without its rate, and findings."""
 
 
 def _sinus_rr(patient: Patient, rng: np.random.Generator, duration: float, fastest: float = 112.0) -> Array:
-    """RR intervals [s] with respiratory arrhythmia, enough of them for the record and a beat or two on either side."""
+    """Draw RR intervals [s] with respiratory arrhythmia, enough for the record and a few beats on each side."""
     rr = 60 / min(patient.rate * rng.lognormal(0, 0.06), fastest)
     k = np.arange(int(1.6 * (duration + 2) / rr) + 6)
     breath = rng.uniform(0.01, 0.04) * np.sin(2 * np.pi * (k * rr * rng.uniform(0.17, 0.3) + rng.random()))
@@ -100,7 +100,7 @@ def _af(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
 
 
 def _premature(rng: np.random.Generator, rr: Array, duration: float, every: int) -> NDArray[np.bool_]:
-    """Choose the beats that come early, never two in a row, at least one where the record has room for it."""
+    """Choose the early beats: never two in a row, and at least one if the record has room for it."""
     at = np.cumsum(rr) - 1.7 * rr[0]
     chance = rng.random(rr.size)
     early = (np.arange(rr.size) + int(rng.integers(8))) % every == 0 if every else chance < 0.16
@@ -117,7 +117,7 @@ def _pvc(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
     rr = _sinus_rr(patient, rng, duration, fastest=92)
     every = int(rng.choice([0, 0, 0, 2, 3, 4]))
     early = _premature(rng, rr, duration, every)
-    # A ventricular beat leaves the sinus node alone: the pause makes up for what came early.
+    # A ventricular beat does not reset the sinus node: the next sinus beat comes when it is due.
     gain = rr * rng.uniform(0.27, 0.40) * early
     times = _times(rr, rng) - gain
     origin = "RV" if patient.trait < 0.5 else "LV"
@@ -140,7 +140,7 @@ def _pac(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
     rr = _sinus_rr(patient, rng, duration, fastest=92)
     early = _premature(rng, rr, duration, 0)
     name = _sinus_name(rr)
-    # An atrial beat resets the sinus node: the interval after it is a little longer than the others.
+    # An atrial beat resets the sinus node: the interval after it is only a little longer than the others.
     rr = rr * np.where(early, rng.uniform(0.62, 0.76), 1.0)
     rr[1:] *= np.where(early[:-1], rng.uniform(1.02, 1.12), 1.0)
     patterns = [make_pattern(patient, QRS_NARROW), make_pattern(patient, QRS_NARROW, p=P_ECTOPIC, pr_scale=0.85)]
@@ -173,11 +173,11 @@ RHYTHMS: dict[str, Callable[[Patient, np.random.Generator, float], Course]] = {
     "sinus": _sinus, "af": _af, "pvc": _pvc, "pac": _pac, "lbbb": _lbbb, "rbbb": _rbbb, "st_elevation": _st_elevation,
     "paced": _paced,
 }  # fmt: skip
-"""Rhythms by name: each makes the course of a record of a patient."""
+"""Rhythms by name: each function makes the course of one record of a patient."""
 
 
 def describe(course: Course, duration: float) -> str:
-    """Report of a record of the given length [s]: rhythm with its rate, findings, axis."""
+    """Write the report of a record of the given length [s]: rhythm with its rate, findings, axis."""
     visible = course.times[(course.times >= 0) & (course.times < duration)]
     times = visible if visible.size > 1 else course.times
     rate = 60 * (times.size - 1) / (times[-1] - times[0])
@@ -190,7 +190,7 @@ def describe(course: Course, duration: float) -> str:
 
 
 def _axis(pattern: Pattern, until: float) -> float:
-    """Frontal axis [degrees] from the net areas of leads I and aVF, of what is centred before `until` [s]."""
+    """Compute the frontal axis [degrees] from net areas in I and aVF, of Gaussians centred before `until` [s]."""
     qrs = (pattern.wave == QRS) & (pattern.centre < until)
     lead_i, lead_ii = ((pattern.left + pattern.right)[qrs, None] * pattern.source[qrs, :2]).sum(axis=0)
     return float(np.degrees(np.arctan2(2 / np.sqrt(3) * (lead_ii - lead_i / 2), lead_i)))

@@ -1,8 +1,9 @@
-"""Waves of the heartbeat: found in probabilities, as tables, as annotation files, and the intervals between them."""
+"""Waves of the heartbeat: found in probabilities, in tables and annotation files, over all leads, and intervals."""
 
 from .annotations import read_waves, write_waves
+from .consensus import consensus
 from .find import WAVES, Waves, find_waves
-from .intervals import beat_intervals, consensus, record_intervals
+from .intervals import beat_intervals, record_intervals
 from .table import make_table
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Waves as WFDB annotation files in the style of LUDB: one per lead, with marks such as ``( p )`` for a P wave."""
+"""Waves in WFDB annotation files, as in LUDB: one file per lead, with marks such as ``( p )`` for a P wave."""
 
 from __future__ import annotations
 
@@ -38,28 +38,29 @@ def write_waves(
     Parameters
     ----------
     path : str or path-like
-        The record without extension. A lead's file has the lower-case name of the lead as its extension, as in LUDB
-        ("1.avf"), that of the consensus "all". Files that exist are replaced.
+        The record without extension. The extension of a file is the lower-case name of its lead, as in LUDB ("1.avf"),
+        or "all" for the consensus. Existing files are replaced.
     table : DataFrame
-        Waves as of `make_table`; fractions of samples are rounded.
+        Waves as returned by `make_table`; fractions of samples are rounded.
     fs : float
         Sampling rate [Hz], written into each file.
     record : int, default=None
-        Record of the table. None means its only one.
+        Record of the table. None means its only record.
     leads : sequence of str, default=None
-        Leads to write, those without waves as files without marks. None means the leads that have waves.
+        Leads to write; a lead without waves becomes a file without marks. None means the leads that have waves.
 
     Raises
     ------
     ValueError
-        If the table has several records and `record` does not choose one, a wave has no peak, marks of a lead are out
-        of order, or two leads would share a file. The message names record, lead and sample, and nothing is written.
+        If the table has several records and `record` does not choose one, if a wave has no peak, if marks of a lead are
+        out of order, or if two leads would share a file. The message names record, lead and sample, and no file is
+        written.
     OSError
         If a file cannot be written.
 
     Notes
     -----
-    Like LUDB's own, the marks have number, channel and subtype 0: the file tells the lead. Confidences are not kept.
+    As in LUDB, marks have number, channel and subtype 0: the file name gives the lead. Confidences are not written.
     """
     check_table(table)
     _, name = split_record(path)
@@ -78,34 +79,34 @@ def read_waves(
     record: int = 0,
     strict: bool = False,
 ) -> DataFrame:
-    """Read the waves of a record from one annotation file per lead, as of LUDB or `write_waves`.
+    """Read the waves of a record from one annotation file per lead, as in LUDB or written by `write_waves`.
 
     Parameters
     ----------
     path : str or path-like
         The record without extension.
     leads : sequence of str, default=None
-        Leads to read, in this order; "consensus" for the waves over all leads. None means those of the standard twelve,
-        and the consensus, that have a file.
+        Leads to read, in this order; "consensus" means the waves over all leads. None means the standard leads and the
+        consensus, as far as they have a file.
     fs : float, default=None
-        Sampling rate of the marks [Hz]. None reads it from the record's header.
+        Sampling rate of the marks [Hz]. None means the rate in the header of the record.
     record : int, default=0
         Number of the record in the table.
     strict : bool, default=False
-        Whether to refuse marks in an order that makes no sense. Otherwise they are read as of `group_marks`.
+        Whether to raise an error if marks are in an impossible order. Otherwise `group_marks` groups them.
 
     Returns
     -------
     table : DataFrame
-        As of `make_table`; missing marks and confidences are NaN.
+        As returned by `make_table`; missing marks and confidences are NaN.
 
     Raises
     ------
     ValueError
-        If a file is not an annotation file, or with `strict` has an onset or offset without a wave, an onset after the
-        peak, or other annotations; the message names record, lead and sample.
+        If a file is not an annotation file, or if with `strict` it has an onset or offset without a wave, an onset
+        after the peak, or other annotations. The message names record, lead and sample.
     OSError
-        If a file of `leads`, or the header where `fs` is None, is missing.
+        If a file of `leads` is missing, or if `fs` is None and the header is missing.
     """
     directory, name = split_record(path)
     if leads is None:
@@ -135,13 +136,13 @@ def group_marks(samples: Sequence[int], symbols: Sequence[str]) -> dict[str, NDA
     samples : sequence of int, of length n_marks
         Positions [samples], ascending.
     symbols : sequence of str, of length n_marks
-        "(" and ")" for onsets and offsets, "p", "N" and "t" for the peaks of P, QRS and T; others are skipped.
+        "(" and ")" are onsets and offsets, "p", "N" and "t" the peaks of P, QRS and T; others are skipped.
 
     Returns
     -------
     waves : dict of wave to ndarray of shape (n_waves, 3), int64
-        Onset, peak and offset of each "P", "QRS" and "T", -1 where a mark is missing. An onset between peak and offset,
-        as LUDB has a sample or two late in complexes that begin with their peak, is moved to the peak.
+        Onset, peak and offset of each "P", "QRS" and "T", -1 for a missing mark. An onset between peak and offset moves
+        to the peak: LUDB has such onsets, a sample or two late, in complexes that begin with their peak.
     """
     waves: dict[str, list[tuple[int, int, int]]] = {wave: [] for wave in WAVES}
     onset, peak, wave = -1, -1, ""
@@ -177,7 +178,7 @@ def _of_record(table: DataFrame, record: int | None, name: str) -> DataFrame:
 
 
 def _extensions(leads: Sequence[str]) -> dict[str, str]:
-    """Lead to the extension of its file."""
+    """Return the extension of the file of each lead."""
     if isinstance(leads, str):
         raise TypeError(f"leads must be a sequence of names, got the single value {leads!r:.60}")
     extensions: dict[str, str] = {}
@@ -190,13 +191,13 @@ def _extensions(leads: Sequence[str]) -> dict[str, str]:
 
 
 def _marks(rows: DataFrame, record: str, lead: str) -> tuple[NDArray[np.int64], list[str]]:
-    """Samples and symbols of a lead in the order of the file."""
+    """Return samples and symbols of a lead in the order of its file."""
     times = rows[["onset", "peak", "offset"]].to_numpy(np.float64)
     start = np.where(np.isnan(times[:, 0]), times[:, 1], times[:, 0])
     nowhere = np.flatnonzero(~np.isfinite(times[:, 1]))
     if nowhere.size:
         at = np.nanmax([*times[nowhere[0], ::2], -1.0])
-        refuse(record, f"lead {lead}: the wave at sample {at:g} has no peak, which tells its kind in the file")
+        refuse(record, f"lead {lead}: the wave at sample {at:g} has no peak, and only a peak says which wave it is")
     order = np.argsort(start, kind="stable")
     peaks = np.array(list(_SYMBOLS), dtype=object)[wave_labels(rows)[order] - 1]
     symbols = np.stack([np.full(len(rows), "(", dtype=object), peaks, np.full(len(rows), ")", dtype=object)], axis=1)
@@ -213,12 +214,12 @@ def _rate(directory: str, name: str) -> float:
     try:
         raw = read_bytes(directory, f"{name}.hea", name, at_most=LARGEST_HEADER)
     except FileNotFoundError:
-        raise FileNotFoundError(f"record {name!r}: there is no header that tells the sampling rate: give fs") from None
+        raise FileNotFoundError(f"record {name!r}: there is no header with the sampling rate: give fs") from None
     return parse_header(raw, name).fs
 
 
 def _check_order(samples: Sequence[int], symbols: Sequence[str], record: str, lead: str) -> None:
-    """Refuse marks that `group_marks` would drop or move; missing ones are not in the wrong order."""
+    """Raise an error for marks that `group_marks` would drop or move; missing marks are allowed."""
     opened, wave = -1, ""
     for i, (sample, symbol) in enumerate(zip(samples, symbols, strict=True)):
         where = f"lead {lead}, sample {sample}"

@@ -1,4 +1,4 @@
-"""From class probabilities per sample to P, QRS and T waves, for many strips (one lead of one record each) at once."""
+"""P, QRS and T waves from the probabilities of samples, for many strips (one lead of one record each) at once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ WAVES = ("P", "QRS", "T")
 _P, _QRS, _T = 1, 2, 3
 _N_LABELS = 1 + len(WAVES)
 _MIN_SAMPLES = 3  # an onset, a peak and an offset
-_INSIDE = 1e-3  # of a sample: the least distance of a peak from the borders of its wave
-_SMOOTHING = 0.015  # [s] to either side, in which P and T are looked up: less noise, and they are wide enough
+_INSIDE = 1e-3  # [samples] least distance of a peak from the borders of its wave
+_SMOOTHING = 0.015  # [s] to each side: P and T are wide enough for it, and their peaks are less noisy
 _CHUNK_SAMPLES = 2**16
 
 
@@ -29,11 +29,11 @@ class Waves(NamedTuple):
     Attributes
     ----------
     strip : ndarray of int64, shape (n_waves,)
-        Row of the probabilities that the wave was found in.
+        Row of the probabilities in which the wave was found.
     wave : ndarray of int8, shape (n_waves,)
         1 P, 2 QRS, 3 T.
     onset, peak, offset : ndarray of float64, shape (n_waves,)
-        In samples, between samples where the probabilities say so; ``onset < peak < offset``.
+        In samples, with fractions; ``onset < peak < offset``.
     confidence : ndarray of float32, shape (n_waves,)
         Mean probability of the wave's class over its samples, 0 to 1.
     """
@@ -47,7 +47,7 @@ class Waves(NamedTuple):
 
 
 class _Runs(NamedTuple):
-    """Runs of equal label that tile the strips laid end to end; `mass` sums each class's probability over each run."""
+    """Runs of equal label that cover all strips in order; `mass` is the sum of each probability over a run."""
 
     strip: NDArray[np.int64]
     start: NDArray[np.int64]
@@ -86,99 +86,100 @@ def find_waves(
 ) -> Waves:
     """Find the waves of many strips from the probabilities of their samples.
 
-    Samples take the label of their largest probability, and runs of equal label become waves in these steps. QRS come
-    first: gaps within a complex are closed, complexes that are too short or too uncertain are dropped, and of those
-    within the refractory time the one with the largest sum of probability stays. Then gaps in T and P are closed, and
-    what is too short or uncertain is dropped; one T stays between two complexes, before the first and after the last:
-    that with the largest sum. A P right behind a QRS whose T is still to come is dropped; otherwise any number of P may
-    lie between two complexes, as in an AV block.
+    A sample has the label of its largest probability. Runs of equal label become waves in these steps:
+
+    1. QRS: close gaps within a complex; drop complexes that are too short or too uncertain; of several complexes within
+       the refractory time keep the one with the largest sum of probability.
+    2. T and P: close gaps; drop waves that are too short or too uncertain.
+    3. T: between two complexes, before the first and after the last, keep the T with the largest sum.
+    4. P: drop a P right after a QRS, before its T. Else any number of P can lie between two complexes, as in AV block.
 
     Parameters
     ----------
     proba : array-like of float32, shape (n_strips, n_times, 4)
         Probabilities of background, P, QRS and T; they need not sum to exactly 1.
     signal : array-like of float32, shape (n_strips, n_times)
-        The signal [mV] that peaks are looked for in: where it is furthest from the line between the borders of a wave,
-        for P and T after a moving average over 30 ms. In a constant signal the peak is the middle of its wave. What is
-        not finite counts as 0.
+        Signal [mV] for the peaks. A peak is where the signal is farthest from the line between the borders of the wave,
+        for P and T after a moving average over 30 ms. In a constant signal it is the middle of the wave. Samples that
+        are not finite count as 0.
     fs : float
         Sampling rate [Hz].
     max_gap : float, default=.02
-        Shorter gaps [s] between two runs of one wave are closed, unless they hold another wave that is long enough to
-        be one.
+        Shorter gaps [s] between two runs of one wave are closed, unless such a gap holds another wave of sufficient
+        length.
     min_duration : sequence of three floats, default=(.03, .03, .05)
-        Shorter P, QRS and T [s] are dropped, and so is what has fewer than three samples.
+        Shorter P, QRS and T [s] are dropped, and also waves of fewer than three samples.
     min_confidence : float, default=.5
         Waves with a lower mean probability are dropped.
     refractory : float, default=.15
-        Complexes whose peaks are closer than this [s] are one.
+        Complexes whose peaks are closer than this [s] count as one.
     p_blanking : float, default=.06
         A P between a QRS and its T is dropped if it begins earlier than this [s] after the end of the QRS.
     qrs_peak : {"largest", "r"}, default="largest"
-        The peak of a QRS is its largest deflection of either sign, or its R wave: the largest positive deflection, if
-        that has at least 1 % of the size of the largest. LUDB marks R waves, however small they are beside the S.
+        Peak of a QRS: its largest deflection of either sign; or its R wave, the largest positive deflection, if this is
+        at least 1 % of the largest. LUDB marks R waves, even very small ones beside a large S.
     border_window : float, default=0
-        0: a border lies where the probability of the wave equals the largest of the others, by linear interpolation,
-        moved inwards by half a sample. Otherwise, how far [s] around the first and the last sample of a wave its
-        probability is added up: the border lies at its mean position, which has the least squared error if the
+        0: a border lies where the probability of the wave equals the largest other probability, by linear
+        interpolation, moved inwards by half a sample. Otherwise the probability of the wave is summed so far [s] around
+        its first and last sample: the border lies at its mean position, which has the least squared error if the
         probabilities are right.
     need_qrs : bool, default=False
-        Whether a strip without a single QRS has no waves at all: without beats, what looks like P and T is noise.
+        Whether a strip without any QRS has no waves at all: without beats, apparent P and T are noise.
 
     Returns
     -------
     waves : Waves
-        Waves of a strip do not overlap. Borders are those of the first and last sample of the wave, as in masks that
-        include both, and exactly those where probabilities are 0 and 1.
+        Waves of a strip do not overlap. A wave includes the samples at its borders, as in a mask; if all probabilities
+        are 0 or 1, the borders are exactly its first and last sample.
 
     Raises
     ------
     ValueError
-        If a shape is wrong, `proba` is not finite, a time is negative or not finite, or `qrs_peak` is unknown.
+        If a shape is wrong, if `proba` is not finite, if a time is negative or not finite, or if `qrs_peak` is unknown.
     """
     p, x = np.asarray(proba), np.asarray(signal)
     if p.ndim != 3 or p.shape[2] != _N_LABELS:
         raise ValueError(f"proba must have shape (n_strips, n_times, {_N_LABELS}); got {p.shape}.")
     if x.shape != p.shape[:2]:
-        raise ValueError(f"signal must have shape {p.shape[:2]}, that of proba without its classes; got {x.shape}.")
+        raise ValueError(f"signal must have shape {p.shape[:2]}, as proba without its classes; got {x.shape}.")
     rules = _rules(fs, max_gap, min_duration, min_confidence, refractory, p_blanking, qrs_peak, border_window, need_qrs)
     n_strips, n_times = x.shape
     if not x.size:
         return _no_waves()
-    # Chunks that fit the cache are faster than all strips at once, and bound the memory.
+    # Chunks that fit the cache are faster than all strips at once, and they limit memory.
     step = max(_CHUNK_SAMPLES // n_times, 1)
-    # Values beyond float32 become infinite, and are refused or replaced there.
+    # Values beyond float32 become infinite, which `_find` refuses in proba and replaces in signal.
     with np.errstate(over="ignore", invalid="ignore"):
         parts = [_find(p[i : i + step], x[i : i + step], i, rules) for i in range(0, n_strips, step)]
     return parts[0] if len(parts) == 1 else Waves(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def paint(waves: Waves, n_strips: int, n_times: int) -> NDArray[np.int8]:
-    """Paint waves as labels per sample: the inverse of `find_waves`.
+    """Turn waves into labels of samples: the inverse of `find_waves`.
 
     Parameters
     ----------
     waves : Waves
-        Of these, strip, wave, onset and offset are used. Where waves overlap, the later row wins.
+        Strip, wave, onset and offset are used. If waves overlap, the later row wins.
     n_strips, n_times : int
         Shape of the labels.
 
     Returns
     -------
     labels : ndarray of int8, shape (n_strips, n_times)
-        0 background, 1 P, 2 QRS, 3 T, from the sample nearest to the onset to that nearest to the offset, both
-        included; what lies outside the strip is not painted.
+        0 background, 1 P, 2 QRS, 3 T. A wave has its label from the sample nearest to its onset to the sample nearest
+        to its offset, both included, as far as they lie inside the strip.
 
     Raises
     ------
     ValueError
-        If a wave is of a strip that does not exist.
+        If a wave belongs to a strip that does not exist.
     """
     labels = np.zeros((n_strips, n_times), np.int8)
     strip = np.asarray(waves.strip)
     if strip.size and not 0 <= strip.min() <= strip.max() < n_strips:
         raise ValueError(f"waves are of strips {strip.min()} to {strip.max()}; n_strips is {n_strips}.")
-    # Halves round inwards, so that waves that touch stay apart.
+    # Halves round inwards, so that waves which touch stay apart.
     first = np.maximum(np.floor(waves.onset + 0.5).astype(np.int64), 0)
     last = np.minimum(np.ceil(waves.offset - 0.5).astype(np.int64), n_times - 1)
     length = np.maximum(last - first + 1, 0)
@@ -209,7 +210,7 @@ def _rules(
             raise ValueError(f"{name} must be non-negative and finite; got {value!r}.")
     if qrs_peak not in ("largest", "r"):
         raise ValueError(f"qrs_peak must be 'largest' or 'r'; got {qrs_peak!r}.")
-    # A hair less than the times, so that .07 s is 7 samples at 100 Hz whatever the rounding of the product.
+    # A hair less, so that .07 s is 7 samples at 100 Hz whatever the rounding of the product.
     gap, dead, blank = (time * fs - 1e-6 for time in (max_gap, refractory, p_blanking))
     min_length = np.append(0.0, np.maximum(durations * fs - 1e-6, _MIN_SAMPLES))
     smoothing, window = int(_SMOOTHING * fs), round(border_window * fs)
@@ -217,9 +218,9 @@ def _rules(
 
 
 def _find(proba: NDArray[Any], signal: NDArray[Any], first_strip: int, rules: _Rules) -> Waves:
-    """The waves of a chunk of strips, the first of which is `first_strip`."""
+    """Find the waves of a chunk of strips that begins with strip `first_strip`."""
     planes = np.ascontiguousarray(proba.transpose(2, 0, 1), dtype=np.float32).reshape(_N_LABELS, -1)
-    # Extremes carry NaN and infinities, without a temporary array.
+    # The extremes show NaN and infinities without a temporary array.
     if not np.isfinite(planes.max() - planes.min()):
         raise ValueError(f"proba must be finite; strips {first_strip} to {first_strip + len(proba) - 1} are not.")
     x = np.ascontiguousarray(signal, dtype=np.float32)
@@ -240,15 +241,16 @@ def _find(proba: NDArray[Any], signal: NDArray[Any], first_strip: int, rules: _R
 
 
 def _label_runs(planes: NDArray[np.float32], n_times: int) -> _Runs:
-    """Runs of the label of the largest probability, of the first of those that are equal."""
+    """Find runs of the most probable label; of equally probable labels the first counts."""
     label = (planes[1] > planes[0]).view(np.int8)
     best = np.maximum(planes[0], planes[1])
     for k in range(2, _N_LABELS):
-        # Labels grow with k, so that the maximum with k overwrites.
+        # Labels grow with k, so that the maximum with k overwrites: faster than an indexed assignment.
         label = np.maximum(label, np.multiply(planes[k] > best, k, dtype=np.int8))
         best = np.maximum(best, planes[k])
     begins = np.ones(label.size, bool)
     np.not_equal(label[1:], label[:-1], out=begins[1:])
+    # A run ends with its strip.
     begins[::n_times] = True
     start = np.flatnonzero(begins)
     length = np.diff(start, append=label.size)
@@ -256,7 +258,7 @@ def _label_runs(planes: NDArray[np.float32], n_times: int) -> _Runs:
 
 
 def _close_gaps(runs: _Runs, wave: int, rules: _Rules) -> _Runs:
-    """Join runs of a wave that are separated by a short gap without another wave in it."""
+    """Join runs of a wave across short gaps that hold no other wave."""
     rows = np.flatnonzero(runs.label == wave)
     left, right = rows[:-1], rows[1:]
     gap = runs.start[right] - (runs.start + runs.length)[left]
@@ -264,8 +266,10 @@ def _close_gaps(runs: _Runs, wave: int, rules: _Rules) -> _Runs:
     if not close.any():
         return runs
     others = (runs.label > 0) & (runs.label != wave) & (runs.length >= rules.min_length[runs.label])
+    # Equal counts on both sides of a gap mean that no other wave lies in it.
     count = np.cumsum(others)
     close &= count[right] == count[left]
+    # +1 where a closed gap begins and -1 behind it: the cumulative sum is 1 inside.
     depth = np.zeros(runs.label.size, np.int8)
     depth[left[close] + 1] += 1
     depth[right[close]] -= 1
@@ -278,23 +282,24 @@ def _close_gaps(runs: _Runs, wave: int, rules: _Rules) -> _Runs:
 
 
 def _drop_implausible(runs: _Runs, waves: tuple[int, ...], rules: _Rules) -> None:
-    """Make background of what is too short or too uncertain."""
+    """Turn waves that are too short or too uncertain into background."""
     for wave in waves:
         bad = (runs.length < rules.min_length[wave]) | (runs.mass[wave] < rules.min_confidence * runs.length)
         runs.label[bad & (runs.label == wave)] = 0
 
 
 def _drop_refractory(runs: _Runs, x: NDArray[np.float32], rules: _Rules) -> None:
-    """Of complexes that are too close keep the strongest, then the strongest of those that it leaves, and so on."""
+    """Among complexes that are too close keep the strongest, drop its neighbours, and go on with the others."""
     rows = np.flatnonzero(runs.label == _QRS)
     start, length, strip = runs.start[rows], runs.length[rows], runs.strip[rows]
     if not ((start[1:] - (start + length)[:-1] < rules.refractory) & (strip[1:] == strip[:-1])).any():
         return
     peak = start + peaks(x.ravel(), start, length, np.full(rows.size, rules.r_wave))
-    # Strips far apart: what is near on this axis is near in one strip.
+    # Move the strips apart on the axis: then two near complexes are always in one strip.
     peak += strip * np.ceil(rules.refractory + 1)
     rank = np.empty(rows.size, np.int64)
     rank[np.argsort(-runs.mass[_QRS, rows], kind="stable")] = np.arange(rows.size)
+    # Each round keeps every complex that is the strongest of its neighbourhood, and drops what it beats.
     while (np.diff(peak) < rules.refractory).any():
         first = np.searchsorted(peak, peak - rules.refractory, side="right")
         last = np.searchsorted(peak, peak + rules.refractory, side="left")
@@ -307,21 +312,23 @@ def _drop_refractory(runs: _Runs, x: NDArray[np.float32], rules: _Rules) -> None
 
 
 def _keep_one_t(runs: _Runs) -> None:
-    """Drop all T of a beat but the one with the largest sum of probability."""
+    """Keep only the T with the largest sum of probability in each beat."""
     rows = np.flatnonzero(runs.label == _T)
     beat = _beats(runs)[rows]
+    # Sorted by beat, then by sum: the first of each beat stays.
     order = np.lexsort((-runs.mass[_T, rows], beat))
     again = beat[order][1:] == beat[order][:-1]
     runs.label[rows[order[1:][again]]] = 0
 
 
 def _drop_early_p(runs: _Runs, rules: _Rules) -> None:
-    """Drop each P that begins right after a QRS, before its T: it is a piece of the ST segment."""
+    """Drop each P that begins right after a QRS and before its T: it is a part of the ST segment."""
     rows = np.flatnonzero(runs.label == _P)
     beat = _beats(runs)
     last = np.full(beat[-1] + 1, -1)
     complex_end = np.full(beat[-1] + 1, -np.inf)
     t, qrs = (np.flatnonzero(runs.label == wave) for wave in (_T, _QRS))
+    # At most one T is left per beat, so that this assignment is unique.
     last[beat[t]] = t
     complex_end[beat[qrs]] = (runs.start + runs.length)[qrs]
     early = runs.start[rows] - complex_end[beat[rows]] < rules.p_blanking
@@ -329,7 +336,7 @@ def _drop_early_p(runs: _Runs, rules: _Rules) -> None:
 
 
 def _beats(runs: _Runs) -> NDArray[np.int64]:
-    """Number of the stretch from one QRS to the next that each run is in, counted over all strips."""
+    """Number the beats over all strips: a beat lasts from one QRS to the next, and ends with its strip."""
     return np.cumsum(runs.label == _QRS) + runs.strip
 
 
@@ -346,10 +353,11 @@ def _measure(
     else:
         before, behind = border_shifts(planes, start, length, label)
         onset, offset = first - before * (first > 0), last + behind * (last < n_times - 1)
-    # P and T are looked up in the smoothed copy behind the signal itself.
+    # QRS peaks come from the signal, P and T peaks from its smoothed copy, which is appended.
     both = np.concatenate([x, smooth(x, rules.smoothing)]).ravel()
     is_qrs = label == _QRS
     peak = first + peaks(both, np.where(is_qrs, start, start + x.size), length, is_qrs & rules.r_wave)
+    # The peak must lie inside its wave, also where a border has moved inwards past it.
     peak = np.clip(peak, onset + _INSIDE, offset - _INSIDE)
     confidence = np.clip(runs.mass[label, rows] / length, 0, 1).astype(np.float32)
     return Waves(strip + first_strip, label, onset, peak, offset, confidence)

@@ -1,4 +1,4 @@
-"""The table of delineated waves: a pandas DataFrame with one row per wave."""
+"""Tables of waves: a pandas DataFrame with one row per wave."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from .find import WAVES
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["CONSENSUS", "TABLE_COLUMNS", "check_table", "empty_table", "make_table", "table_of_marks", "wave_labels"]
+__all__ = [
+    "CONSENSUS", "TABLE_COLUMNS", "check_rate", "check_table", "empty_table", "make_table", "table_of_marks",
+    "wave_labels",
+]  # fmt: skip
 
 TABLE_COLUMNS = (
     "record", "lead", "wave", "onset", "peak", "offset", "onset_s", "peak_s", "offset_s", "confidence",
 )  # fmt: skip
 
 CONSENSUS = "consensus"
-"""The lead of waves that were measured over all leads."""
+"""Name of the lead for waves over all leads."""
 
 _NEEDED = TABLE_COLUMNS[:6]
 
 
 def empty_table() -> DataFrame:
-    """Table without a wave, with the columns and types of any other.
+    """Make a table without waves, with the columns and types of any other table.
 
     Returns
     -------
     table : DataFrame
-        As of `make_table`, with no rows.
+        As returned by `make_table`, without rows.
     """
     return make_table([], [], [], [], [], [], 1.0)
 
@@ -53,19 +56,19 @@ def make_table(
     Parameters
     ----------
     record : array-like of int, shape (n_waves,)
-        Row of X that each wave was found in. Like all columns but `peak`, it may be a single value.
+        Row of X in which each wave was found. All columns but `peak` can be a single value.
     lead : array-like of str or int, shape (n_waves,)
         Names of the leads, or positions in `leads`.
     wave : array-like of str or int, shape (n_waves,)
         "P", "QRS" or "T", or their labels 1, 2 and 3.
     onset, peak, offset : array-like of float, shape (n_waves,)
-        Marks [samples], with fractions; NaN where a mark is missing.
+        Marks [samples], with fractions; NaN if a mark is missing.
     fs : float
         Sampling rate [Hz].
     confidence : array-like of float, shape (n_waves,), default=NaN
-        From 0 to 1; NaN where there is none, as of waves that people marked.
+        From 0 to 1; NaN if there is none, as for waves marked by people.
     leads : sequence of str, default=None
-        Leads in the order of the recording: the rows are sorted by record, lead and onset. None keeps their order.
+        Leads in the order of the recording: rows are sorted by record, lead and onset. None keeps their order.
 
     Returns
     -------
@@ -76,13 +79,11 @@ def make_table(
     Raises
     ------
     ValueError
-        If `fs` is not positive, lengths differ, a wave is unknown, or a lead is not one of `leads`.
-    ImportError
-        If pandas is not installed.
+        If `fs` is not positive, if lengths differ, if a wave is unknown, or if a lead is not one of `leads`.
     """
-    pandas = _pandas()
-    if not (np.isfinite(fs) and fs > 0):
-        raise ValueError(f"fs must be a positive number [Hz], got {fs!r}")
+    import pandas as pd
+
+    check_rate(fs)
     n = np.size(peak)
     marks = {
         name: _column(name, values, n, np.float64)
@@ -97,12 +98,12 @@ def make_table(
         order = np.lexsort((start, codes, records))
         records, labels, codes, confidences = records[order], labels[order], codes[order], confidences[order]
         marks = {name: values[order] for name, values in marks.items()}
-    return pandas.DataFrame(
+    return pd.DataFrame(
         {
             "record": records,
-            # Not categorical: comparing, joining and concatenating tables of other leads would change the type.
-            "lead": pandas.Series(np.array([*names, ""], dtype=object)[codes], dtype=str),
-            "wave": pandas.Series(np.array(WAVES, dtype=object)[labels - 1], dtype=str),
+            # Not categorical: to compare or join tables of different leads would change the type.
+            "lead": pd.Series(np.array([*names, ""], dtype=object)[codes], dtype=str),
+            "wave": pd.Series(np.array(WAVES, dtype=object)[labels - 1], dtype=str),
             **marks,
             **{f"{name}_s": values / fs for name, values in marks.items()},
             "confidence": confidences,
@@ -112,27 +113,27 @@ def make_table(
 
 
 def table_of_marks(waves: Iterable[Mapping[str, Mapping[str, ArrayLike]]], fs: float) -> DataFrame:
-    """Make a table of waves that are given as LUDB's are.
+    """Make a table of waves in the form of LUDB's marks.
 
     Parameters
     ----------
     waves : iterable of n_records dict
         Lead to wave to array-like of shape (n_waves, 3) with onset, peak and offset [samples], as the ``waves`` of
-        `fetch_ludb`; what is negative or NaN is a missing mark.
+        `fetch_ludb`. A mark that is negative or NaN is missing.
     fs : float
         Sampling rate [Hz].
 
     Returns
     -------
     table : DataFrame
-        As of `make_table`, with record numbers from 0; missing marks and confidences are NaN.
+        As returned by `make_table`, with record numbers from 0; missing marks and confidences are NaN.
 
     Raises
     ------
     TypeError
         If `waves` is a single dict instead of a sequence of them.
     ValueError
-        If `fs` is not positive, a wave is unknown, or marks have another shape; the message names record and lead.
+        If `fs` is not positive, a wave is unknown or marks have another shape. The message names record and lead.
 
     Examples
     --------
@@ -165,24 +166,32 @@ def table_of_marks(waves: Iterable[Mapping[str, Mapping[str, ArrayLike]]], fs: f
     return make_table(record, code, label, times[:, 0], times[:, 1], times[:, 2], fs, leads=list(names))
 
 
+def check_rate(fs: float) -> None:
+    """Raise ValueError unless the sampling rate `fs` [Hz] is a positive finite number."""
+    if not (np.isfinite(fs) and fs > 0):
+        raise ValueError(f"fs must be a positive number [Hz], got {fs!r}")
+
+
 def check_table(table: Any, name: str = "table") -> None:
-    """Refuse what is not a table of waves.
+    """Raise an error unless `table` is a table of waves.
 
     Parameters
     ----------
     table : object
-        To be checked.
+        The value to check.
     name : str, default="table"
-        Of the parameter, for messages.
+        Name of the parameter in the message.
 
     Raises
     ------
     TypeError
         If it is not a DataFrame.
     ValueError
-        If it lacks a column of record, lead, wave or marks.
+        If it lacks one of the columns record, lead, wave, onset, peak and offset.
     """
-    if not isinstance(table, _pandas().DataFrame):
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
         raise TypeError(f"{name} must be a DataFrame of waves, got {type(table).__name__}")
     missing = [column for column in _NEEDED if column not in table.columns]
     if missing:
@@ -190,12 +199,12 @@ def check_table(table: Any, name: str = "table") -> None:
 
 
 def wave_labels(table: DataFrame) -> NDArray[np.int8]:
-    """Labels of the waves of a table.
+    """Return the labels of the waves of a table.
 
     Parameters
     ----------
     table : DataFrame
-        As of `make_table`.
+        As returned by `make_table`.
 
     Returns
     -------
@@ -210,14 +219,6 @@ def wave_labels(table: DataFrame) -> NDArray[np.int8]:
     return _labels(table["wave"])
 
 
-def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError("tables of waves need pandas: pip install 'beatssl-sklearn[pandas]'") from error
-    return pandas
-
-
 def _column(name: str, values: Any, n: int, dtype: Any) -> NDArray[Any]:
     column = np.asarray(values, dtype=dtype)
     if column.shape not in ((), (n,)):
@@ -226,11 +227,14 @@ def _column(name: str, values: Any, n: int, dtype: Any) -> NDArray[Any]:
 
 
 def _labels(wave: Any) -> NDArray[np.int8]:
+    """Labels 1, 2 and 3 of waves that are given by names or by labels."""
+    import pandas as pd
+
     values = np.asarray(wave)
     if values.dtype.kind in "iu":
         labels = np.where((values >= 1) & (values <= len(WAVES)), values, 0).astype(np.int8)
     else:
-        codes, found = _pandas().factorize(values.astype(object))
+        codes, found = pd.factorize(values.astype(object))
         labels = np.array([*(WAVES.index(name) + 1 if name in WAVES else 0 for name in found), 0], np.int8)[codes]
     if not labels.all():
         unknown = values[np.flatnonzero(labels == 0)[0]]
@@ -239,6 +243,9 @@ def _labels(wave: Any) -> NDArray[np.int8]:
 
 
 def _lead_codes(lead: NDArray[Any], leads: Sequence[str] | None) -> tuple[NDArray[np.int64], list[str]]:
+    """Position of each wave's lead among the names of leads, and these names."""
+    import pandas as pd
+
     if isinstance(leads, str):
         raise TypeError(f"leads must be a sequence of names, got the single value {leads!r:.60}")
     names = [] if leads is None else [str(name) for name in leads]
@@ -247,7 +254,7 @@ def _lead_codes(lead: NDArray[Any], leads: Sequence[str] | None) -> tuple[NDArra
         if outside.size:
             raise ValueError(f"lead has the position {outside[0]}: there are {len(names)} leads")
         return lead.astype(np.int64), names
-    codes, found = _pandas().factorize(lead.astype(object))
+    codes, found = pd.factorize(lead.astype(object))
     if (codes < 0).any():
         raise ValueError("lead must be a name for each wave, got a missing one")
     unknown = [str(name) for name in found if leads is not None and name not in names]

@@ -1,7 +1,8 @@
-"""WFDB records and annotations: the names that users need, in one place.
+"""WFDB files: records and annotations.
 
-Work is divided by what it touches: `paths`, `header` text, `formats` and `samples`, `record` whole records,
-`reader` parts of them, `folder` collections of them, `annotations` annotation files.
+`paths` checks and reads files, `header` parses headers, `formats` decodes bytes, `samples` reads signals in mV,
+`segments` joins segments. `record` reads whole records, `reader` ranges of them, `folder` many of them. `annotations`
+reads and writes annotation files.
 """
 
 from __future__ import annotations

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import struct
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..._optional import find_stack_level
+from ...files.atomic import write_atomically
 from .paths import read_bytes, refuse, split_record
 
 _EXTENSION = re.compile(r"[A-Za-z0-9_\-]{1,32}", re.ASCII)
@@ -22,9 +24,9 @@ _LONGEST_AUX = 255
 
 _NOTHING, _NOTE, _LARGEST_CODE = 0, 22, 49
 _SKIP, _AUX = 59, 63
-# Number, subtype and channel of an annotation.
+# Codes of the number, the subtype and the channel of an annotation.
 _IGNORED = (60, 61, 62)
-# Codes 15 and 17 are not assigned; 42 to 49 are the user's.
+# Codes 15 and 17 are not assigned; users define 42 to 49.
 _SYMBOLS = dict(enumerate("NLRaVFJASEj/Q~ | sT*D\"=pB^t+u?![]en@xf()r", start=1))
 del _SYMBOLS[15], _SYMBOLS[17]
 _CODES = {symbol: code for code, symbol in _SYMBOLS.items()}
@@ -38,9 +40,9 @@ class Annotations(NamedTuple):
     sample : ndarray of shape (n_annotations,), int64
         Positions [samples] at the record's sampling rate.
     symbol : list of str
-        Annotation codes, for example "N" or "V" for beats and "(" or ")" for the limits of waves.
+        Symbols, for example "N" or "V" for beats, and "(" or ")" for the borders of waves.
     aux : list of str
-        Further text, empty where there is none.
+        Further text, or "".
     """
 
     sample: NDArray[np.int64]
@@ -64,7 +66,7 @@ def read_annotations(path: str | os.PathLike[str], extension: str) -> Annotation
     Returns
     -------
     annotations : Annotations
-        `sample` (n_annotations,), int64; `symbol` and `aux`, lists of str.
+        `sample` of shape (n_annotations,), int64; `symbol` and `aux`, lists of str.
 
     Raises
     ------
@@ -76,11 +78,11 @@ def read_annotations(path: str | os.PathLike[str], extension: str) -> Annotation
     Warns
     -----
     UserWarning
-        If the end of the annotations is not marked, as in a truncated file.
+        If there is no end mark, as in a truncated file.
 
     Notes
     -----
-    Subtypes, channels and numbers of annotations are not kept.
+    Subtypes, channels and numbers of annotations are dropped.
 
     References
     ----------
@@ -95,13 +97,14 @@ def read_annotations(path: str | os.PathLike[str], extension: str) -> Annotation
     file = f"{name}.{_check_extension(extension)}"
     raw = read_bytes(directory, file, name, at_most=_LARGEST_FILE)
     if not raw:
-        refuse(name, f"file {file!r} is empty: not even the end of the annotations is marked")
+        refuse(name, f"file {file!r} is empty: even an end mark is missing")
     try:
         entries, complete = _decode(raw)
     except (ValueError, IndexError) as error:
         refuse(name, f"file {file!r} is not a valid annotation file: {error}")
     if not complete:
-        warnings.warn(f"record {name!r}: file {file!r} has no end mark: it may be truncated", UserWarning, stacklevel=2)
+        text = f"record {name!r}: file {file!r} has no end mark: it may be truncated"
+        warnings.warn(text, UserWarning, stacklevel=find_stack_level())
     symbols = _symbols(entries)
     kept = [entry for entry in entries if entry.code != _NOTHING and not entry.definition]
     sample = np.array([entry.sample for entry in kept], dtype=np.int64)
@@ -118,7 +121,7 @@ def write_annotations(
     fs: float | None = None,
     aux: Sequence[str] | None = None,
 ) -> None:
-    """Write an annotation file, replacing one that exists only when the new one is complete.
+    """Write an annotation file; an older one is replaced only when the new one is complete.
 
     Parameters
     ----------
@@ -129,41 +132,33 @@ def write_annotations(
     sample : array-like of shape (n_annotations,), integers
         Positions [samples], in ascending order.
     symbol : sequence of str, of length n_annotations
-        Codes out of WFDB's table.
+        Symbols of WFDB's table.
     fs : float, default=None
-        Sampling rate [Hz], written into the file where it is given.
+        Sampling rate [Hz] to write into the file. None writes none.
     aux : sequence of str, default=None
-        Further text, of at most 255 ASCII characters each.
+        Further text of each annotation, at most 255 ASCII characters.
 
     Raises
     ------
     ValueError
-        If positions are negative or out of order, a symbol is unknown, or lengths differ.
+        If positions are negative or out of order, if a symbol is unknown, or if lengths differ.
     TypeError
         If positions are not integers.
     OSError
         If the file cannot be written.
     """
     directory, name = split_record(path)
-    extension = _check_extension(extension)
-    if os.path.islink(os.path.join(directory, f"{name}.{extension}")):
-        refuse(name, f"annotation file {f'{name}.{extension}'!r} is a symbolic link: it is not replaced")
+    target = Path(directory, f"{name}.{_check_extension(extension)}")
+    if target.is_symlink():
+        refuse(name, f"annotation file {target.name!r} is a symbolic link: it is not replaced")
     positions = _check_positions(name, sample)
     symbols, notes = _check_texts(name, len(positions), symbol, aux)
     if fs is not None and not (np.isfinite(fs) and fs > 0):
         refuse(name, f"fs must be positive and finite, got {fs!r}")
     raw = _encode(positions.tolist(), symbols, notes, fs)
-    target = os.path.join(directory, f"{name}.{extension}")
-    temporary = os.path.join(directory, f".annotations-{secrets.token_hex(8)}")
     try:
-        with open(temporary, "xb") as stream:
-            stream.write(raw)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
+        write_atomically(target, raw)
     except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
         raise type(error)(f"record {name!r}: annotations cannot be written: {error.strerror}") from None
 
 
@@ -172,7 +167,7 @@ def _check_extension(extension: str) -> str:
         raise TypeError(f"extension must be a str, got {type(extension).__name__}")
     extension = extension.removeprefix(".")
     if not _EXTENSION.fullmatch(extension) or extension in ("hea", "dat"):
-        raise ValueError(f"extension {extension[:40]!r} is not that of an annotation file: expected for example 'atr'")
+        raise ValueError(f"extension {extension[:40]!r} does not fit an annotation file: expected for example 'atr'")
     return extension
 
 
@@ -184,17 +179,18 @@ class _Entry(NamedTuple):
 
 
 def _decode(raw: bytes) -> tuple[list[_Entry], bool]:
-    """Read all annotations, and whether the mark of their end was found."""
+    """Return all annotations, and whether an end mark was found."""
     words = np.frombuffer(raw[: len(raw) // 2 * 2], dtype="<u2").tolist()
     entries: list[_Entry] = []
     i, sample = 0, 0
     while i < len(words):
+        # The highest six bits are the code, the others a distance or a length.
         code, value = words[i] >> 10, words[i] & 1023
         i += 1
         if code == _NOTHING and value == 0:
             return entries, True
         if code == _SKIP:
-            # The high word comes first, as on the PDP-11.
+            # The distance has 32 bits and a sign; the high word comes first, as on the PDP-11.
             step = (words[i] << 16) + words[i + 1]
             sample += step - (1 << 32 if step >= 1 << 31 else 0)
             i += 2
@@ -203,6 +199,7 @@ def _decode(raw: bytes) -> tuple[list[_Entry], bool]:
             if not entries or len(text) < value:
                 raise ValueError("text without an annotation, or cut off")
             entries[-1] = entries[-1]._replace(aux=text.decode("latin-1").rstrip("\0"))
+            # Text is padded to whole words.
             i += (value + 1) // 2
         elif code <= _LARGEST_CODE:
             sample += value
@@ -213,7 +210,7 @@ def _decode(raw: bytes) -> tuple[list[_Entry], bool]:
 
 
 def _symbols(entries: list[_Entry]) -> dict[int, str]:
-    """Symbols by code, with those that the file defines itself; marks the entries that are definitions."""
+    """Return the symbols by code, with those that the file defines; mark the entries that are definitions."""
     symbols = dict(_SYMBOLS)
     defining = False
     for i, entry in enumerate(entries):
@@ -229,9 +226,11 @@ def _symbols(entries: list[_Entry]) -> dict[int, str]:
 
 
 def _encode(samples: list[int], symbols: list[str], aux: list[str] | None, fs: float | None) -> bytes:
+    """Return the content of an annotation file; the inverse of `_decode`."""
     parts: list[bytes] = []
 
     def add(step: int, code: int, text: str) -> None:
+        # A distance of more than ten bits precedes the annotation.
         if step > 1023:
             parts.append(struct.pack("<HHH", _SKIP << 10, step >> 16, step & 0xFFFF))
             step = 0

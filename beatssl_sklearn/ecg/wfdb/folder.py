@@ -1,4 +1,4 @@
-"""A folder of WFDB records as a lazily read collection."""
+"""A folder of WFDB records as a collection that is read lazily."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _LARGEST_LIST = 2**26
 
 
 class WFDBFolder:
-    """Records below a folder, read one by one when they are asked for.
+    """Records below a folder; each is read when it is indexed.
 
-    It has the length, shape and indexing that scikit-learn needs to split it: an integer reads a record, a slice or
-    an array gives another `WFDBFolder`.
+    The collection has the length, shape and indexing that scikit-learn needs to split it. An integer reads a record;
+    a slice or an array gives another `WFDBFolder`.
 
     Parameters
     ----------
     root : str or path-like
         The folder.
-    leads, positional
-        As in `read_wfdb`, for every record.
+    leads, positional : as for `read_wfdb`
+        Which signals to read, of every record.
     names : sequence of str, default=None
-        Records to take, as paths relative to `root` without extension. By default those in the file RECORDS where
-        there is one; otherwise all header files below `root`, in natural order ("2" before "10"). In that case the
-        segments of multi-segment records count as records too.
+        Records to take, as paths relative to `root` without extension. None means the names in the file RECORDS.
+        Without that file, it means all header files below `root`, in natural order ("2" before "10"); the segments of a
+        record then count as records, too.
 
     Attributes
     ----------
@@ -43,14 +43,14 @@ class WFDBFolder:
     Raises
     ------
     ValueError
-        If there are no records, or a name leaves the folder.
+        If there are no records, or if a name leaves the folder.
     OSError
         If the folder is missing or cannot be read.
 
     Notes
     -----
-    Symbolic links to files are followed within `root`, not out of it. Pickles hold the path of the folder and the
-    names, no signals.
+    Symbolic links to files are followed within `root`, not out of it. A pickle holds the path of the folder and the
+    names, but no signals.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class WFDBFolder:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the records, relative to the folder."""
+        """Names of the records, as paths relative to the folder."""
         return self._names
 
     @property
@@ -91,6 +91,7 @@ class WFDBFolder:
 
     @property
     def _label(self) -> str:
+        """The folder's own name: messages never show the path above it."""
         return os.path.basename(os.path.normpath(self._root))
 
     def __len__(self) -> int:
@@ -109,6 +110,7 @@ class WFDBFolder:
     def __getitem__(self, key: slice | Sequence[Any] | NDArray[Any] | tuple[Any, ...]) -> WFDBFolder: ...
 
     def __getitem__(self, key: Any) -> ECGRecord | WFDBFolder:
+        # scikit-learn indexes with (rows, ...).
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
             key = key[0]
         if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
@@ -116,6 +118,7 @@ class WFDBFolder:
         if isinstance(key, slice):
             return self._subset(self._names[key])
         positions = np.asarray(key)
+        # An empty list becomes an array of float.
         if positions.size == 0:
             positions = positions.astype(np.int64)
         if positions.ndim != 1 or positions.dtype.kind not in "iub":
@@ -127,9 +130,9 @@ class WFDBFolder:
         return self._subset(tuple(self._names[i] for i in positions.tolist()))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """Stack all records, which must have one shape, rate and leads: (n_records, n_leads, n_times) [mV]."""
+        """Stack records of equal shape, rate and leads: (n_records, n_leads, n_times) [mV]."""
         if copy is False:
-            raise ValueError("a WFDBFolder cannot become an array without a copy: its records are in files")
+            raise ValueError("copy=False is not possible: the records of a WFDBFolder are in files")
         out: NDArray[Any] | None = None
         first: ECGRecord | None = None
         for i, record in enumerate(self):
@@ -142,6 +145,7 @@ class WFDBFolder:
         return np.empty((0, 0, 0), dtype=dtype or np.float32) if out is None else out
 
     def _subset(self, names: tuple[str, ...]) -> WFDBFolder:
+        """Return a folder with some of the records, without the checks, which they passed already."""
         part = object.__new__(WFDBFolder)
         part.__dict__.update(self.__dict__, _names=names)
         return part
@@ -149,11 +153,11 @@ class WFDBFolder:
     def _read(self, name: str) -> ECGRecord:
         directory, record = os.path.split(name)
         directory = os.path.join(self._root, directory) if directory else self._root
-        return load_record(directory, record, self._leads, self._positional, self._root, stacklevel=4)
+        return load_record(directory, record, self._leads, self._positional, self._root)
 
 
 def _listed_names(root: str, label: str) -> tuple[str, ...]:
-    """Names in the file RECORDS, or those of all headers below the folder."""
+    """Return the names in the file RECORDS, or the names of all headers below the folder."""
     try:
         raw = read_bytes(root, "RECORDS", label, at_most=_LARGEST_LIST, root=root)
     except FileNotFoundError:
@@ -162,7 +166,7 @@ def _listed_names(root: str, label: str) -> tuple[str, ...]:
     for line in raw.decode("utf-8-sig", errors="replace").splitlines():
         name = line.strip().replace("/./", "/").removeprefix("./")
         if name.endswith("/"):
-            # A name with a slash at the end is a folder of records.
+            # A slash at the end means a folder of records. Check the folder before it is searched.
             _check_names(root, (name + "x",), label)
             names += [name + inner for inner in _walk(os.path.join(root, name))]
         elif name and not name.startswith("#"):
@@ -171,6 +175,7 @@ def _listed_names(root: str, label: str) -> tuple[str, ...]:
 
 
 def _walk(root: str) -> tuple[str, ...]:
+    """Return the names of all headers below a folder, in natural order; hidden folders are skipped."""
     names = []
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -181,13 +186,13 @@ def _walk(root: str) -> tuple[str, ...]:
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sorting key that takes runs of digits as numbers."""
+    """Return a sorting key that reads digits as numbers."""
     parts = re.split(r"(\d{1,18})", name)
     return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
 
 
 def _check_names(root: str, names: tuple[str, ...], label: str) -> None:
-    """Refuse names that leave the folder, as text or through a link to a directory."""
+    """Raise an error for names that leave the folder, by their text or through a link to a directory."""
     checked: set[str] = set()
     for name in names:
         if not isinstance(name, str):

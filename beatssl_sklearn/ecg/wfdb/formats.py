@@ -23,10 +23,10 @@ INVALID: dict[str, int | None] = {
     "516": -(2**15),
     "524": -(2**23),
 }
-"""The formats that can be read, and the value by which each marks a missing sample."""
+"""Formats that can be read, and the value that marks a missing sample in each."""
 
 COMPRESSED = {"508": 8, "516": 16, "524": 24}
-"""Formats in FLAC files, with their largest resolution [bit]."""
+"""Formats in FLAC files, and their highest resolution [bit]."""
 
 # (bytes, samples) of the smallest block of whole bytes.
 _BLOCK = {"212": (3, 2), "310": (4, 3), "311": (4, 3), "24": (3, 1), "32": (4, 1), "8": (1, 1), "80": (1, 1)}
@@ -34,22 +34,23 @@ _PAIR = (2, 1)
 
 
 def stored_bytes(fmt: str, n_samples: int) -> int:
-    """Bytes that hold so many samples; a last incomplete block ends with the byte that its last sample needs."""
+    """Return how many bytes hold `n_samples`; an incomplete last block ends at the byte that its last sample needs."""
     n_bytes, per_block = _BLOCK.get(fmt, _PAIR)
     blocks, rest = divmod(n_samples, per_block)
+    # The second sample of a block of format 310 ends in the fourth byte.
     if fmt == "310" and rest == 2:
         return blocks * n_bytes + 4
     return blocks * n_bytes + (-(-rest * n_bytes // per_block))
 
 
 def stored_samples(fmt: str, n_bytes: int) -> int:
-    """Samples that fit into so many bytes."""
+    """Return how many samples fit into `n_bytes`."""
     per_block, n_samples = _BLOCK.get(fmt, _PAIR)
     return n_bytes * n_samples // per_block
 
 
 def block_bytes(fmt: str) -> int:
-    """Bytes of the smallest block of whole samples; files may be padded to it."""
+    """Return the bytes of the smallest block of whole samples; files may be padded to it."""
     return _BLOCK.get(fmt, _PAIR)[0]
 
 
@@ -61,14 +62,14 @@ def decode(raw: NDArray[np.uint8], fmt: str, n_samples: int) -> NDArray[Any]:
     raw : ndarray of shape (n_bytes,), uint8
         At least `stored_bytes(fmt, n_samples)` bytes.
     fmt : str
-        One of the formats in `INVALID` that are not compressed.
+        A format of `INVALID` that is not compressed.
     n_samples : int
         Number of samples wanted.
 
     Returns
     -------
     samples : ndarray of shape (n_samples,), int16 or int32
-        Sample values; for format 8 the differences that it stores.
+        Values; format 8 gives differences.
 
     References
     ----------
@@ -86,14 +87,14 @@ def _view(dtype: str) -> Callable[[NDArray[np.uint8]], NDArray[Any]]:
 
 
 def _blocks(raw: NDArray[np.uint8], n_bytes: int) -> tuple[NDArray[np.int16], ...]:
-    """Columns of the file's blocks as int16; the last block is padded with zeros."""
+    """Return the bytes of all blocks as int16, one array per place in the block; pad the last block with zeros."""
     padded = np.zeros(-(-len(raw) // n_bytes) * n_bytes, dtype=np.int16)
     padded[: len(raw)] = raw
     return tuple(padded.reshape(-1, n_bytes).T)
 
 
 def _signed(columns: tuple[NDArray[np.int16], ...], bits: int) -> NDArray[np.int16]:
-    """Interleave columns of unsigned samples and apply two's complement."""
+    """Interleave columns of unsigned samples, and read them as two's complement of `bits`."""
     samples = np.stack(columns, axis=1).reshape(-1)
     samples[samples >= 1 << (bits - 1)] -= 1 << bits
     return samples
@@ -113,22 +114,26 @@ def _decode_8(raw: NDArray[np.uint8]) -> NDArray[np.int16]:
 
 
 def _decode_24(raw: NDArray[np.uint8]) -> NDArray[np.int32]:
+    # Three bytes, lowest first; the highest carries the sign.
     low, middle, high = raw[: len(raw) - len(raw) % 3].reshape(-1, 3).T.astype(np.int32)
     high[high > 127] -= 256
     return low + (middle << 8) + (high << 16)
 
 
 def _decode_212(raw: NDArray[np.uint8]) -> NDArray[np.int16]:
+    # Two samples in three bytes; the halves of the middle byte are the highest four bits of both.
     a, b, c = _blocks(raw, 3)
     return _signed((a + ((b & 0x0F) << 8), c + ((b >> 4) << 8)), 12)
 
 
 def _decode_310(raw: NDArray[np.uint8]) -> NDArray[np.int16]:
+    # Three samples in two words of 16 bits: bits 1 to 10 of each word, and the highest five bits of both.
     a, b, c, d = _blocks(raw, 4)
     return _signed(((a >> 1) + ((b & 7) << 7), (c >> 1) + ((d & 7) << 7), (b >> 3) + ((d >> 3) << 5)), 10)
 
 
 def _decode_311(raw: NDArray[np.uint8]) -> NDArray[np.int16]:
+    # Three samples in one word of 32 bits, from the lowest bit on; its two highest bits are unused.
     a, b, c, d = _blocks(raw, 4)
     return _signed((a + ((b & 3) << 8), (b >> 2) + ((c & 15) << 6), (c >> 4) + ((d & 63) << 4)), 10)
 

@@ -1,6 +1,6 @@
-"""Strict parser of WFDB header files: everything is checked here, before any signal file is opened.
+"""Strict parser of WFDB header files: it checks everything before any signal file is opened.
 
-Comments are dropped unread: they can hold names and diagnoses.
+Comments are skipped: they can hold names and diagnoses.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from .formats import INVALID
-from .paths import is_plain_name, refuse
+from .paths import is_plain_name, read_bytes, refuse
 
 LARGEST_HEADER = 2**20
 DEFAULT_FS = 250.0
@@ -20,7 +20,7 @@ NO_SAMPLES = "0"
 _LONGEST_LINE = 4096
 _FS_RANGE = (0.1, 1e6)
 _GAIN_RANGE = (1e-4, 1e12)
-# Units of voltage by their lower-case spelling, with the two code points of the micro sign: how many make one mV.
+# How many of a unit make one mV. Units of voltage are in lower case; the micro sign has two code points.
 _PER_MV = {"mv": 1.0, "uv": 1e3, "\u00b5v": 1e3, "\u03bcv": 1e3, "nv": 1e6, "v": 1e-3}
 
 _FLOAT = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -38,14 +38,14 @@ _DATE = re.compile(r"(?:0?[1-9]|[12]\d|3[01])[/-](?:0?[1-9]|1[0-2]|[A-Za-z]{3})[
 
 
 class SignalSpec(NamedTuple):
-    """One signal line: where the samples are and what they mean."""
+    """One signal line: where the samples are, and what they mean."""
 
     file: str
     fmt: str
     per_frame: int
     skew: int
     offset: int
-    gain: float  # adu per mV; NaN where the unit is not one of voltage
+    gain: float  # adu per mV; NaN if the unit is no voltage
     baseline: int
     unit: str
     initial: int
@@ -54,7 +54,7 @@ class SignalSpec(NamedTuple):
 
 
 class Header(NamedTuple):
-    """A parsed header; `segments` holds (name, length) where the record has several, otherwise it is empty."""
+    """A parsed header; `segments` holds (name, length [samples]) of each segment, and is empty for a plain record."""
 
     fs: float
     n_times: int | None
@@ -62,6 +62,21 @@ class Header(NamedTuple):
     signals: tuple[SignalSpec, ...]
     segments: tuple[tuple[str, int], ...]
     notes: tuple[str, ...]
+
+
+def read_header(directory: str, record: str, root: str | None, notes: list[str]) -> Header:
+    """Read and parse the header of a record; add its warnings to `notes`.
+
+    Raises
+    ------
+    ValueError
+        If the file is too large, lies outside `root` (see `regular_size`), or `parse_header` refuses it.
+    OSError
+        If the file is missing or cannot be read.
+    """
+    header = parse_header(read_bytes(directory, record + ".hea", record, at_most=LARGEST_HEADER, root=root), record)
+    notes.extend(header.notes)
+    return header
 
 
 def parse_header(raw: bytes, record: str) -> Header:
@@ -72,17 +87,17 @@ def parse_header(raw: bytes, record: str) -> Header:
     raw : bytes
         Contents of the file, at most `LARGEST_HEADER` bytes.
     record : str
-        Name of the record, for messages and to compare with the one in the header.
+        Name of the record, for messages and for comparison with the name in the header.
 
     Returns
     -------
     header : Header
-        With gains in adu per mV. `notes` are warnings that the caller should give: what was missing or odd.
+        With gains in adu per mV. `notes` are warnings for the caller to give: what is missing or odd.
 
     Raises
     ------
     ValueError
-        If any field that matters for the signal is malformed, implausible or contradicts another.
+        If a field that matters for the signal is malformed or implausible, or contradicts another field.
 
     References
     ----------
@@ -91,10 +106,10 @@ def parse_header(raw: bytes, record: str) -> Header:
     lines = _lines(raw, record)
     tokens = lines[0].split()
     notes: list[str] = []
-    n_segments = _names_record(tokens[0], record, notes)
+    n_segments = _count_segments(tokens[0], record, notes)
     n_signals, fs, n_times = _record_fields(tokens, record, notes)
     rest = lines[1:]
-    # Only the layout of a multi-segment record, whose signals have no file, may have no length.
+    # Only the layout of a record of several segments may have no length: its signals have no file.
     if n_times == 0 and (n_segments is not None or not all(line.startswith("~ ") for line in rest)):
         refuse(record, "the length is 0: expected a positive number of samples")
     if n_segments is not None:
@@ -110,6 +125,12 @@ def parse_header(raw: bytes, record: str) -> Header:
             signals.append(_signal(line))
         except ValueError as error:
             refuse(record, f"signal {i}: {error}")
+    signals = _calibrated(signals, notes)
+    return Header(fs, n_times, n_signals, tuple(signals), (), tuple(notes))
+
+
+def _calibrated(signals: list[SignalSpec], notes: list[str]) -> list[SignalSpec]:
+    """Replace gains of 0 by the default, and note gains that are 0 or negative."""
     gains = {spec.gain for spec in signals}
     if 0 in gains:
         uncalibrated = [spec.name or str(i) for i, spec in enumerate(signals, 1) if spec.gain == 0]
@@ -117,12 +138,12 @@ def parse_header(raw: bytes, record: str) -> Header:
         signals = [spec._replace(gain=DEFAULT_GAIN) if spec.gain == 0 else spec for spec in signals]
     if any(gain < 0 for gain in gains):
         negative = [spec.name or str(i) for i, spec in enumerate(signals, 1) if spec.gain < 0]
-        notes.append(f"negative gain for {', '.join(negative)}: the signal is inverted as the header says")
-    return Header(fs, n_times, n_signals, tuple(signals), (), tuple(notes))
+        notes.append(f"negative gain for {', '.join(negative)}: the signal is inverted, as in the header")
+    return signals
 
 
 def _lines(raw: bytes, record: str) -> list[str]:
-    """Decode, and return the lines that are neither blank nor comments."""
+    """Decode a header, and return its lines without blank lines and comments."""
     if b"\0" in raw:
         refuse(record, "the header holds NUL bytes: it is binary or UTF-16, not text")
     try:
@@ -137,8 +158,8 @@ def _lines(raw: bytes, record: str) -> list[str]:
     return lines
 
 
-def _names_record(token: str, record: str, notes: list[str]) -> int | None:
-    """Check the record name in the header; return the number of segments where it has several."""
+def _count_segments(token: str, record: str, notes: list[str]) -> int | None:
+    """Check the record name in the header; return the number of segments, or None for a plain record."""
     name, slash, last = token.rpartition("/")
     n_segments = None
     if slash and name and last.isdecimal() and last.isascii() and (last != record or name == record):
@@ -146,7 +167,7 @@ def _names_record(token: str, record: str, notes: list[str]) -> int | None:
             refuse(record, f"implausible number of segments {last[:20]!r}")
         n_segments = int(last)
     else:
-        # Some publishers write the path of the record instead of its name.
+        # Some publishers write the path of the record, not its name.
         name = last
     if name != record:
         notes.append("the header gives another record name: the file may have been renamed")
@@ -154,7 +175,7 @@ def _names_record(token: str, record: str, notes: list[str]) -> int | None:
 
 
 def _record_fields(tokens: list[str], record: str, notes: list[str]) -> tuple[int, float, int | None]:
-    """Number of signals, sampling rate [Hz] and length [samples] of the record line."""
+    """Return the number of signals, the sampling rate [Hz] and the length [samples] in the record line."""
     if len(tokens) < 2:
         refuse(record, "the record line has no number of signals")
     n_signals = _count(tokens[1], 9)
@@ -192,7 +213,7 @@ def _segment(line: str, record: str) -> tuple[str, int]:
 
 
 def _signal(line: str) -> SignalSpec:
-    """Parse a signal line; ValueError without the record's name, which the caller adds."""
+    """Parse a signal line; the caller adds the record's name to a ValueError."""
     match = _SIGNAL.fullmatch(line)
     if not match:
         raise ValueError(f"malformed line {line[:40]!r}: expected FILE FORMAT GAIN, up to five integers, NAME")
@@ -214,7 +235,7 @@ def _check_file(file: str) -> None:
 
 @lru_cache(256)
 def _format(token: str) -> tuple[str, int, int, int]:
-    """Format, samples per frame, skew [frames] and byte offset."""
+    """Return the format, the samples per frame, the skew [frames] and the offset [bytes]."""
     match = _FORMAT.fullmatch(token)
     if not match or (match[1] not in INVALID and match[1] != NO_SAMPLES):
         raise ValueError(f"unknown format {token[:20]!r}: expected one of {', '.join(INVALID)}")
@@ -226,7 +247,7 @@ def _format(token: str) -> tuple[str, int, int, int]:
 
 @lru_cache(1024)
 def _gain(token: str) -> tuple[float, int | None, str]:
-    """Gain [adu/mV] (0 where it is not calibrated, NaN where the unit is no voltage), baseline [adu] and unit."""
+    """Return the gain [adu/mV] (0: not calibrated; NaN: the unit is no voltage), the baseline [adu] and the unit."""
     match = _GAIN.fullmatch(token)
     if not match:
         raise ValueError(f"malformed gain {token[:30]!r}: expected GAIN(BASELINE)/UNIT")

@@ -1,6 +1,7 @@
-"""Local files of a WFDB record: names are checked before the file system is touched, and only regular files are opened.
+"""Paths and files of a WFDB record.
 
-Messages name the record and the file, never the folder: folder names can identify patients.
+Names are checked before any file is touched, and only regular files are opened. Messages name the record and the file,
+never the folder: folder names can identify patients.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LONGEST_NAME = 250
-# Without blocking, in case a pipe takes a file's place after it was checked.
+# Do not block if a pipe replaces the file after the check.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def local_path(path: str | os.PathLike[str], parameter: str = "path") -> str:
-    """Return a path as text, after refusing everything that is not a plain local path.
+    """Return a path as text, after checking that it is a plain local path.
 
     Raises
     ------
     TypeError
         If it is neither str nor path-like (bytes are refused).
     ValueError
-        If it is empty, holds a NUL, or has the form of a network or chained file system address.
+        If it is empty, holds a NUL, or looks like the address of a network or of a chained file system.
     """
     text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
     if not isinstance(text, str):
@@ -35,7 +36,7 @@ def local_path(path: str | os.PathLike[str], parameter: str = "path") -> str:
     shown = os.path.basename(text)[:60]
     if "\0" in text:
         raise ValueError(f"{parameter} {shown!r} holds a NUL character")
-    # A back slash separates folders on Windows only; two at the start are a network share there too.
+    # Only Windows separates folders by a backslash. There, two at the start mean a network share.
     if "://" in text or "::" in text or ("\\" in text and (os.sep != "\\" or text.startswith("\\\\"))):
         raise ValueError(f"{parameter} {shown!r} is not a local path: network and chained addresses are not opened")
     return text
@@ -52,8 +53,21 @@ def split_record(path: str | os.PathLike[str]) -> tuple[str, str]:
     return directory, name
 
 
+def find_record(
+    path: str | os.PathLike[str], confine_to_root: str | os.PathLike[str] | None
+) -> tuple[str, str, str | None]:
+    """Return the directory and the name of a record, and the root that its files may not leave; see `read_wfdb`."""
+    directory, name = split_record(path)
+    if confine_to_root is None:
+        return directory, name, None
+    root = local_path(confine_to_root, "confine_to_root")
+    if not is_inside(directory, root):
+        refuse(name, "it lies outside confine_to_root")
+    return directory, name, root
+
+
 def is_plain_name(name: str) -> bool:
-    """Whether a name found in a header stays in the record's directory and means an ordinary file."""
+    """Return whether a name in a header means an ordinary file in the record's directory ("-" is standard input)."""
     return (
         0 < len(name) <= _LONGEST_NAME
         and name not in (".", "..", "-")
@@ -63,12 +77,12 @@ def is_plain_name(name: str) -> bool:
 
 
 def refuse(record: str, reason: str) -> NoReturn:
-    """Raise the ValueError that names the record."""
+    """Raise a ValueError that names the record."""
     raise ValueError(f"record {record!r}: {reason}") from None
 
 
 def regular_size(directory: str, file: str, record: str, root: str | None = None) -> int:
-    """Size of a file [bytes], after checking without opening it that it is a regular file.
+    """Return the size of a file [bytes]; check that it is a regular file, without opening it.
 
     Parameters
     ----------
@@ -77,12 +91,12 @@ def regular_size(directory: str, file: str, record: str, root: str | None = None
     record : str
         Name of the record, for messages.
     root : str or None
-        Directory that a symbolic link may not leave; by default the file's own.
+        Directory that a symbolic link may not leave. None means the file's directory.
 
     Raises
     ------
     ValueError
-        If it is a device, a pipe or a directory, or a link that leads out of `root`.
+        If it is a device, a pipe or a directory, or a link out of `root`.
     OSError
         If it is missing or cannot be examined.
     """
@@ -104,13 +118,13 @@ def regular_size(directory: str, file: str, record: str, root: str | None = None
 
 
 def is_inside(path: str, root: str) -> bool:
-    """Whether a path lies in a directory once all links are resolved."""
+    """Return whether a path lies in a directory after all links are resolved."""
     inner, outer = os.path.realpath(path), os.path.realpath(root or os.curdir)
     return os.path.commonpath((inner, outer)) == outer
 
 
 def read_bytes(directory: str, file: str, record: str, *, at_most: int, root: str | None = None) -> bytes:
-    """Read a small regular file whole; ValueError if it is larger than `at_most` bytes."""
+    """Read a whole small file; ValueError if it has more than `at_most` bytes."""
     size = regular_size(directory, file, record, root)
     if size > at_most:
         refuse(record, f"file {file!r} has {size} bytes, more than the {at_most} that are read")
@@ -118,7 +132,7 @@ def read_bytes(directory: str, file: str, record: str, *, at_most: int, root: st
 
 
 def read_array(directory: str, file: str, record: str, offset: int, n_bytes: int) -> NDArray[np.uint8]:
-    """Read `n_bytes` from a file whose size was checked, as a read-only array of bytes."""
+    """Read `n_bytes` of a file as a read-only array; the caller has checked the file and its size."""
     return np.frombuffer(_read(directory, file, record, offset, n_bytes), dtype=np.uint8)
 
 

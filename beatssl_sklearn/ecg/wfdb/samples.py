@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
+import math
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from .formats import COMPRESSED, INVALID, block_bytes, decode, stored_bytes, sto
 from .header import NO_SAMPLES, Header, SignalSpec
 from .paths import read_array, refuse, regular_size
 
-# Rows that are handled as one: numpy is slow on short rows.
+# How many rows are handled as one: numpy is slow on short rows.
 _ROWS = 64
 # FLAC stores a constant block of 65,535 samples in a few bytes; no real signal comes near.
 _LARGEST_COMPRESSION = 5000
@@ -21,10 +22,26 @@ _LARGEST_FLAC = 2**29
 
 
 class Digital(NamedTuple):
-    """One signal file: `frames` (n_times, samples per frame of all its signals) and the signals in it."""
+    """Samples of one signal file.
+
+    Attributes
+    ----------
+    frames : ndarray of shape (n_times, n_samples_per_frame), integers
+        Samples of all signals in the file, as stored.
+    signals : tuple of int
+        Positions of these signals in the header.
+    """
 
     frames: NDArray[Any]
     signals: tuple[int, ...]
+
+
+def check_units(record: str, header: Header, wanted: Sequence[int]) -> None:
+    """Raise a ValueError if the unit of a wanted signal is not one of voltage."""
+    signals = header.signals
+    for i in wanted:
+        if math.isnan(signals[i].gain):
+            refuse(record, f"signal {i + 1} has the unit {signals[i].unit[:20]!r}, which is not one of voltage")
 
 
 def read_digital(
@@ -35,11 +52,11 @@ def read_digital(
     Parameters
     ----------
     directory, record : str
-        Where the record is, and its name.
+        Directory and name of the record.
     header : Header
-        The header of a record of one segment.
+        Header of a record of one segment.
     wanted : tuple of int
-        Positions of the signals wanted.
+        Positions of the wanted signals in the header.
     root : str or None
         See `regular_size`.
     notes : list of str
@@ -48,12 +65,12 @@ def read_digital(
     Returns
     -------
     digital : list of Digital
-        One for each file.
+        One per file.
 
     Raises
     ------
     ValueError
-        If a file is too short, is not a regular file, or signals contradict each other.
+        If a file is too short or not a regular file, or if signals contradict each other.
     OSError
         If a file is missing.
     """
@@ -61,7 +78,6 @@ def read_digital(
     for i, spec in enumerate(header.signals):
         files.setdefault(spec.file, []).append(i)
     digital: list[Digital] = []
-    mismatched: list[str] = []
     for file, members in files.items():
         if len(files) > 1 and not any(i in members for i in wanted):
             continue
@@ -73,17 +89,14 @@ def read_digital(
             if digital:
                 refuse(record, "its signal files have different lengths")
             header = header._replace(n_times=n_times)
-        mismatched += [specs[i].name or str(members[i] + 1) for i in _wrong_checksums(frames, specs)]
         digital.append(Digital(frames, tuple(members)))
-    if mismatched:
-        notes.append(f"checksum mismatch in {', '.join(mismatched)}: the samples may be damaged")
     return digital
 
 
 def _read_file(
     directory: str, record: str, header: Header, specs: list[SignalSpec], root: str | None, notes: list[str]
 ) -> tuple[int, NDArray[Any]]:
-    """Length, and samples (n_times, samples per frame) of one file."""
+    """Return the length of one file, and its samples (n_times, n_samples_per_frame)."""
     first = specs[0]
     per_frame = sum([spec.per_frame for spec in specs])
     if first.fmt == NO_SAMPLES:
@@ -108,7 +121,7 @@ def _read_file(
 
 
 def _undifference(frames: NDArray[Any], specs: list[SignalSpec]) -> NDArray[np.int64]:
-    """Format 8 stores differences from one sample of a signal to its next."""
+    """Sum up the differences that format 8 stores, from one sample of a signal to its next."""
     absolute = np.empty(frames.shape, dtype=np.int64)
     start = 0
     for spec in specs:
@@ -121,17 +134,17 @@ def _undifference(frames: NDArray[Any], specs: list[SignalSpec]) -> NDArray[np.i
 def _read_flac(
     directory: str, record: str, n_times: int | None, specs: list[SignalSpec], size: int
 ) -> tuple[int, NDArray[np.int32]]:
-    """Decode a FLAC file, after checking what its first block says against the header."""
+    """Decode a FLAC file, after comparing its first block with the header."""
     file, per_frame, offset = specs[0].file, specs[0].per_frame, specs[0].offset
     n_bits = COMPRESSED[specs[0].fmt]
     head = read_array(directory, file, record, 0, min(size, 42)).tobytes()
     if len(head) < 42 or head[:4] != b"fLaC" or head[4] & 0x7F:
         refuse(record, f"file {file!r} is not a FLAC file")
-    # STREAMINFO: 20 bits of rate, 3 of channels - 1, 5 of resolution - 1, 36 of length.
+    # From byte 18 on, the block STREAMINFO has 20 bits of rate, 3 of channels - 1, 5 of resolution - 1, 36 of length.
     packed = int.from_bytes(head[18:26], "big")
     channels, bits, length = (packed >> 41 & 7) + 1, (packed >> 36 & 31) + 1, packed & (2**36 - 1)
     if channels != len(specs) or bits > n_bits or any(spec.per_frame != per_frame for spec in specs):
-        refuse(record, f"file {file!r} has {channels} channels of {bits} bits: the header says otherwise")
+        refuse(record, f"file {file!r} has {channels} channels of {bits} bits, unlike the header")
     n_times = n_times or max(length - offset, 0) // per_frame
     n_samples = n_times * per_frame
     if not 0 < n_samples <= length - offset:
@@ -139,35 +152,73 @@ def _read_flac(
     if n_samples * channels > min(size * _LARGEST_COMPRESSION, _LARGEST_FLAC):
         refuse(record, f"file {file!r} claims {length} samples per signal in {size} bytes")
     try:
-        soundfile = importlib.import_module("soundfile")
+        # Slow to import, and few records are compressed.
+        import soundfile
+
         with open(os.path.join(directory, file), "rb") as stream, soundfile.SoundFile(stream) as sound:
             sound.seek(offset)
             values = sound.read(n_samples, dtype="int32", always_2d=True)
     except Exception as error:
-        # libsndfile's own errors print the path.
+        # The errors of libsndfile print the path, and folder names can identify patients.
         refuse(record, f"file {file!r} cannot be decoded as FLAC ({type(error).__name__})")
     if values.shape != (n_samples, channels):
         refuse(record, f"file {file!r} ended early: {len(values)} of {n_samples} samples per signal")
-    # Samples come left-justified in 32 bits.
+    # soundfile puts samples into the highest bits of 32.
     values = values >> (32 - bits)
+    # A channel is a signal. In a frame, the samples of one signal lie side by side.
     return n_times, values.reshape(n_times, per_frame, channels).transpose(0, 2, 1).reshape(-1)
 
 
-def _wrong_checksums(frames: NDArray[Any], specs: list[SignalSpec]) -> list[int]:
-    """Positions of the signals whose sum, modulo 2**16, is not the one in the header."""
-    n_times, width = frames.shape
-    head = n_times - n_times % _ROWS
-    blocks = np.add.reduce(frames[:head].reshape(-1, _ROWS * width), axis=0, dtype=frames.dtype)
-    total = blocks.reshape(_ROWS, width).sum(axis=0, dtype=np.int64) + frames[head:].sum(axis=0, dtype=np.int64)
-    sums = total.tolist()
-    if width > len(specs):
-        edges = np.cumsum([0] + [spec.per_frame for spec in specs])
-        sums = [sum(sums[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    return [
+def sum_samples(digital: Sequence[Digital], header: Header) -> dict[int, int]:
+    """Sum the samples of each signal.
+
+    Parameters
+    ----------
+    digital : sequence of Digital
+        Samples as returned by `read_digital`.
+    header : Header
+        Header of the segment.
+
+    Returns
+    -------
+    sums : dict of int to int
+        Sums by the position of a signal in the header. They are right modulo 2**16, as checksums need them.
+    """
+    sums: dict[int, int] = {}
+    for frames, signals in digital:
+        n_times, width = frames.shape
+        head = n_times - n_times % _ROWS
+        # Integers of 16 and 32 bits wrap round without loss: checksums are modulo 2**16.
+        blocks = np.add.reduce(frames[:head].reshape(-1, _ROWS * width), axis=0, dtype=frames.dtype)
+        total = blocks.reshape(_ROWS, width).sum(axis=0, dtype=np.int64) + frames[head:].sum(axis=0, dtype=np.int64)
+        by_signal = total.tolist()
+        if width > len(signals):
+            edges = np.cumsum([0] + [header.signals[i].per_frame for i in signals])
+            by_signal = [sum(by_signal[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        sums.update(zip(signals, by_signal, strict=True))
+    return sums
+
+
+def checksum_notes(sums: Mapping[int, int], header: Header) -> list[str]:
+    """Return a warning that names the signals whose sums are not the checksums in the header; none if all agree.
+
+    Parameters
+    ----------
+    sums : mapping of int to int
+        Sums of all samples of signals, as returned by `sum_samples`.
+    header : Header
+        Header of the segment.
+    """
+    signals = header.signals
+    wrong = [
         i
-        for i, (value, spec) in enumerate(zip(sums, specs, strict=True))
-        if spec.checksum is not None and (value - spec.checksum) & 0xFFFF
+        for i, total in sums.items()
+        if (checksum := signals[i].checksum) is not None and (total - checksum) & 0xFFFF
     ]
+    if not wrong:
+        return []
+    names = ", ".join(signals[i].name or str(i + 1) for i in sorted(wrong))
+    return [f"checksum mismatch in {names}: the samples may be damaged"]
 
 
 def physical_signals(digital: list[Digital], header: Header, wanted: tuple[int, ...]) -> NDArray[np.float32]:
@@ -178,14 +229,14 @@ def physical_signals(digital: list[Digital], header: Header, wanted: tuple[int, 
     digital : list of Digital
         Samples of all files that hold wanted signals.
     header : Header
-        The header of the segment.
+        Header of the segment.
     wanted : tuple of int
-        Positions of the signals wanted, in the order wanted.
+        Positions of the wanted signals in the header, in the wanted order.
 
     Returns
     -------
     signals : ndarray of shape (n_times, n_wanted), float32
-        Signals [mV]; NaN where a sample is missing. Several samples per frame are averaged.
+        Signals [mV]; NaN where a sample is missing. The mean is taken of several samples per frame.
     """
     if len(digital) == 1:
         return _one_file(digital[0], header, wanted)
@@ -197,6 +248,7 @@ def physical_signals(digital: list[Digital], header: Header, wanted: tuple[int, 
 
 
 def _one_file(part: Digital, header: Header, wanted: tuple[int, ...]) -> NDArray[np.float32]:
+    """Convert the wanted signals of one file to mV."""
     specs = [header.signals[i] for i in wanted]
     widths = [header.signals[i].per_frame for i in part.signals]
     frames = part.frames
@@ -206,12 +258,13 @@ def _one_file(part: Digital, header: Header, wanted: tuple[int, ...]) -> NDArray
         frames = frames[:, np.concatenate([np.arange(starts[k], starts[k + 1]) for k in places])]
         frames = np.ascontiguousarray(frames)
         widths = [spec.per_frame for spec in specs]
-    gains = [spec.gain for spec in specs for _ in range(spec.per_frame)]
-    baselines = [spec.baseline for spec in specs for _ in range(spec.per_frame)]
+    columns = specs if max(widths) == 1 else [spec for spec in specs for _ in range(spec.per_frame)]
+    gains, baselines = [spec.gain for spec in columns], [spec.baseline for spec in columns]
     values = _to_mv(frames, gains, baselines, INVALID[specs[0].fmt])
     if max(widths) > 1:
         values = _average_frames(values, widths)
     for column, spec in enumerate(specs):
+        # A skewed signal begins later in the file than in time.
         if spec.skew:
             values[: -spec.skew, column] = values[spec.skew :, column].copy()
             values[-spec.skew :, column] = np.nan
@@ -221,7 +274,8 @@ def _one_file(part: Digital, header: Header, wanted: tuple[int, ...]) -> NDArray
 def _to_mv(
     frames: NDArray[Any], gains: list[float], baselines: list[int], invalid: int | None
 ) -> NDArray[np.float32]:
-    """(samples - baseline) / gain by column, with one rounding to float32 where the integers are small."""
+    """Compute (samples - baseline) / gain by column."""
+    # float32 holds integers below 2**24 exactly, so that only the division rounds. Larger ones need float64.
     exact = frames.dtype.itemsize <= 2 and max(map(abs, baselines)) < 2**23
     out = np.empty(frames.shape, dtype=np.float32 if exact else np.float64)
     if any(baselines):
@@ -237,7 +291,7 @@ def _to_mv(
 
 
 def _columnwise(ufunc: np.ufunc, a: NDArray[Any], by_column: NDArray[Any], out: NDArray[Any]) -> None:
-    """Apply `ufunc(a, by_column)` to rows, many at a time."""
+    """Apply `ufunc(a, by_column)` to many rows at a time."""
     width = a.shape[1]
     head = len(a) - len(a) % _ROWS
     flat = (-1, _ROWS * width)
@@ -246,7 +300,7 @@ def _columnwise(ufunc: np.ufunc, a: NDArray[Any], by_column: NDArray[Any], out: 
 
 
 def _average_frames(values: NDArray[np.float32], widths: list[int]) -> NDArray[np.float32]:
-    """Mean of the valid samples that each signal has in a frame."""
+    """Return the mean of the valid samples of each signal in a frame; NaN if it has none."""
     out = np.full((len(values), len(widths)), np.nan, dtype=np.float32)
     start = 0
     for column, width in enumerate(widths):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from beatssl_sklearn.ecg.features.beat_clusters import cluster_beats, qrs_shapes, shape_correlation
 from beatssl_sklearn.ecg.features.beat_types import TYPE_NAMES, beat_types, early_beats
 
 FS = 250.0
@@ -139,19 +138,6 @@ def test_irregular_rhythm_is_not_a_series_of_early_beats():
 def test_early_beats_of_very_short_series(rpeaks):
     early = early_beats(np.array(rpeaks, dtype=np.int64), FS)
     assert early.shape == (len(rpeaks),) and not early[:1].any()
-
-
-def test_clusters_come_by_size_and_leftovers_stand_alone():
-    x, r = make_record([(0.5 + 0.8 * i, "V" if i in (2, 5, 9) else "N") for i in range(14)])
-    x[:, r[11] - 40 : r[11] + 50] = np.random.default_rng(1).normal(0, 1, (3, 90))
-    shapes = qrs_shapes(x, r, FS)
-    cluster, templates = cluster_beats(shapes)
-    assert np.bincount(cluster).tolist() == [10, 3, 1] and len(templates) == 3
-    assert cluster[11] == 2
-    alone, _ = cluster_beats(shapes, max_clusters=1)
-    assert len(np.unique(alone)) == 5
-    correlation, _ = shape_correlation(shapes, templates[0])
-    assert (correlation[cluster == 0] >= 0.9).all() and (correlation[cluster != 0] < 0.9).all()
 
 
 def test_threshold_decides_what_is_one_shape():

@@ -4,22 +4,13 @@ import numpy as np
 import pytest
 
 from beatssl_sklearn.ecg.beats import keep_inside
-from beatssl_sklearn.ecg.features.measure import (
-    FeatureTable,
-    beat_features,
-    component_scores,
-    concatenate,
-    fit_components,
-    fit_scaling,
-    record_features,
-    standardize,
-    with_components,
-)
-from beatssl_sklearn.ecg.features.median_beat import beat_waves, median_beat, resampling_matrix
-from beatssl_sklearn.ecg.leads import LEADS
+from beatssl_sklearn.ecg.features.measure import beat_features, record_features, with_components
+from beatssl_sklearn.ecg.features.principal_components import component_scores, fit_components
+from beatssl_sklearn.ecg.features.scaling import standardize
+from beatssl_sklearn.ecg.features.table import FeatureTable, concatenate
+from beatssl_sklearn.ecg.leads import EIGHT_LEADS, LEADS
 
-EIGHT = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
-GAIN = dict(zip(EIGHT, (0.5, 1.0, -0.6, 0.8, 1.2, 1.5, 1.1, 0.7), strict=True))
+GAIN = dict(zip(EIGHT_LEADS, (0.5, 1.0, -0.6, 0.8, 1.2, 1.5, 1.1, 0.7), strict=True))
 R = 1.0
 T = 0.3
 P = 0.12
@@ -38,7 +29,7 @@ def make_record(fs=250.0, seconds=10.0, rr=0.8, pr=0.16, gain=None, peaks=None):
     beat = sum(wave(t, p, 0.012, R) + wave(t, p + 0.28, 0.04, T) + wave(t, p - pr, 0.02, P) for p in peaks) + np.zeros(
         t.size
     )
-    eight = {name: gain[name] * beat for name in EIGHT}
+    eight = {name: gain[name] * beat for name in EIGHT_LEADS}
     limb = {"III": eight["II"] - eight["I"], "aVR": -(eight["I"] + eight["II"]) / 2}
     limb |= {"aVL": eight["I"] - eight["II"] / 2, "aVF": eight["II"] - eight["I"] / 2}
     x = np.stack([(eight | limb)[name] for name in LEADS])
@@ -71,7 +62,7 @@ def test_rhythm_of_a_regular_record(regular):
     assert column(regular, "beat_correlation")[0] > 3
 
 
-@pytest.mark.parametrize("lead", EIGHT)
+@pytest.mark.parametrize("lead", EIGHT_LEADS)
 def test_amplitudes_are_those_of_the_waves(regular, lead):
     gain = GAIN[lead]
     assert column(regular, f"r_amplitude_{lead}")[0] == pytest.approx(max(gain, 0) * R, abs=0.03)
@@ -202,7 +193,7 @@ def random_records(n=12, seed=0):
     rng = np.random.default_rng(seed)
     records = [
         make_record(
-            rr=rng.uniform(0.6, 1.1), pr=rng.uniform(0.12, 0.2), gain={name: rng.normal(1, 0.5) for name in EIGHT}
+            rr=rng.uniform(0.6, 1.1), pr=rng.uniform(0.12, 0.2), gain={name: rng.normal(1, 0.5) for name in EIGHT_LEADS}
         )
         for _ in range(n)
     ]
@@ -223,110 +214,12 @@ def test_streaming_equals_one_shot():
         np.testing.assert_allclose(table.values[:, -6:], component_scores(whole.beats, fitted), atol=1e-3)
 
 
-def test_tables_of_other_columns_do_not_join():
-    X, r = random_records(2)
-    with pytest.raises(ValueError, match="table 1"):
-        concatenate([record_features(X, 250.0, r), beat_features(X, 250.0, r)])
-    with pytest.raises(ValueError, match="at least one"):
-        concatenate([])
-
-
-def test_components_are_those_of_the_covariance():
-    rng = np.random.default_rng(1)
-    beats = (rng.normal(size=(200, 5)) * [5, 3, 2, 0.5, 0.1] @ rng.normal(size=(5, 24))).reshape(200, 4, 6)
-    beats = beats.astype(np.float32)
-    fitted = fit_components(beats, 8, chunk_size=33)
-    flat = beats.reshape(200, -1)
-    _, singular, vectors = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)
-    np.testing.assert_allclose(np.abs(np.sum(fitted.basis[:5] * vectors[:5], axis=1)), 1, atol=1e-3)
-    assert (fitted.basis[5:] == 0).all(), "directions without variance must not carry noise"
-    scores = component_scores(beats, fitted, chunk_size=50)
-    np.testing.assert_allclose(scores[:, :5].std(axis=0), singular[:5] / np.sqrt(200), rtol=1e-3)
-    np.testing.assert_allclose(scores[:, :5] @ fitted.basis[:5] + fitted.mean, flat, atol=1e-2)
-
-
-def test_missing_beats_have_missing_scores_and_do_not_move_the_rest():
-    X, r = random_records()
-    beats = record_features(X, 250.0, r).beats
-    gap = np.concatenate([beats, np.full_like(beats[:1], np.nan)])
-    a, b = fit_components(beats, 3), fit_components(gap, 3)
-    np.testing.assert_allclose(a.mean, b.mean, atol=1e-6)
-    scores = component_scores(gap, b)
-    assert np.isnan(scores[-1]).all()
-    np.testing.assert_allclose(scores[:-1], component_scores(beats, a), atol=1e-2)
-
-
-def test_component_errors():
-    beats = np.zeros((3, 2, 4), dtype=np.float32)
-    with pytest.raises(ValueError, match="n_components"):
-        fit_components(beats, 9)
-    with pytest.raises(ValueError, match="expected 8"):
-        component_scores(np.zeros((3, 2, 5), dtype=np.float32), fit_components(beats, 2))
+def test_components_need_one_beat_per_row():
     table = FeatureTable(np.zeros((3, 1), dtype=np.float32), ("a",), np.zeros(1, dtype=np.int64))
     with pytest.raises(ValueError, match="holds none"):
         with_components(table)
     with pytest.raises(ValueError, match="4 rows"):
         with_components(table, np.zeros((4, 2, 4), dtype=np.float32), 2)
-
-
-def make_table(values, groups, names=("g", "h", "components")):
-    values = np.asarray(values, dtype=np.float32)
-    columns = tuple(f"c{i}" for i in range(values.shape[1]))
-    return FeatureTable(values, columns, np.asarray(groups, dtype=np.int64), names)
-
-
-def test_standardize_is_robust_clipped_and_zero_where_missing():
-    rng = np.random.default_rng(0)
-    values = rng.normal(5, 2, (1001, 3))
-    values[0, 0], values[1, 0] = np.nan, 1e6
-    z, present, weights = standardize(make_table(values, [0, 0, 1]))
-    assert z.dtype == weights.dtype == np.float32
-    assert z[0, 0] == 0 and not present[0, 0] and present.sum() == present.size - 1
-    assert z[1, 0] == 3 and np.abs(z).max() <= 3
-    assert np.median(z, axis=0) == pytest.approx([0, 0, 0], abs=1e-2)
-    assert z[2:].std(axis=0) == pytest.approx([1, 1, 1], abs=0.08)
-
-
-def test_every_group_weighs_the_same_over_usable_columns():
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(50, 6))
-    values[:, 1] = 7.1
-    values[:, 4] = np.nan
-    _, _, w = standardize(make_table(values, [0, 0, 0, 1, 1, 1]))
-    np.testing.assert_allclose(w, [0.25, 0, 0.25, 0.25, 0, 0.25], atol=1e-6)
-    _, _, w = standardize(make_table(values[:, [1, 4, 0]], [0, 1, 2], ("g", "h", "i")))
-    np.testing.assert_allclose(w, [0, 0, 1], atol=1e-6)
-
-
-def test_column_that_is_mostly_constant_uses_its_sd():
-    values = np.zeros((100, 1))
-    values[:10] = 1
-    z, _, w = standardize(make_table(values, [0]))
-    assert w[0] == 1 and z[0, 0] == pytest.approx(1 / 0.3, abs=0.4) and z[50, 0] == 0
-
-
-def test_components_weigh_by_their_variance():
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(5000, 4)) * [1, 3, 1, 9]
-    z, _, w = standardize(make_table(values, [2, 2, 2, 0]))
-    assert w.sum() == pytest.approx(1) and w[3] == pytest.approx(0.5)
-    assert w[1] / w[0] == pytest.approx(9, rel=0.15)
-    # Distances of the group are those of the scores, up to one constant.
-    d = np.square(z[:50, None, :3] - z[None, :50, :3]) @ w[:3]
-    raw = np.square(values[:50, None, :3] - values[None, :50, :3]).sum(axis=2)
-    assert np.corrcoef(d.ravel(), raw.ravel())[0, 1] > 0.995
-
-
-def test_scaling_of_other_rows_can_be_applied():
-    rng = np.random.default_rng(0)
-    table = make_table(rng.normal(size=(300, 2)), [0, 1])
-    scaling = fit_scaling(table)
-    z, _, weights = standardize(table)
-    part = table._replace(values=table.values[:7])
-    np.testing.assert_array_equal(standardize(part, scaling)[0], z[:7])
-    np.testing.assert_array_equal(standardize(part, scaling)[2], weights)
-    with pytest.raises(ValueError, match="2 columns"):
-        standardize(make_table(np.zeros((3, 3)), [0, 0, 0]), scaling)
 
 
 def test_beat_features_follow_the_beats_that_are_kept():
@@ -362,29 +255,6 @@ def test_beat_features_without_beats():
     assert beat_features(x[None], 250.0, [none]).values.shape == (0, 4)
     one = beat_features(x[None], 250.0, [r[3:4]])
     assert one.values.shape == (1, 4) and np.isnan(one.values[0, :2]).all() and np.isfinite(one.values[0, 2:]).all()
-
-
-def test_long_record_uses_beats_from_all_of_it():
-    fs, n = 100.0, 60_000
-    r = np.arange(100, n - 100, 100)
-    x = np.zeros((1, n), dtype=np.float32)
-    x[0, r[: len(r) // 2]] = 1.0
-    x[0, r[len(r) // 2 :]] = 3.0
-    assert 0.9 < median_beat(x, r, fs)[0, 25] < 3.0
-
-
-def test_resampling_matrix_keeps_constants_and_is_the_identity_at_its_rate():
-    np.testing.assert_allclose(resampling_matrix(100.0), np.eye(70), atol=1e-6)
-    for fs in (50.0, 128.0, 257.0, 360.0, 500.0, 1000.0):
-        matrix = resampling_matrix(fs)
-        np.testing.assert_allclose(matrix.sum(axis=0), 1, atol=1e-5)
-        ramp = np.arange(-round(0.25 * fs), round(0.45 * fs)) / fs
-        np.testing.assert_allclose((ramp @ matrix)[2:-3], (np.arange(-25, 45) / 100)[2:-3], atol=2e-3)
-
-
-def test_nothing_is_found_in_a_flat_beat():
-    waves = beat_waves(np.zeros((2, 8, 175), dtype=np.float32), 250.0, np.array([0.8, np.nan]), 62)
-    assert all(np.isnan(times).all() for times in waves)
 
 
 def test_real_records_have_plausible_features(data_dir):

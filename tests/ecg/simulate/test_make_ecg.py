@@ -1,12 +1,14 @@
+"""Simulated records: their truth, their shapes, and what they depend on."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from sklearn.utils import check_random_state
 
-from beatssl_sklearn.ecg.leads import LEADS
+from beatssl_sklearn.ecg.dower import DOWER_EIGHT
+from beatssl_sklearn.ecg.leads import INDEPENDENT, LEADS
 from beatssl_sklearn.ecg.rpeaks import detect_rpeaks
-from beatssl_sklearn.ecg.simulate.beats import DOWER
 from beatssl_sklearn.ecg.simulate.make_ecg import SimulatedECG, make_ecg
 from beatssl_sklearn.ecg.simulate.rhythms import RHYTHMS
 
@@ -54,8 +56,8 @@ def test_limb_leads_are_exact(rhythm: str) -> None:
 
 
 def test_chest_leads_hold_more_than_a_dipole() -> None:
-    x = clean("sinus", 20).data[:, [0, 1, 6, 7, 8, 9, 10, 11]]
-    rest = x - DOWER @ np.linalg.pinv(DOWER) @ x
+    x = clean("sinus", 20).data[:, INDEPENDENT]
+    rest = x - DOWER_EIGHT @ np.linalg.pinv(DOWER_EIGHT) @ x
     share = (rest**2).sum(axis=(1, 2)) / (x**2).sum(axis=(1, 2))
     assert 0.001 < np.median(share) < 0.2
 
@@ -115,7 +117,7 @@ def test_records_of_a_patient_share_beats_and_rhythm() -> None:
     assert all(len(set(ecg.rhythm[ecg.patient_id == p])) == 1 for p in range(8))
     assert sorted(ecg.rhythm[::4].tolist()) == sorted(RHYTHMS)
     mean = np.stack([
-        np.median([ecg.data[i][[0, 1, 6, 7, 8, 9, 10, 11], r - 20 : r + 20] for r in ecg.rpeaks[i][1:-1]], axis=0)
+        np.median([ecg.data[i][INDEPENDENT, r - 20 : r + 20] for r in ecg.rpeaks[i][1:-1]], axis=0)
         for i in range(32)
     ]).reshape(8, 4, -1)  # fmt: skip
     within = np.linalg.norm(mean - mean.mean(axis=1, keepdims=True), axis=2).mean()

@@ -1,16 +1,17 @@
+"""Waves in annotation files."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.ecg.waves.annotations import group_marks, read_waves, write_waves
 from beatssl_sklearn.ecg.waves.table import make_table, table_of_marks
 from beatssl_sklearn.ecg.wfdb.annotations import read_annotations, write_annotations
-
-pd = pytest.importorskip("pandas", reason="pandas is not installed")
 
 FS = 500.0
 MARKS = [
@@ -131,7 +132,7 @@ def test_files_that_are_not_there(tmp_path: Path, marks: pd.DataFrame) -> None:
     write_waves(tmp_path / "r1", marks, FS)
     with pytest.raises(FileNotFoundError, match="record 'r1': there is no file 'r1.v1'"):
         read_waves(tmp_path / "r1", ["V1"], fs=FS)
-    with pytest.raises(FileNotFoundError, match="record 'r1': there is no header that .*: give fs"):
+    with pytest.raises(FileNotFoundError, match="record 'r1': there is no header with .*: give fs"):
         read_waves(tmp_path / "r1")
     with pytest.raises(TypeError, match="leads must be a sequence"):
         read_waves(tmp_path / "r1", "II")

@@ -1,4 +1,4 @@
-"""Waves from probabilities: borders, peaks, and which waves are plausible."""
+"""Waves from probabilities: which waves are plausible, their borders and peaks."""
 
 import itertools
 
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from beatssl_sklearn.datasets import fetch_ludb
 from beatssl_sklearn.ecg.waves import find as module
-from beatssl_sklearn.ecg.waves.borders import smooth
 from beatssl_sklearn.ecg.waves.find import WAVES, Waves, find_waves, paint
 
 FS = 500.0
@@ -342,16 +341,6 @@ def test_huge_signals_do_not_warn():
     assert ((waves.onset < waves.peak) & (waves.peak < waves.offset)).all()
 
 
-def test_smoothing_is_a_moving_average():
-    x = np.random.default_rng(0).standard_normal((3, 40)).astype(np.float32)
-    for half in range(20):
-        want = x.copy()
-        for i in range(half, 40 - half):
-            want[:, i] = x[:, i - half : i + half + 1].mean(axis=1)
-        np.testing.assert_allclose(smooth(x, half), want, atol=1e-6)
-    np.testing.assert_array_equal(smooth(x, 20), x)
-
-
 def _slow_strip(proba, max_gap, shortest, min_confidence, refractory, p_blanking):
     """The steps of `find_waves` for one strip, one run at a time: list of (wave, first, last), peaks in the middle."""
     label = proba.argmax(axis=1)
@@ -548,7 +537,7 @@ def test_rate_must_be_positive(fs):
 
 
 def test_mean_borders_are_those_of_the_probabilities():
-    """Where a border is equally likely at several samples, it is put in their middle; at hard ones it stays."""
+    """A border that is equally likely at several samples lies in their middle; a certain border stays."""
     proba = np.zeros((2, 200, 4), np.float32)
     proba[0, 40:91, 1] = 1
     proba[1, 40:91, 1] = 1

@@ -1,6 +1,9 @@
+"""Tables of waves."""
+
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from beatssl_sklearn.ecg.waves.table import (
@@ -11,8 +14,6 @@ from beatssl_sklearn.ecg.waves.table import (
     table_of_marks,
     wave_labels,
 )
-
-pd = pytest.importorskip("pandas", reason="pandas is not installed")
 
 NAN = np.nan
 

@@ -1,0 +1,109 @@
+"""One record of `beatssl delineate`, of any length: read and delineated some minutes at a time."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..ecg.waves.table import CONSENSUS, make_table, wave_labels
+from ..ecg.wfdb.reader import WFDBReader
+from ..segmentation.long_records import PIECE_S, delineate_pieces, pieces, survey
+from .messages import READ_ERRORS, Refused
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_SPOOLED_BYTES = 2**18
+_MARKS = ("onset", "peak", "offset")
+_ROW = np.dtype([("wave", "i1"), *((mark, "f8") for mark in _MARKS), ("confidence", "f4")])
+
+
+class RecordWaves:
+    """The waves of one record, lead by lead; large ones lie on disk, since a day has millions of waves.
+
+    Use it in a ``with`` statement.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.reader: WFDBReader
+        self._leads: dict[str, Any] = {}
+
+    def __enter__(self) -> RecordWaves:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for stream in self._leads.values():
+            stream.close()
+
+    def open(self, reader: WFDBReader) -> None:
+        """Take the record whose waves will be added."""
+        self.reader = reader
+        for lead in (*reader.leads, CONSENSUS):
+            self._leads[lead] = SpooledTemporaryFile(_SPOOLED_BYTES)
+
+    def add(self, table: DataFrame) -> None:
+        """Add the waves of a stretch of the record."""
+        for lead, part in table.groupby("lead", sort=False):
+            rows = np.empty(len(part), _ROW)
+            rows["wave"] = wave_labels(part)
+            for column in (*_MARKS, "confidence"):
+                rows[column] = part[column].to_numpy()
+            self._leads[str(lead)].write(rows.tobytes())
+
+    def of_lead(self, lead: str, until: float = np.inf) -> DataFrame:
+        """Return the waves of a lead that end by a time [samples], as a table of the record 0."""
+        stream = self._leads[lead]
+        stream.seek(0)
+        rows = np.frombuffer(stream.read(), _ROW)
+        rows = rows[rows["offset"] <= until]
+        onset, peak, offset = (rows[mark] for mark in _MARKS)
+        return make_table(0, lead, rows["wave"], onset, peak, offset, self.reader.fs, rows["confidence"])
+
+
+def delineated(
+    waves: RecordWaves, segmenter: Any, arguments: argparse.Namespace, refused: Refused, bar: Any
+) -> bool:
+    """Fill in the waves of a record; return whether it could be used."""
+    path, leads = arguments.folder / waves.name, arguments.leads
+    try:
+        waves.open(WFDBReader(path, leads=leads, positional=arguments.positional, confine_to_root=arguments.folder))
+        _check_samples(waves, segmenter.allow_nan, refused, bar)
+        tables = delineate_pieces(waves.reader, segmenter, consensus=True, piece=PIECE_S)
+    except READ_ERRORS as error:
+        refused.add(waves.name, error, bar)
+        return False
+    n_pieces = len(pieces(waves.reader.n_times, waves.reader.fs, PIECE_S))
+    warned: set[str] = set()
+    for done in range(n_pieces):
+        if n_pieces > 1:
+            bar.set_postfix_str(f"{done} of {n_pieces} pieces of {waves.name}")
+        try:
+            with warnings.catch_warnings(record=True) as odd:
+                warnings.simplefilter("always", UserWarning)
+                table = next(tables)
+        except READ_ERRORS as error:
+            refused.add(waves.name, error, bar)
+            return False
+        for text in dict.fromkeys(str(warning.message) for warning in odd):
+            if text not in warned:
+                refused.warn(waves.name, text, bar)
+            warned.add(text)
+        # Not among what is tried: a full disk is no fault of the record.
+        waves.add(table)
+    bar.set_postfix_str("")
+    return True
+
+
+def _check_samples(waves: RecordWaves, allow_nan: bool, refused: Refused, bar: Any) -> None:
+    found = survey(waves.reader)
+    if found.n_missing and not allow_nan:
+        lead = max(found.n_missing, key=lambda name: found.n_missing[name])
+        raise ValueError(f"lead {lead} lacks {found.n_missing[lead]} samples; --allow-nan uses it all the same")
+    if found.flat:
+        refused.warn(waves.name, "no lead varies (flat signal)", bar)

@@ -1,0 +1,95 @@
+"""Estimators that train an encoder on labels: which one they start from, and how they read X."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy, deepcopy
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+
+from ..inputs.front_end import FrontEnd
+from ..inputs.reading import SignalEstimator
+from ..inputs.source import Source
+from ..persistence import shipped_models
+from .fitted_encoder import FittedEncoder, fitted_encoder, is_fitted
+
+
+class KeepsPretrainer(BaseEstimator):
+    """Estimator whose `clone` keeps a fitted pretrainer, as FrozenEstimator does; cloning it would unfit it.
+
+    The clone gets a copy that shares the encoder's arrays: parameters that are set on it do not reach the original.
+    """
+
+    pretrainer: Any
+
+    def __sklearn_clone__(self) -> Any:
+        cloned = super().__sklearn_clone__()
+        if is_fitted(self.pretrainer):
+            cloned.pretrainer = deepcopy(self.pretrainer)
+        return cloned
+
+
+def starting_encoder(pretrainer: Any, seed: int) -> tuple[FittedEncoder, bool]:
+    """Return the encoder that a training on labels begins with, and whether its weights are random.
+
+    Parameters
+    ----------
+    pretrainer : estimator, path, str or None
+        What is fitted, or the path or name of it; an unfitted pretrainer, whose encoder begins at random weights; None
+        is the default encoder at random weights.
+    seed : int
+        Of random weights.
+
+    Raises
+    ------
+    TypeError
+        If `pretrainer` is nothing of this kind.
+    OSError, ValueError
+        If it cannot be loaded, or an unfitted one has a parameter that cannot be used.
+    """
+    if pretrainer is None:
+        return FittedEncoder.untrained("beatnet", None, FrontEnd(), seed), True
+    if is_fitted(pretrainer):
+        return fitted_encoder(pretrainer), False
+    if isinstance(pretrainer, type) or not hasattr(pretrainer, "untrained_encoder"):
+        raise TypeError(f"pretrainer must be a pretrainer, a path or a shipped model's name, got {pretrainer!r}")
+    untrained: FittedEncoder = pretrainer.untrained_encoder(seed)
+    return untrained, True
+
+
+class LabelledEstimator(KeepsPretrainer, SignalEstimator):
+    """Estimator that trains an encoder on labels: its tags, and how it reads X."""
+
+    fs: float | None
+    leads: Sequence[str] | None
+    allow_nan: bool
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+    def _for_file(self) -> Any:
+        """Return this estimator as a file holds it: with the trained encoder in place of the one that it began with."""
+        if isinstance(self.pretrainer, str) and self.pretrainer in shipped_models():
+            return self
+        stored = copy(self)
+        stored.pretrainer = getattr(self, "encoder_", None)
+        return stored
+
+    def _read_as(self, X: Any, start: FittedEncoder, reset: bool) -> Source:
+        """Return X as a source, described by this estimator's parameters where given, else by the encoder."""
+        changes: dict[str, Any] = {"allow_nan": self.allow_nan}
+        if self.fs is not None:
+            changes["fs"] = self.fs
+        if self.leads is not None:
+            changes |= {"leads": self.leads, "n_leads": None}
+        return self._source_for(start, X, reset, **changes)
+
+
+def read_by(start: FittedEncoder, source: Source) -> dict[str, Any]:
+    """Return how a trained encoder describes X: as the estimator that trained it read X in `fit`."""
+    fs, leads = source.described or (start.fs, start.leads)
+    return {"fs": fs, "leads": leads, "n_leads": source.n_leads}

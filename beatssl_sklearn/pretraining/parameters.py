@@ -1,0 +1,141 @@
+"""Parameters of a pretrainer: checked, compared with those of a fitted network, and digested for checkpoints."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from ..components import Bounds, check_bounds
+from ..ecg.preprocess import check_fs
+from ..embedding.fitted_encoder import FittedEncoder
+from ..inputs.front_end import FrontEnd
+from ..nn.devices import check_precision
+from ..persistence import describe
+from .objective import Objective
+
+_BOUNDS: dict[str, Bounds | tuple[str, ...]] = {
+    "max_epochs": Bounds(Integral, 0),
+    "batch_size": Bounds(Integral, 2),
+    "lr": Bounds(Real, 0),
+    "weight_decay": Bounds(Real, 0),
+    "validation_fraction": Bounds(Real, 0.01, 0.9, or_none=True),
+}
+# Parameters that change how a fit runs, but not what it computes. The number of epochs has a rule of its own.
+_NOT_OF_THE_RESULT = (
+    *("checkpoint_dir", "device", "max_epochs", "n_jobs"),
+    *("verbose", "warm_start", "callbacks", "memory"),
+)
+
+
+def check_parameters(parameters: Mapping[str, Any]) -> FrontEnd:
+    """Check the parameters of a pretrainer but for its objective, and return its front end.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and its value.
+    """
+    check_fs(parameters["fs"], "fs")
+    front_end = FrontEnd.from_parameters(parameters)
+    check_bounds(parameters, _BOUNDS)
+    if parameters["encoder_params"] is not None and not isinstance(parameters["encoder_params"], Mapping):
+        raise TypeError(f"encoder_params must be a dict or None, got {parameters['encoder_params']!r}")
+    folder = parameters["checkpoint_dir"]
+    if folder is not None and not isinstance(folder, (str, os.PathLike)):
+        raise TypeError(f"checkpoint_dir must be a folder's path or None, got {folder!r}")
+    if folder is not None and parameters["random_state"] is None:
+        raise ValueError("checkpoint_dir needs a random_state other than None: a resumed run repeats its draws")
+    check_precision(parameters["precision"])
+    return front_end
+
+
+def checked_objective(objective: Any) -> Objective:
+    """Return a clone of an objective whose parameters are checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no objective, or a parameter cannot be used; the message names it.
+    """
+    if isinstance(objective, type) or not isinstance(objective, Objective):
+        raise TypeError(f"objective must be an Objective, a registered name or None, got {objective!r}")
+    found: Objective = clone(objective)
+    found.check()
+    return found
+
+
+def needed_arguments(objective: Objective, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those arguments of `fit` that the objective needs.
+
+    Raises
+    ------
+    ValueError
+        If one is missing.
+    """
+    for name in objective.needs:
+        if given.get(name) is None:
+            raise ValueError(f"{type(objective).__name__} needs {name}: fit(X, {name}=...)")
+    return {name: given[name] for name in objective.needs if name != "groups"}
+
+
+def described_by(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how parameters describe X, as `FittedEncoder` keeps it."""
+    leads = parameters["leads"]
+    if leads is not None:
+        leads = (leads,) if isinstance(leads, str) else tuple(leads)
+    return {"fs": parameters["fs"], "leads": leads, "allow_nan": parameters["allow_nan"]}
+
+
+def refuse_changes(parameters: Mapping[str, Any], fitted: FittedEncoder) -> None:
+    """Refuse parameters that describe a network and are no longer those of the fitted one.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter and both values.
+    """
+    now = vars(FrontEnd.from_parameters(parameters)) | {"encoder_params": parameters["encoder_params"]}
+    then = vars(fitted.front_end) | {"encoder_params": fitted.encoder_params}
+    if parameters["encoder"] is not None:
+        now, then = now | {"encoder": parameters["encoder"]}, then | {"encoder": fitted.encoder}
+    for name, value in now.items():
+        if value != then[name]:
+            raise ValueError(
+                f"{name}={value!r} was set after fit, which had {then[name]!r}: it describes the fitted network and "
+                f"cannot be changed under it; call fit again"
+            )
+
+
+def fingerprint_of(parameters: Mapping[str, Any], objective: Objective, encoder: Any, seed: int) -> dict[str, str]:
+    """Return digests of what decides a fit's result beside the records: each parameter, those of the objective, too."""
+    own = {name: value for name, value in parameters.items() if name not in (*_NOT_OF_THE_RESULT, "random_state")}
+    own |= {"encoder": encoder, "objective": type(objective).__name__}
+    own |= {f"objective__{name}": value for name, value in objective.get_params(deep=False).items()}
+    return {name: _digest(value) for name, value in own.items()} | {"random_state": str(seed)}
+
+
+def _digest(value: Any) -> str:
+    arrays: dict[str, NDArray] = {}
+    try:
+        text = json.dumps(describe(value, arrays, "value"), sort_keys=True)
+    except TypeError:
+        text = _digest_of_code(value)
+    found = hashlib.sha256(text.encode())
+    for array in arrays.values():
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()[:16]
+
+
+def _digest_of_code(value: Any) -> str:
+    """Return what distinguishes a function or class from others: its name, and a function's code."""
+    name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    code = getattr(value, "__code__", None)
+    return name if code is None else f"{name} {code.co_code.hex()} {code.co_consts!r}"
