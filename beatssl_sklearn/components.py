@@ -166,6 +166,8 @@ def _resolved(value: Any, default: Any, base: type = object) -> Any:
 def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(_equal(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)) and type(a) is type(b):
+        return len(a) == len(b) and all(_equal(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.array_equal(a, b)
     return bool(a == b)
@@ -193,6 +195,8 @@ def component_named(name: str, base: type = object) -> Any:
     """
     known = {found: cls for found, cls in registered(base).items() if issubclass(cls, Component)}
     plain = name.replace("_", "").lower()
+    if name in known:
+        return known[name]()
     for found, cls in known.items():
         if found.lower() == plain:
             return cls()

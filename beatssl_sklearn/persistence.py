@@ -70,14 +70,15 @@ def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False) ->
     arrays: dict[str, NDArray] = {}
     config = {"format": FORMAT, "version": __version__, **describe(estimator, arrays)}
     if half:
-        arrays = {name: a.astype(np.float16) if _may_be_halved(a) else a for name, a in arrays.items()}
+        arrays = {name: a.astype(np.float16) if _may_be_halved(name, a) else a for name, a in arrays.items()}
         config["half"] = True
     write_tensor_file(path, arrays, config)
 
 
-def _may_be_halved(array: NDArray) -> bool:
-    """Whether an array holds weights that are multiplied; norms and biases are small, and variances underflow."""
-    return array.dtype == np.float32 and array.ndim > 1
+def _may_be_halved(name: str, array: NDArray) -> bool:
+    """Whether an array holds weights of a network that are multiplied; norms and biases are small."""
+    in_network = ".weights." in f".{name}" or "heads_." in name
+    return in_network and array.dtype == np.float32 and array.ndim > 1 and bool(np.abs(array).max(initial=0) < 6e4)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -227,10 +228,15 @@ def _holds_text(array: NDArray) -> bool:
 
 def _describe_array(array: NDArray, arrays: dict[str, NDArray], where: str) -> Any:
     if array.dtype.kind in "UO":
-        return {"text": array.tolist()}
+        return {"text" if array.dtype.kind == "U" else "texts": array.tolist()}
     # An array that two parts share is written once.
-    shared = next((path for path, known in arrays.items() if known is array), where)
-    arrays[shared] = array
+    shared = next((path for path, known in arrays.items() if known is array), None)
+    if shared is None:
+        shared = where
+        while shared in arrays:
+            # Another part has the same path, since names may hold dots.
+            shared += "'"
+        arrays[shared] = array
     return {"array": shared}
 
 
@@ -240,7 +246,7 @@ def _describe_registered(value: Any, arrays: dict[str, NDArray], where: str) -> 
         fields = [f.name for f in dataclasses.fields(value) if f.name[0] != "_"]
         return {"class": name, "fields": {f: describe(getattr(value, f), arrays, _path(where, f)) for f in fields}}
     stored = value._for_file() if isinstance(value, Nested) else value
-    parameters = {k: _portable(k, v) for k, v in stored.get_params(deep=False).items()}
+    parameters = _portable(type(stored), stored.get_params(deep=False))
     fitted = {k: getattr(stored, k) for k in fitted_attributes(type(stored)) if hasattr(stored, k)}
     return {
         "class": name,
@@ -249,11 +255,14 @@ def _describe_registered(value: Any, arrays: dict[str, NDArray], where: str) -> 
     }
 
 
-def _portable(name: str, value: Any) -> Any:
-    """Return a parameter as another machine can use it."""
-    if name in _LEFT_OUT or (name == "device" and str(value) != "cpu"):
-        return None
-    return str(value) if name == "device" else value
+def _portable(cls: type, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of an estimator as another machine can use them; those of a component stay as they are."""
+    if not hasattr(cls, "fit"):
+        return dict(parameters)
+    others = {name: None if name in _LEFT_OUT else value for name, value in parameters.items()}
+    if "device" in others:
+        others["device"] = "cpu" if str(others["device"]) == "cpu" else None
+    return others
 
 
 def _path(where: str, name: str) -> str:
@@ -277,6 +286,8 @@ def _restore(described: Any, arrays: Mapping[str, NDArray]) -> Any:
         return {_restore(k, arrays): _restore(v, arrays) for k, v in value}
     if kind == "array":
         return arrays[value]
+    if kind == "texts":
+        return np.array(value, dtype=object)
     if kind == "text":
         return np.array(value, dtype=np.str_)
     raise KeyError(f"unknown kind of value {kind!r}")
@@ -286,13 +297,18 @@ def _restore_registered(described: Mapping[str, Any], arrays: Mapping[str, NDArr
     known = registered()
     name = described["class"]
     if name not in known:
-        raise ValueError(f"the file holds a {name}, which this version does not know (known: {', '.join(known)})")
+        raise ValueError(
+            f"the file holds a {name}, which this version does not know (known: {', '.join(known)}). If the class is "
+            f"your own, import the module that registers it first (command line: --import FILE)"
+        )
     cls = known[name]
     if dataclasses.is_dataclass(cls):
         allowed = {f.name for f in dataclasses.fields(cls) if f.name[0] != "_"}
         return cls(**_named(described["fields"], allowed, name, arrays))
     known_parameters = set(inspect.signature(cls).parameters)
-    parameters = _named(described["parameters"], known_parameters, name, arrays)
+    # What belongs to a machine is not read either, whoever wrote the file.
+    given = _portable(cls, described["parameters"])
+    parameters = _named(given, known_parameters, name, arrays)
     estimator = cls(**parameters)
     fitted = _named(described["fitted"], set(fitted_attributes(cls)), name, arrays)
     for attribute, value in fitted.items():
@@ -352,12 +368,13 @@ def _upgraded(config: dict[str, Any], arrays: Mapping[str, NDArray]) -> dict[str
             "fitted": {**_with_history(segmenter["fitted"]), "unet_": {"class": "FittedUNet", "fields": unet}},
         }
         return {**whole, "version": config["version"], "half": True}
+    trained = {"class": "BeatSSL", "parameters": objective, "fitted": {}}
     found: dict[str, Any] = {
         "class": "BeatSSLPretrainer",
-        "parameters": {**old, "objective": {"class": "BeatSSL", "parameters": objective, "fitted": {}}},
+        "parameters": {**old, "objective": trained},
         "fitted": _with_history({k: fitted[k] for k in ("history_", "n_iter_", "device_", "n_features_in_")}),
     }
-    found["fitted"] |= {"encoder_": encoder_, "heads_": {"dict": others}}
+    found["fitted"] |= {"encoder_": encoder_, "objective_": trained, "heads_": {"dict": others}}
     if "embedder" in config:
         embedder = config["embedder"]
         own = {**embedder["parameters"], "pretrainer": found}

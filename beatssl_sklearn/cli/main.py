@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from typing import TextIO
@@ -62,8 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = show_warning
         try:
             return int(arguments.run(arguments))
-        except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
+        except (ValueError, TypeError, OSError, ImportError, FloatingPointError, MemoryError) as error:
             sys.stderr.write(printable(f"beatssl: {in_options(str(error), arguments)}") + "\n")
+            return 2
+        except Exception:
+            # A class of the user's own can fail in any way: where it did is what helps then.
+            if not getattr(arguments, "imports", None):
+                raise
+            traceback.print_exc()
             return 2
         except KeyboardInterrupt:
             sys.stderr.write("beatssl: interrupted\n")

@@ -25,7 +25,7 @@ def import_modules(names: Sequence[str]) -> None:
     for name in names:
         try:
             _import(name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # The file is the user's: it can fail in any way.
             raise ImportError(f"--import {name}: {type(error).__name__}: {error}") from error
 

@@ -63,9 +63,9 @@ class Embedder(KeepsPretrainer, SignalTransformer):
     def __getstate__(self) -> dict[str, Any]:
         """Add the encoder of a file, so that a pickle needs no file, and a cache notices that it was replaced."""
         state: dict[str, Any] = super().__getstate__()
-        if _is_file(self.pretrainer) and _KEPT not in state:
+        if _is_file(self.pretrainer) and self._kept() is None:
             try:
-                state[_KEPT] = fitted_encoder(self.pretrainer)
+                state[_KEPT] = (self.pretrainer, fitted_encoder(self.pretrainer))
             except (OSError, ValueError):
                 # The file is missing or damaged: `transform` will say so.
                 pass
@@ -73,25 +73,31 @@ class Embedder(KeepsPretrainer, SignalTransformer):
 
     def __sklearn_clone__(self) -> Any:
         cloned = super().__sklearn_clone__()
-        if hasattr(self, _KEPT):
+        # A clone begins with the file, which may be another one by now, unless it is not here.
+        if self._kept() is not None and not os.path.exists(self.pretrainer):
             setattr(cloned, _KEPT, getattr(self, _KEPT))
         return cloned
 
+    def _kept(self) -> FittedEncoder | None:
+        """Return the encoder that a pickle brought along for the present `pretrainer`."""
+        pretrainer, encoder = getattr(self, _KEPT, (None, None))
+        return encoder if encoder is not None and pretrainer == self.pretrainer else None
+
     def set_params(self, **params: Any) -> Any:
-        """Set parameters.
+        """Set parameters; see scikit-learn. Another pretrainer, or other parameters of it, undo an earlier `fit`.
 
         Parameters
         ----------
         **params
-            Values by the names of the parameters.
+            Parameters by their names, nested ones as ``pretrainer__fs``.
 
         Returns
         -------
         estimator
-            The embedder itself.
+            The estimator itself.
         """
-        if "pretrainer" in params:
-            self.__dict__.pop(_KEPT, None)
+        if any(key.partition("__")[0] == "pretrainer" for key in params):
+            self.__dict__.pop("pretrainer_", None)
         return super().set_params(**params)
 
     @property
@@ -105,8 +111,7 @@ class Embedder(KeepsPretrainer, SignalTransformer):
         """
         if hasattr(self, "pretrainer_"):
             return fitted_encoder(self.pretrainer_)
-        if hasattr(self, _KEPT):
-            kept: FittedEncoder = getattr(self, _KEPT)
+        if (kept := self._kept()) is not None:
             return kept
         if not is_fitted(self.pretrainer):
             raise NotFittedError(
@@ -114,14 +119,13 @@ class Embedder(KeepsPretrainer, SignalTransformer):
             )
         return fitted_encoder(self.pretrainer)
 
-    def fit(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None) -> Any:
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None, reports: Any = None) -> Any:
         """Train the encoder if `pretrainer` is not fitted; otherwise only check X.
 
         Parameters
         ----------
         X : as for `Pretrainer.fit`
-        y : ignored
-        groups, rpeaks : optional
+        y, groups, rpeaks, reports : optional
             As for `Pretrainer.fit`.
 
         Returns
@@ -135,7 +139,7 @@ class Embedder(KeepsPretrainer, SignalTransformer):
                     f"pretrainer must be a pretrainer, a path or a shipped model's name, got {self.pretrainer!r}"
                 )
             given = {name: value for name in ("fs", "leads") if (value := getattr(self, name)) is not None}
-            fitted = clone(self.pretrainer).set_params(**given).fit(X, groups=groups, rpeaks=rpeaks)
+            fitted = clone(self.pretrainer).set_params(**given).fit(X, y, groups=groups, rpeaks=rpeaks, reports=reports)
             self.pretrainer_ = fitted
             self.n_features_in_ = fitted.n_features_in_
             if hasattr(fitted, "feature_names_in_"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from copy import copy, deepcopy
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 
+from .._optional import find_stack_level
 from ..inputs.front_end import FrontEnd
 from ..inputs.reading import SignalEstimator
 from ..inputs.source import Source
 from ..persistence import shipped_models
 from .fitted_encoder import FittedEncoder, fitted_encoder, is_fitted
+
+# Parameters of a pretrainer that nothing reads after `fit`.
+_OF_TRAINING = ("objective", "max_epochs", "lr", "weight_decay", "validation_fraction")
 
 
 class KeepsPretrainer(BaseEstimator):
@@ -23,6 +28,30 @@ class KeepsPretrainer(BaseEstimator):
     """
 
     pretrainer: Any
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters; a fitted pretrainer is not trained again, so that its training's parameters do nothing.
+
+        Parameters
+        ----------
+        **params
+            Parameters by their names, nested ones as ``pretrainer__fs``.
+
+        Returns
+        -------
+        estimator
+            The estimator itself.
+        """
+        names = [key.removeprefix("pretrainer__") for key in params if key.startswith("pretrainer__")]
+        idle = [name for name in names if name.partition("__")[0] in _OF_TRAINING]
+        if idle and is_fitted(params.get("pretrainer", self.pretrainer)):
+            warnings.warn(
+                f"pretrainer__{idle[0]} is set, but the pretrainer is fitted and is not trained again; pass an "
+                f"unfitted one to search its parameters",
+                UserWarning,
+                stacklevel=find_stack_level(),
+            )
+        return super().set_params(**params)
 
     def __sklearn_clone__(self) -> Any:
         cloned = super().__sklearn_clone__()
@@ -72,11 +101,12 @@ class LabelledEstimator(KeepsPretrainer, SignalEstimator):
         return tags
 
     def _for_file(self) -> Any:
-        """Return this estimator as a file holds it: with the trained encoder in place of the one that it began with."""
-        if isinstance(self.pretrainer, str) and self.pretrainer in shipped_models():
+        """Return this estimator as a file holds it: with the encoder that it began with in place of a path."""
+        by_name = isinstance(self.pretrainer, str) and self.pretrainer in shipped_models()
+        if self.pretrainer is None or by_name or not is_fitted(self.pretrainer):
             return self
         stored = copy(self)
-        stored.pretrainer = getattr(self, "encoder_", None)
+        stored.pretrainer = fitted_encoder(self.pretrainer)
         return stored
 
     def _read_as(self, X: Any, start: FittedEncoder, reset: bool) -> Source:

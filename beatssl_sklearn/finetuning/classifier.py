@@ -250,7 +250,9 @@ class FineTunedClassifier(ClassifierMixin, LabelledEstimator):
         self.classes_ = targets.classes
         self.multi_label_ = targets.multi_label
         if scratch:  # Embedding a pretrained encoder's records has warned already.
-            warn_about_scale(records.usable, records.scale[records.usable])
+            # A training of no epoch reads no record.
+            read = records.usable[~np.isnan(records.scale[records.usable])]
+            warn_about_scale(read, records.scale[read])
         return self
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:

@@ -75,6 +75,7 @@ def encode_labels(y: Any, n_records: int, class_weight: Any) -> LabelTargets:
         raise ValueError(f"y must have the shape (n_records,) or (n_records, n_classes), got {labels.shape}")
     if len(labels) != n_records:
         raise ValueError(f"y holds the labels of {len(labels)} records, X has {n_records}")
+    _refuse_missing(labels)
     if labels.dtype.kind == "f":
         assert_all_finite(labels, input_name="y")
     if labels.ndim == 2 and labels.shape[1] != 1:
@@ -88,6 +89,15 @@ def encode_labels(y: Any, n_records: int, class_weight: Any) -> LabelTargets:
     if len(classes) > 2:
         return LabelTargets(classes, False, codes.astype(np.int64), _normalised(weights))
     return LabelTargets(classes, False, codes[:, None].astype(np.float32), _normalised(weights[:, None]))
+
+
+def _refuse_missing(labels: NDArray) -> None:
+    """Refuse labels that are None or NaN, by the number of their record."""
+    missing = np.array([label is None or label != label for label in labels.ravel()]).reshape(labels.shape)
+    if missing.any():
+        rows = np.flatnonzero(missing.reshape(len(labels), -1).any(axis=1))
+        more = f" and {len(rows) - 1} others" if len(rows) > 1 else ""
+        raise ValueError(f"y: the label of record {rows[0]}{more} is missing (None or NaN); leave these records out")
 
 
 def _encode_indicators(labels: NDArray, class_weight: Any) -> LabelTargets:

@@ -79,10 +79,11 @@ class SignalEstimator(Nested):
         fs = check_fs(fs)
         array = as_array(X)
         if array.ndim == 2 or hasattr(X, "columns"):
-            if n_leads is not None and len(array) == n_leads > 1 and array.shape[1] >= MIN_DURATION * fs:
+            if n_leads is not None and n_leads > 1:
                 raise ValueError(
-                    f"X has shape {array.shape}, which looks like one record of {n_leads} leads: X must have the axes "
-                    f"(n_records, n_leads, n_times), so pass X[None]; a table is records of one lead, named by leads"
+                    f"X has shape {array.shape} and no lead axis, but {n_leads} leads are expected: X must have the "
+                    f"axes (n_records, n_leads, n_times). One record is X[None]; records of one lead, one in each row, "
+                    f"are named by the parameter leads, such as leads='II'"
                 )
             return self._source_of_one_lead(X, fs, leads, allow_nan, reset)
         refuse_swapped_axes(array.shape, n_leads)

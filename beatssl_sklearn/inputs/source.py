@@ -129,6 +129,9 @@ class RecordSource:
             signal, fs, leads = record.signal, record.fs, tuple(record.leads)
         except AttributeError:
             raise TypeError(f"record {i} is a {type(record).__name__}, not an ECGRecord") from None
+        if not isinstance(signal, np.ndarray) or signal.dtype.kind not in "fiu":
+            kind = f"array of {signal.dtype}" if isinstance(signal, np.ndarray) else type(signal).__name__
+            raise TypeError(f"record {i}: its signal must be an array of real numbers in mV, got a {kind}")
         if signal.ndim != 2 or signal.shape[0] != len(leads):
             raise ValueError(f"record {i}: a signal of shape {signal.shape} does not go with {len(leads)} leads")
         check_duration(signal.shape[1], check_fs(fs, f"fs of record {i}"), f"record {i}")
@@ -172,17 +175,3 @@ def _refuse_infinite(index: NDArray, signal: NDArray, leads: tuple[str, ...], al
             f"{int(bad[record, lead].sum())} such samples, and {int(bad.any(axis=(1, 2)).sum())} records of this block "
             f"have some{advice}"
         )
-
-
-
-
-
-
-
-
-
-
-
-
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from torch import Tensor, nn
 
 from .blocks import (
@@ -24,6 +25,8 @@ SIZES: dict[str, tuple[tuple[int, int, int], int]] = {
     "m": ((64, 128, 192), 128),
     "l": ((96, 192, 320), 192),
 }
+# Channels beyond which a network costs gigabytes: what a file asks for is refused before it is built.
+MAX_WIDTH = 4096
 # Least tokens per second.
 MIN_TOKEN_RATE = 50.0
 
@@ -81,12 +84,13 @@ class BeatNet(nn.Module):
             raise ValueError(f"fs_model must be a positive rate in Hz, got {fs_model!r}")
         if size not in SIZES:
             raise ValueError(f"size must be one of {sorted(SIZES)}, got {size!r}")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd and positive, got {kernel_size!r}")
+        if not isinstance(kernel_size, (int, np.integer)) or kernel_size not in range(1, 256, 2):
+            raise ValueError(f"kernel_size must be odd, positive and below 256, got {kernel_size!r}")
         first, second, third = _check_widths(SIZES[size][0] if widths is None else widths)
-        self.n_dims = SIZES[size][1] if n_dims is None else int(n_dims)
-        if self.n_dims < 1:
-            raise ValueError(f"n_dims must be positive, got {n_dims!r}")
+        n_dims = SIZES[size][1] if n_dims is None else n_dims
+        if not isinstance(n_dims, (int, np.integer)) or not 1 <= n_dims <= MAX_WIDTH:
+            raise ValueError(f"n_dims must be a positive int up to {MAX_WIDTH}, got {n_dims!r}")
+        self.n_dims = int(n_dims)
         self.n_dims_record = 3 * self.n_dims
         self.fs_model = float(fs_model)
         self.stride = stem_stride(fs_model)
@@ -131,8 +135,9 @@ class BeatNet(nn.Module):
 
 
 def _check_widths(widths: Sequence[int]) -> tuple[int, int, int]:
-    if len(widths) != 3 or any(int(w) < 1 for w in widths):
-        raise ValueError(f"widths must be three positive ints, got {widths!r}")
+    integers = isinstance(widths, (list, tuple)) and all(isinstance(w, (int, np.integer)) for w in widths)
+    if not integers or len(widths) != 3 or not all(1 <= w <= MAX_WIDTH for w in widths):
+        raise ValueError(f"widths must be three positive ints up to {MAX_WIDTH}, got {widths!r}")
     return int(widths[0]), int(widths[1]), int(widths[2])
 
 

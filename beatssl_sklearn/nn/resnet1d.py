@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -44,10 +45,10 @@ class ResNet1d(nn.Module):
         super().__init__()
         if not fs_model > 0:
             raise ValueError(f"fs_model must be a positive rate in Hz, got {fs_model!r}")
-        if width < 1:
-            raise ValueError(f"width must be positive, got {width!r}")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd and positive, got {kernel_size!r}")
+        if not isinstance(width, (int, np.integer)) or not 1 <= width <= 512:
+            raise ValueError(f"width must be a positive int up to 512, got {width!r}")
+        if not isinstance(kernel_size, (int, np.integer)) or kernel_size not in range(1, 256, 2):
+            raise ValueError(f"kernel_size must be odd, positive and below 256, got {kernel_size!r}")
         self.fs_model = float(fs_model)
         self.stride = 32
         self.n_dims = 8 * width

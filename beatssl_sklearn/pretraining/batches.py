@@ -227,10 +227,17 @@ class Batches:
         for step, rows in enumerate(parts):
             progress = (self.epoch + step / len(parts)) / max(1, self.n_epochs)
             batch = Batch(rows, self.records.known, rng, generator, progress, self)
-            inputs, targets = self.objective.draw(batch)
+            inputs, targets = self._drawn(batch)
             # How many records a batch has is the same for any number of views.
             self._n_records = len(rows)
             yield inputs, targets
+
+    def _drawn(self, batch: Batch) -> tuple[dict[str, Tensor], Any]:
+        drawn = self.objective.draw(batch)
+        if not isinstance(drawn, tuple) or len(drawn) != 2 or not isinstance(drawn[0], dict):
+            name = type(self.objective).__name__
+            raise TypeError(f"{name}.draw must return (dict of inputs, targets), got {_kind_of(drawn)}")
+        return drawn
 
     def size(self, batch: Any) -> int:
         """Return how many records the batch that was drawn last has."""
@@ -272,3 +279,9 @@ class Batches:
             signal[part[0] : part[-1] + 1] = self.put(ready).half()
             present[part[0] : part[-1] + 1] = self.put(there)
         return signal, present
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"a tuple of {', '.join(type(v).__name__ for v in value)}"
+    return f"a {type(value).__name__}"

@@ -15,8 +15,10 @@ from tqdm import tqdm
 
 from ..inputs.front_end import FrontEnd, check_given_rpeaks
 from ..inputs.groups import group_codes
+from ..inputs.plausibility import root_mean_square, warn_about_units
 from ..inputs.source import Block, Source
 from ..inputs.windows import training_window
+from .identity import digest_of
 from .objective import FitContext, Objective
 
 _CHUNK = 64
@@ -28,6 +30,8 @@ class MeasuredBlock(NamedTuple):
     rows: NDArray[np.int64]
     duration: NDArray[np.float64]
     blank: NDArray[np.bool_]
+    scale: NDArray[np.float32]
+    """Root mean square [mV]."""
     beat_time: list[NDArray[np.float64]]
     measured: Any
     digest: str
@@ -54,6 +58,7 @@ class Records:
     known: Any
     """What the objective prepared."""
     signal_digest: str
+    """Of all samples, and of the arguments of `fit`."""
 
     def digest(self) -> str:
         """Return a digest of the records: all samples, lengths, R peaks, groups.
@@ -137,7 +142,9 @@ def measure_records(
     usable = np.flatnonzero(~np.concatenate([p.blank for p in parts]))
     if len(usable) < 2:
         raise ValueError(f"X: {len(usable)} of {source.n_records} records hold a sample; 2 are needed")
-    context = FitContext(source.n_records, batch_size, seed, front_end, beat_offset, codes, arguments or {})
+    warn_about_units(usable, np.concatenate([p.scale for p in parts])[usable])
+    arguments = {name: _per_record(name, value, source.n_records) for name, value in (arguments or {}).items()}
+    context = FitContext(source.n_records, batch_size, seed, front_end, beat_offset, codes, arguments)
     return Records(
         source=source,
         front_end=front_end,
@@ -149,8 +156,17 @@ def measure_records(
         usable=usable,
         groups=codes,
         known=objective.prepare([p.measured for p in parts], context),
-        signal_digest=hashlib.sha256("".join(p.digest for p in parts).encode()).hexdigest(),
+        signal_digest=digest_of([[p.digest for p in parts], arguments]),
     )
+
+
+def _per_record(name: str, value: Any, n_records: int) -> Any:
+    """Return an argument of `fit` that has one entry per record, without the index of a table."""
+    value = value.to_numpy() if hasattr(value, "to_numpy") else value
+    if not hasattr(value, "__len__") or isinstance(value, str) or len(value) != n_records:
+        n = len(value) if hasattr(value, "__len__") and not isinstance(value, str) else type(value).__name__
+        raise ValueError(f"{name} must have one entry per record: {n} for {n_records} records")
+    return value
 
 
 def _measure_all(
@@ -170,7 +186,7 @@ def _measure_all(
             given = None if rpeaks is None else [rpeaks[int(i)] for i in block.rows]
             # Records are known by their samples, wherever they lie in X.
             local = block._replace(rows=np.arange(len(block.rows)))
-            key = (type(objective).measure.__qualname__, objective.measurements())
+            key = (digest_of(type(objective).measure), objective.measurements())
             found.append(measure(local, given, front_end, key, objective, block.rows)._replace(rows=block.rows))
         return found
 
@@ -205,6 +221,7 @@ def _measure(
         block.rows,
         np.full(n, signal.shape[2] / block.fs),
         block.blank,
+        root_mean_square(signal),
         [r / block.fs for r in found],
         objective.measure(block._replace(signal=signal), found, front_end),
         digest.hexdigest(),

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from .batches import Batch
 
 
+# Columns of `history_` that are not the objective's.
+RESERVED = {"epoch", "train_loss", "lr", "records_per_second", "seconds"}
+
+
 @dataclass(frozen=True)
 class FitContext:
     """What `Objective.prepare` may use beside the measurements.
@@ -282,6 +286,14 @@ class Criterion(nn.Module):
     def forward(self, outputs: Any, targets: Any) -> Tensor:
         """Return the loss."""
         losses = self.objective.loss(outputs, targets)
+        if not isinstance(losses, dict) or not all(isinstance(part, Tensor) for part in losses.values()):
+            name = type(self.objective).__name__
+            raise TypeError(f"{name}.loss must return a dict of tensors, got {type(losses).__name__}")
+        reserved = sorted(set(losses) & RESERVED)
+        if reserved:
+            raise ValueError(f"{type(self.objective).__name__}.loss: {reserved} are columns of history_; rename them")
+        if "loss" not in losses:
+            raise ValueError(f"{type(self.objective).__name__}.loss must return 'loss', got {sorted(losses)}")
         self.parts = {name: part.detach() for name, part in losses.items() if name != "loss"}
         self._outputs = outputs
         return losses["loss"]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ..components import Bounds, check_bounds
@@ -18,7 +14,7 @@ from ..ecg.preprocess import check_fs
 from ..embedding.fitted_encoder import FittedEncoder
 from ..inputs.front_end import FrontEnd
 from ..nn.devices import check_precision
-from ..persistence import describe
+from .identity import digest_of
 from .objective import Objective
 
 _BOUNDS: dict[str, Bounds | tuple[str, ...]] = {
@@ -104,10 +100,9 @@ def refuse_changes(parameters: Mapping[str, Any], fitted: FittedEncoder) -> None
     """
     now = vars(FrontEnd.from_parameters(parameters)) | {"encoder_params": parameters["encoder_params"]}
     then = vars(fitted.front_end) | {"encoder_params": fitted.encoder_params}
-    if parameters["encoder"] is not None:
-        now, then = now | {"encoder": parameters["encoder"]}, then | {"encoder": fitted.encoder}
+    now, then = now | {"encoder": parameters["encoder"]}, then | {"encoder": fitted.encoder}
     for name, value in now.items():
-        if value != then[name]:
+        if value != then[name] and digest_of(value) != digest_of(then[name]):
             raise ValueError(
                 f"{name}={value!r} was set after fit, which had {then[name]!r}: it describes the fitted network and "
                 f"cannot be changed under it; call fit again"
@@ -117,25 +112,6 @@ def refuse_changes(parameters: Mapping[str, Any], fitted: FittedEncoder) -> None
 def fingerprint_of(parameters: Mapping[str, Any], objective: Objective, encoder: Any, seed: int) -> dict[str, str]:
     """Return digests of what decides a fit's result beside the records: each parameter, those of the objective, too."""
     own = {name: value for name, value in parameters.items() if name not in (*_NOT_OF_THE_RESULT, "random_state")}
-    own |= {"encoder": encoder, "objective": type(objective).__name__}
+    own |= {"encoder": encoder, "objective": type(objective)}
     own |= {f"objective__{name}": value for name, value in objective.get_params(deep=False).items()}
-    return {name: _digest(value) for name, value in own.items()} | {"random_state": str(seed)}
-
-
-def _digest(value: Any) -> str:
-    arrays: dict[str, NDArray] = {}
-    try:
-        text = json.dumps(describe(value, arrays, "value"), sort_keys=True)
-    except TypeError:
-        text = _digest_of_code(value)
-    found = hashlib.sha256(text.encode())
-    for array in arrays.values():
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()[:16]
-
-
-def _digest_of_code(value: Any) -> str:
-    """Return what distinguishes a function or class from others: its name, and a function's code."""
-    name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
-    code = getattr(value, "__code__", None)
-    return name if code is None else f"{name} {code.co_code.hex()} {code.co_consts!r}"
+    return {name: digest_of(value) for name, value in own.items()} | {"random_state": str(seed)}

@@ -210,10 +210,10 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         """
         found = load(path)
         # The file of an embedder holds its pretrainer.
-        found = found if isinstance(found, cls) else getattr(found, "pretrainer", found)
-        if not isinstance(found, cls):
+        pretrainer = found if isinstance(found, cls) else getattr(found, "pretrainer", None)
+        if not isinstance(pretrainer, cls):
             raise ValueError(f"{os.fspath(path)!r} holds a {type(found).__name__}, not a {cls.__name__}")
-        return found
+        return pretrainer
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None, reports: Any = None) -> Self:
         """Pretrain on records.
@@ -335,7 +335,7 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         if not hasattr(self, "_encoder"):
             raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
         found: FittedEncoder = self._encoder
-        refuse_changes(self.get_params(deep=False), found)
+        refuse_changes(self.get_params(deep=False) | {"encoder": self._encoder_name(self.objective_)}, found)
         return found.described(**self._described())
 
     @encoder_.setter

@@ -6,6 +6,7 @@ the records, `batches` iterates, `training.net` runs the epochs. Nothing here ca
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -22,7 +23,7 @@ from ..nn.blocks import Encoder
 from ..nn.devices import training_precision
 from ..nn.encoders import build_encoder
 from ..nn.weights import load_module_arrays, module_arrays, trained_arrays
-from ..training.checkpoint import Checkpoint, resume
+from ..training.checkpoint import START, Checkpoint, resume
 from ..training.net import EpochNet, make_net, optimizer_settings, run_epochs
 from ..training.progress import ProgressBar
 from .batches import Batches
@@ -67,6 +68,13 @@ class Start:
 
     encoder: Mapping[str, NDArray]
     heads: Mapping[str, NDArray]
+
+    def digest(self) -> str:
+        """Return a digest of all weights."""
+        found = hashlib.sha256()
+        for name, array in sorted({**self.encoder, **self.heads}.items()):
+            found.update(name.encode() + np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -147,16 +155,16 @@ def pretrain(
         load_start(module, objective, start)
     train, held_out = build_batches(objective, module, records, settings)
     net = build_net(objective, module, settings, train, held_out)
-    done = 0 if settings.checkpoint_dir is None else _go_on(net, settings, records)
+    done = 0 if settings.checkpoint_dir is None else _go_on(net, settings, records, start)
     history = run_epochs(net, train, settings.max_epochs - done)
     return Trained(
         trained_arrays(module.encoder, settings.lr), kept_heads(module, objective), history, str(settings.device)
     )
 
 
-def _go_on(net: EpochNet, settings: TrainingSettings, records: Records) -> int:
+def _go_on(net: EpochNet, settings: TrainingSettings, records: Records, start: Start | None) -> int:
     """Let a net write checkpoints, bring it to the state of the last one, and return how many epochs are done."""
-    fingerprint = {**settings.fingerprint, "data": records.digest()}
+    fingerprint = {**settings.fingerprint, "data": records.digest(), START: "" if start is None else start.digest()}
     net.callbacks_.append(("checkpoint", Checkpoint(str(settings.checkpoint_dir), fingerprint, settings.max_epochs)))
     return resume(net, settings.checkpoint_dir, fingerprint, settings.max_epochs)
 

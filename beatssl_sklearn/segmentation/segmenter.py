@@ -20,6 +20,7 @@ from ..ecg.waves.table import empty_table, make_table
 from ..embedding.fitted_encoder import FittedEncoder
 from ..embedding.starting_encoder import LabelledEstimator, read_by, starting_encoder
 from ..inputs.groups import group_codes
+from ..inputs.plausibility import root_mean_square, warn_about_units
 from ..inputs.source import Block, Source
 from ..nn.devices import check_precision, resolve_device
 from ..nn.inference import bf16_supported
@@ -342,12 +343,20 @@ class WaveSegmenter(LabelledEstimator):
         return found
 
     def _known_source(self, X: Any) -> Source:
-        check_is_fitted(self)
+        check_is_fitted(
+            self,
+            msg="This %(name)s instance is not fitted yet. Its pretrainer is only the encoder that `fit` starts from; "
+            "a trained segmenter is loaded by WaveSegmenter.load('ludb').",
+        )
         return self._read_as(X, self.encoder_, reset=False)
 
     def _blocks(self, X: Any) -> Iterator[Block]:
         source = self._known_source(X)
-        return source.read(np.arange(source.n_records), _BLOCK)
+        scales = np.zeros(source.n_records, dtype=np.float32)
+        for block in source.read(np.arange(source.n_records), _BLOCK):
+            scales[block.rows] = root_mean_square(block.signal)
+            yield block
+        warn_about_units(np.arange(source.n_records), scales)
 
     def _read_as(self, X: Any, start: FittedEncoder, reset: bool) -> Source:
         # The network is the same for any leads, so that what is predicted may have others than what was trained on.

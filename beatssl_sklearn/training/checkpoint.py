@@ -25,6 +25,9 @@ from .net import history_rows
 
 FILE_NAME = "training.checkpoint"
 _FORMAT = 2
+# Name in a fingerprint of the weights that a run began with. A checkpoint that differs in these alone belongs to the
+# fit before: with `warm_start`, every fit begins where the last one ended.
+START = "start"
 
 
 class Checkpoint(Callback):
@@ -84,6 +87,8 @@ def resume(net: NeuralNet, folder: str | Path, fingerprint: Mapping[str, str], m
             f"it; use another folder, or remove {FILE_NAME} there"
         )
     other = sorted(k for k in set(found) | set(fingerprint) if found.get(k) != fingerprint.get(k))
+    if other == [START]:
+        return 0
     if other:
         raise ValueError(
             f"the checkpoint in checkpoint_dir belongs to another run: {', '.join(other)} differ; use another folder, "

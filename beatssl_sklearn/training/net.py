@@ -168,9 +168,12 @@ class EpochNet(NeuralNet):
     ) -> None:
         """Record the means of losses over the records; `seconds` is None for held-out ones."""
         # One copy from the device for all.
-        table = torch.stack([torch.stack([part.float() for part in row.values()]) for row in losses])
+        names = list(losses[0])
+        if any(set(row) != set(names) for row in losses):
+            raise ValueError(f"the loss has other parts in other steps: {names} in the first of epoch {epoch + 1}")
+        table = torch.stack([torch.stack([row[name].float() for name in names]) for row in losses])
         means = np.average(table.double().cpu().numpy(), axis=0, weights=sizes)
-        values = dict(zip(losses[0], means.tolist(), strict=True))
+        values = dict(zip(names, means.tolist(), strict=True))
         raise_if_diverged(list(values.values()), epoch, self.lr)
         self.history.record(f"{prefix}_loss", values.pop("loss"))
         own = {} if seconds is not None else {f"{prefix}_{name}": value for name, value in values.items()}

@@ -64,3 +64,16 @@ def test_stages(n_times):
     assert torch.equal(encoder(x), maps[-1])
     assert [m.shape[1] for m in maps] == [n_tokens, -(-n_tokens // 2), n_tokens]
     assert tuple(m.shape[2] for m in maps) == encoder.stage_widths == (8, 16, 10)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({"n_dims": n} for n in (20_000, 1.5, 0)),
+        *({"widths": w} for w in ([10**9] * 3, 3, (8, 8))),
+        *({"kernel_size": k} for k in (2, 999)),
+    ],
+)
+def test_absurd_networks_are_refused_before_they_cost_anything(params):
+    with pytest.raises(ValueError, match=next(iter(params))):
+        BeatNet(100.0, **params)

@@ -10,6 +10,7 @@ from pathlib import Path
 import heart_rate
 import numpy as np
 import pytest
+import torch
 from heart_rate import HeartRate
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -132,6 +133,21 @@ def test_an_encoder_without_a_capability_is_refused_by_name():
 
     with pytest.raises(TypeError, match="Masks masks tokens, which the encoder BeatNet cannot"):
         make(Masks()).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("method", "returned", "message"),
+    [
+        ("draw", lambda *_: {"signal": 3}, r"draw must return \(dict of inputs, targets\), got a dict"),
+        ("draw", lambda *_: (3, 4), r"draw must return \(dict of inputs, targets\), got a tuple of int, int"),
+        ("loss", lambda *_: torch.zeros(()), "loss must return a dict of tensors, got Tensor"),
+        ("loss", lambda *_: {"my_loss": torch.zeros(())}, "loss must return 'loss', got .'my_loss'."),
+    ],
+)
+def test_what_an_objective_does_wrong_is_named(method, returned, message, monkeypatch):
+    monkeypatch.setattr(HeartRate, method, returned)
+    with pytest.raises((TypeError, ValueError), match=f"HeartRate.{message}"):
+        make().fit(X)
 
 
 def test_a_class_that_is_not_registered_is_not_saved(tmp_path):

@@ -752,3 +752,11 @@ def test_silent_by_default_and_a_bar_on_request(capfd):
     make(verbose=1, max_epochs=2).fit(X)
     out, err = capfd.readouterr()
     assert out == "" and "epoch 2/2, loss" in err and "features" in err
+
+
+def test_every_warm_fit_with_checkpoints_trains(tmp_path):
+    est = make(max_epochs=1, checkpoint_dir=tmp_path, warm_start=True).fit(X)
+    first = copy.deepcopy(est)
+    assert not same_weights(est.fit(X), first), "the checkpoint of the first fit is not the second one's"
+    plain = make(max_epochs=1, warm_start=True).fit(X).fit(X)
+    assert same_weights(est, plain)

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import random
+import warnings
 
 import joblib
 import numpy as np
@@ -417,7 +418,10 @@ def test_what_is_set_on_a_clone_does_not_reach_the_pretrainer_given(changes, vie
     given = BeatSSLPretrainer(**TINY).set_params(objective=objective).fit(X)
     before = joblib.hash(given)
     copied = clone(segmenter_of(given))
-    copied.set_params(**{f"pretrainer__{name}": value for name, value in changes.items()})
+    with warnings.catch_warnings():
+        # Parameters of a training that is over do nothing.
+        warnings.filterwarnings("ignore", "pretrainer__.* is set, but the pretrainer is fitted", UserWarning)
+        copied.set_params(**{f"pretrainer__{name}": value for name, value in changes.items()})
     found = copied.get_params()
     assert all(found[f"pretrainer__{name}"] == value for name, value in changes.items())
     assert joblib.hash(given) == before
@@ -467,6 +471,11 @@ def test_what_describes_the_network_is_not_changed_under_it(fitted, parameter, v
 def test_groups_are_an_argument_by_name(pre, segmenter_of):
     with pytest.raises(TypeError, match="positional"):
         segmenter_of(pre).fit(X, Y, PATIENT)
+
+
+def test_a_name_is_no_trained_segmenter():
+    with pytest.raises(NotFittedError, match="only the encoder that `fit` starts from.*load.'ludb'"):
+        WaveSegmenter("ludb").delineate(np.zeros((1, 12, 5000), dtype=np.float32))
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "delineate"])
@@ -546,20 +555,27 @@ def test_it_is_read_back_from_a_file(kind, pre, fitted, tmp_path, segmenter_of):
         assert own_parameters(revived) == own_parameters(found) and revived.augment == augment
         embedded = (RhythmEmbedder(segmenter).transform(X[:, [0, 7]]) for segmenter in (revived, found))
         assert np.array_equal(*embedded)
-        if kind == "name":
-            assert revived.pretrainer == "ptbxl-s"
+        if kind in {"name", "none"}:
+            assert revived.pretrainer == given
+        elif kind == "unfitted":
+            assert isinstance(revived.pretrainer, BeatSSLPretrainer) and not hasattr(revived.pretrainer, "encoder_")
         else:
-            # The encoder that it began with is not kept: the trained one takes its place.
+            # The encoder that it began with: trained again, it sees nothing of these labels.
+            begun = fitted if kind == "segmenter" else pre
             assert isinstance(revived.pretrainer, FittedEncoder)
-            assert revived.pretrainer.weights[CONV] is revived.encoder_.weights[CONV]
+            assert np.array_equal(revived.pretrainer.weights[CONV], begun.encoder_.weights[CONV])
+            assert not np.array_equal(revived.encoder_.weights[CONV], begun.encoder_.weights[CONV])
     assert found.pretrainer is given
 
 
-def test_what_is_read_back_trains_on(fitted, tmp_path):
+def test_what_is_read_back_begins_as_the_saved_one_did(fitted, pre, tmp_path):
     save(fitted, tmp_path / "waves.bssl")
     revived = load(tmp_path / "waves.bssl")
     begun = clone(revived).set_params(max_epochs=0).fit(X, Y)
-    assert np.array_equal(begun.encoder_.weights[CONV], fitted.encoder_.weights[CONV])
+    assert np.array_equal(begun.encoder_.weights[CONV], pre.encoder_.weights[CONV])
+    # Training goes on from what was trained where that is asked for.
+    further = clone(revived).set_params(max_epochs=0, pretrainer=revived.encoder_).fit(X, Y)
+    assert np.array_equal(further.encoder_.weights[CONV], fitted.encoder_.weights[CONV])
 
 
 def test_files_of_others_are_refused(pre, tmp_path, segmenter_of):

@@ -26,7 +26,8 @@ class HeartRate(Objective):
         self.views = views
 
     def measure(self, block, rpeaks, front_end):
-        return np.array([block.fs * len(r) / block.signal.shape[2] for r in rpeaks], dtype=np.float32)
+        rr = [np.median(np.diff(r)) / block.fs if len(r) > 1 else 1.0 for r in rpeaks]
+        return 1 / np.array(rr, dtype=np.float32)
 
     def prepare(self, measured, fit):
         return np.concatenate(measured)
