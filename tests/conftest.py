@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from beatssl_sklearn import WaveSegmenter
+from beatssl_sklearn import WaveSegmenter, make_ecg
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,3 +52,20 @@ def segmenter_of() -> Callable[..., WaveSegmenter]:
         return WaveSegmenter(pretrainer, **(fast | changes))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def segmenter() -> WaveSegmenter:
+    """Trained so little that it sees many waves that are not there: the more to compare."""
+    ecg = make_ecg(4, fs=250, random_state=0)
+    return WaveSegmenter(
+        "ptbxl-s",
+        fs=250,
+        fs_model=250,
+        max_epochs=4,
+        widths=(8, 8, 8, 8),
+        wave_params={"min_confidence": 0.3, "need_qrs": False},
+        device="cpu",
+        precision="fp32",
+        random_state=0,
+    ).fit(ecg.data, ecg.masks)

@@ -388,11 +388,8 @@ def _stacked(blocks: list[NDArray]) -> NDArray:
 
 
 def _with_consensus(table: DataFrame, block: Block) -> DataFrame:
-    import pandas as pd
-
     agreed = find_consensus(table, block.fs, n_leads=len(block.leads))
-    parts = [part for part in (table, agreed) if len(part)]
-    return pd.concat(parts).sort_values("record", kind="stable") if parts else table
+    return _one_table([table, agreed]).sort_values("record", kind="stable")
 
 
 def _one_table(tables: list[DataFrame]) -> DataFrame:

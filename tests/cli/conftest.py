@@ -92,23 +92,6 @@ def model(good: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def segmenter() -> WaveSegmenter:
-    """Trained so little that it sees many waves that are not there: the more to compare."""
-    ecg = make_ecg(4, fs=250, random_state=0)
-    return WaveSegmenter(
-        "ptbxl-s",
-        fs=250,
-        fs_model=250,
-        max_epochs=4,
-        widths=(8, 8, 8, 8),
-        wave_params={"min_confidence": 0.3, "need_qrs": False},
-        device="cpu",
-        precision="fp32",
-        random_state=0,
-    ).fit(ecg.data, ecg.masks)
-
-
-@pytest.fixture(scope="session")
 def wave_model(segmenter: WaveSegmenter, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """File of the segmenter."""
     path = tmp_path_factory.mktemp("wave_model") / "waves.bssl"

@@ -31,23 +31,6 @@ def simulated(fs: float, leads: Sequence[str], duration: float) -> np.ndarray:
     return make_ecg(1, rhythm="pvc", fs=fs, duration=duration, leads=leads, random_state=0).data[0]
 
 
-@pytest.fixture(scope="module")
-def segmenter() -> WaveSegmenter:
-    """Trained so little that it sees many waves that are not there: the more to compare."""
-    ecg = make_ecg(4, fs=250, random_state=0)
-    return WaveSegmenter(
-        "ptbxl-s",
-        fs=250,
-        fs_model=250,
-        max_epochs=4,
-        widths=(8, 8, 8, 8),
-        wave_params={"min_confidence": 0.3, "need_qrs": False},
-        device="cpu",
-        precision="fp32",
-        random_state=0,
-    ).fit(ecg.data, ecg.masks)
-
-
 @pytest.mark.parametrize("fs", [100, 250, 257, 360, 1000])
 def test_pieces_have_the_windows_of_the_whole(fs: int) -> None:
     for seconds in (0.5, 12.0, 15.0, 15.5, 24.99, 25.0, 25.01, 34.9, 65.0, 71.3, 120.0, 333.3, 3605.0):
