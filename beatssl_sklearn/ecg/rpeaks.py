@@ -10,7 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._optional import import_optional
 from .preprocess import check_fs
-from .rpeaks_multilead import Grid, Index, Signal, boxed, bridged, coarse_activity, low_and_high, multilead
+from .rpeaks_activity import Grid, Index, Signal, boxed, coarse_activity
+from .rpeaks_beats import low_and_high
+from .rpeaks_gaps import bridged, without_gaps
+from .rpeaks_multilead import multilead
 
 Detector = str | Callable[[Signal, float], ArrayLike]
 """Name of a detector, or a function of a record's signal (n_leads, n_times) and its sampling rate [Hz]."""
@@ -42,7 +45,7 @@ def detect_rpeaks(X: ArrayLike, fs: float, detector: Detector = "multilead") -> 
     -------
     list of n_records int64 arrays
         Sample indices at the rate `fs`, sorted, unique and inside the record. Empty if nothing stands out, as in flat
-        records and in noise. A record's result does not depend on the other records.
+        records, in noise and in a pure tone. A record's result does not depend on the other records.
 
     Raises
     ------
@@ -50,7 +53,8 @@ def detect_rpeaks(X: ArrayLike, fs: float, detector: Detector = "multilead") -> 
         If X is not numeric, or `fs` or `detector` has a wrong type.
     ValueError
         If X has another number of dimensions, has no lead, is too short or holds an infinite value; if `fs` is out of
-        range; if `detector` is unknown; or if a callable returns anything but sample indices inside the record.
+        range; if `detector` is unknown; if a callable returns anything but sample indices inside the record; or if
+        "sleepecg" cannot read a record.
     ImportError
         If the detector's package is not installed.
 
@@ -74,7 +78,26 @@ def detect_rpeaks(X: ArrayLike, fs: float, detector: Detector = "multilead") -> 
     Steps 5 and 6 follow Pan and Tompkins with other numbers. All numbers were chosen on LUDB, with checks on MIT-BIH
     DS1; ``benchmarks/results/rpeaks.md`` has the measurements.
 
-    Two beats within 0.22 s (over 270 per minute) count as one. In ventricular flutter some of the waves are found.
+    Missing signal: a lead that keeps one value for 0.25 s (0.1 s at an end) has none there, like NaN, and a straight
+    line bridges it. So steps into zero padding, into gaps and to the rail of an electrode that is off are no beats. A
+    gap of all leads of 1 s or at an end is left out of the levels, with 50 ms on each side, in which no R peak is
+    found. Padding that was resampled by an FFT rings over its whole length and is not recognized, nor is padding of
+    records that were resampled from less than 400 Hz: pad after resampling, or with NaN.
+
+    Windows of 10 s in which high / low is below 10, peaks are narrow, or beats come at 130 per minute or more get a
+    second look:
+
+    - Hum of 50 or 60 Hz is subtracted where it has 10 % of the energy of the signal's slope.
+    - A signal of which one frequency has 90 % is no ECG.
+    - Pacing spikes: if two peaks or more, and 15 % of them, are as narrow as spikes (below 55 % of their height 4 ms
+      away), such deflections are bridged. The result counts if beats follow the spikes, are broad, and are no more than
+      before. Below 200 Hz spikes cannot be told from QRS complexes.
+    - Fast rhythms: beats within 0.22 s of each other are found if all are regular (RR intervals within 15 % of their
+      median of 0.187 to 0.34 s) and alike in shape and height, for 90 % of the window.
+
+    Regular rhythms are found up to 300 per minute. In irregular ones, two beats within 0.22 s (over 270 per minute)
+    count as one. In ventricular flutter some of the waves are found. Noise with short bursts, such as of a loose
+    electrode, can look like beats.
 
     References
     ----------
@@ -85,11 +108,11 @@ def detect_rpeaks(X: ArrayLike, fs: float, detector: Detector = "multilead") -> 
     fs = check_fs(fs)
     x = _as_records(X, fs)
     if isinstance(detector, str):
-        if detector not in _DETECTORS:
-            raise ValueError(f"detector must be a callable or one of {sorted(_DETECTORS)}, got {detector!r}")
-        return _DETECTORS[detector](x, fs)
+        if detector not in DETECTORS:
+            raise ValueError(f"detector must be a callable or one of {sorted(DETECTORS)}, got {detector!r}")
+        return DETECTORS[detector](x, fs)
     if not callable(detector):
-        raise TypeError(f"detector must be a callable or one of {sorted(_DETECTORS)}, got {detector!r}")
+        raise TypeError(f"detector must be a callable or one of {sorted(DETECTORS)}, got {detector!r}")
     return [_checked(detector(_filled(x, i), fs), x.shape[2], i) for i in range(len(x))]
 
 
@@ -98,10 +121,15 @@ def _sleepecg(x: NDArray, fs: float) -> list[Index]:
     grid = Grid.at(fs)
     out = []
     for i in range(len(x)):
-        signal = _filled(x, i)
+        with np.errstate(invalid="ignore", over="ignore"):
+            signal, gone = without_gaps(x[i], i, fs) or (_filled(x, i), None)
         lead = signal[_best_lead(signal, grid)].astype(np.float64)
-        beats = sleepecg.detect_heartbeats(lead, fs) if np.ptp(lead) > 0 else []
-        out.append(_checked(beats, x.shape[2], i))
+        try:
+            beats = sleepecg.detect_heartbeats(lead, fs) if np.ptp(lead) > 0 else []
+        except (ValueError, IndexError) as error:
+            raise ValueError(f"detector 'sleepecg' cannot read record {i} of {len(lead)} samples: {error}") from error
+        found = _checked(beats, x.shape[2], i)
+        out.append(found if gone is None else found[~gone[found]])
     return out
 
 
@@ -112,13 +140,14 @@ def _best_lead(signal: Signal, grid: Grid) -> int:
     contrast = np.zeros(len(signal))
     for lead in range(len(signal)):
         activity = np.zeros((1, signal.shape[1] // grid.block), np.float32)
-        if coarse_activity(signal[lead : lead + 1], grid, 0, activity[0]):
+        if coarse_activity(signal[lead : lead + 1], grid, activity[0])[0]:
             low, high = (float(level[0]) for level in low_and_high(boxed(activity, grid.box)))
             contrast[lead] = high / low if low > 0 else high > 0
     return int(contrast.argmax())
 
 
-_DETECTORS = {"multilead": multilead, "sleepecg": _sleepecg}
+DETECTORS = {"multilead": multilead, "sleepecg": _sleepecg}
+"""Detectors by their names."""
 
 
 def _as_records(X: ArrayLike, fs: float) -> NDArray:
@@ -149,11 +178,14 @@ def _filled(x: NDArray, record: int) -> Signal:
 
 def _checked(beats: Any, n_times: int, record: int) -> Index:
     """Return the result of a detector as sorted, unique sample indices."""
-    found = np.asarray(beats)
+    try:
+        found = np.asarray(beats)
+    except (TypeError, ValueError):  # lists of several lengths, an array on another device
+        found = np.array(None)
     if found.size == 0:
         return np.empty(0, np.int64)
     if found.ndim != 1 or found.dtype.kind not in "fiu" or not (found == np.floor(found)).all():
-        raise ValueError(f"detector must return a 1-D array of sample indices: record {record} gave {found!r}")
+        raise ValueError(f"detector must return a 1-D array of sample indices: record {record} gave {beats!r}")
     if found.min() < 0 or found.max() >= n_times:
         raise ValueError(
             f"detector returned indices {found.min()} to {found.max()} for record {record} of {n_times} samples"

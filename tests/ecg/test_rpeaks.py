@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.signal import resample_poly
 
 from beatssl_sklearn.ecg.rpeaks import detect_rpeaks
+from beatssl_sklearn.ecg.simulate import make_ecg
 from beatssl_sklearn.ecg.wfdb import read_annotations, read_wfdb
 from beatssl_sklearn.evaluation.metrics import beat_detection_scores, match_beats
 
@@ -130,6 +132,33 @@ def test_slow_and_fast(rr):
     assert s.n_matched == s.n_true == s.n_predicted
 
 
+@pytest.mark.parametrize("leads", [["II"], ["V1"], None])
+@pytest.mark.parametrize("rate", [35, 120, 200, 240, 260, 300])
+def test_rates_from_slow_to_fast(rate, leads):
+    ecg = make_ecg(8, rate=rate, fs=250, leads=leads, random_state=1)
+    s = beat_detection_scores(ecg.rpeaks, detect_rpeaks(ecg.data, 250), 250, 0.05)
+    assert s.sensitivity >= 0.95 and s.ppv >= 0.99
+
+
+@pytest.mark.parametrize("fs", [128, 500])
+@pytest.mark.parametrize("width", [0.008, 0.02, 0.03])
+@pytest.mark.parametrize("rate", [250, 280, 300])
+def test_narrow_and_wide_complexes_of_fast_hearts(fs, width, rate):
+    t = np.arange(10 * fs) / fs
+    true = np.arange(0.3, 9.9, 60 / rate)
+    x = _wave(t[:, None], true, 1.0, width).sum(axis=1) + 0.01 * np.random.default_rng(0).normal(size=len(t))
+    assert abs(len(detect_rpeaks(x[None], fs)[0]) - len(true)) <= 1
+
+
+def test_t_waves_midway_are_no_beats_of_a_fast_heart():
+    times = np.arange(0.5, 9.6, 0.48)
+    x, t = _ecg(times, p=0, t_wave=0, n_leads=1), np.arange(5000) / 500
+    upright = np.sign(x[0, int(times[0] * 500)])
+    x += upright * sum(_wave(t, r + 0.24, 0.7, 0.03) for r in times)
+    s = _found(x, times, 500)
+    assert s.n_predicted <= len(times) + 1 and s.sensitivity == 1
+
+
 @pytest.mark.parametrize("duration", [5.0, 10.0])
 def test_one_beat(duration):
     (found,) = detect_rpeaks(_ecg([duration / 2], duration=duration), 500)
@@ -148,6 +177,65 @@ def test_flat_constant_and_hum_are_empty():
     hum = np.sin(2 * np.pi * 50 * np.arange(5000) / 500) + np.zeros((12, 1))
     for x in (np.zeros((12, 5000)), np.full((12, 5000), 1.7), np.full((12, 5000), np.nan), 0.3 * hum):
         assert [len(r) for r in detect_rpeaks(x, 500)] == [0]
+
+
+@pytest.mark.parametrize("n_leads", [1, 2, 12])
+@pytest.mark.parametrize("hertz", [0.5, 3, 5, 33, 50, 60])
+def test_a_pure_tone_is_empty(n_leads, hertz):
+    phase = np.linspace(0, 2, n_leads)[:, None]
+    for fs in (250, 500):
+        assert len(detect_rpeaks(np.sin(2 * np.pi * hertz * np.arange(10 * fs) / fs + phase), fs)[0]) == 0
+
+
+@pytest.mark.parametrize("leads", [["II"], None])
+@pytest.mark.parametrize("hertz", [50, 60, 49.8])
+@pytest.mark.parametrize("fs", [128, 250, 500])
+def test_beats_under_hum_as_large_as_r(leads, hertz, fs):
+    ecg = make_ecg(5, fs=fs, leads=leads, random_state=2)
+    hum = np.sin(2 * np.pi * hertz * np.arange(ecg.data.shape[2]) / fs + np.linspace(0, 3, ecg.data.shape[1])[:, None])
+    x = ecg.data + np.abs(ecg.data).max(axis=2, keepdims=True) * hum.astype(np.float32)
+    s = beat_detection_scores(ecg.rpeaks, detect_rpeaks(x, fs), fs, 0.05)
+    assert s.f1 >= 0.98
+
+
+def test_beats_of_real_records_under_hum(ludb):
+    x = ludb[0]
+    hum = np.sin(2 * np.pi * 50 * np.arange(x.shape[2]) / 500).astype(np.float32)
+    for part in (x, x[:, 1:2]):
+        assert _ludb_scores(part + np.ptp(part, axis=2, keepdims=True) * hum, ludb).f1 >= 0.99
+
+
+@pytest.mark.parametrize("bipolar", [False, True])
+@pytest.mark.parametrize(("fs", "new_fs"), [(250, 250), (500, 500), (1000, 1000), (1000, 500), (1000, 250)])
+def test_the_qrs_is_marked_not_the_pacing_spike(fs, new_fs, bipolar):
+    times = np.arange(0.6, 9.5, 0.85)
+    t = np.arange(10 * fs) / fs
+    rng = np.random.default_rng(0)
+    for n_leads in (1, 12):
+        gains = rng.uniform(0.6, 1.2, (n_leads, 1)) * rng.choice([-1, 1], (n_leads, 1))
+        x = 0.01 * rng.standard_normal((n_leads, len(t)))
+        x += gains * sum(_wave(t, r, 1.0, 0.02) - _wave(t, r + 0.32, 0.3, 0.05) for r in times)
+        for first in np.rint((times - 0.06) * fs).astype(int):
+            width = max(1, round(0.002 * fs))
+            x[:, first : first + width] += 3 * gains
+            if bipolar:
+                x[:, first + width : first + 2 * width] -= 3 * gains
+        x = x if new_fs == fs else resample_poly(x, new_fs, fs, axis=1)
+        s = _found(x, times, new_fs)
+        assert s.n_matched == s.n_true == s.n_predicted, n_leads
+
+
+def test_most_simulated_paced_beats_are_marked_at_their_qrs():
+    ecg = make_ecg(40, rhythm="paced", fs=500, random_state=0)
+    assert beat_detection_scores(ecg.rpeaks, detect_rpeaks(ecg.data, 500), 500, 0.025).sensitivity > 0.93
+
+
+def test_narrow_complexes_are_no_spikes():
+    times = np.arange(0.5, 9.6, 0.45)
+    t = np.arange(5000) / 500
+    x = sum(_wave(t, r, 1.0, 0.0035) for r in times) + sum(_wave(t, r + 0.2, 0.15, 0.03) for r in times)
+    s = _found(x[None] + 0.005 * np.random.default_rng(0).standard_normal((1, 5000)), times, 500, tolerance=0.01)
+    assert s.n_matched == s.n_true == s.n_predicted
 
 
 def test_a_pause_in_a_long_record_stays_empty():
@@ -215,6 +303,69 @@ def test_missing_samples(ludb):
         assert len(b) <= len(a)
 
 
+def _padded(ecg, fs, seconds, value, offset):
+    """Some seconds of records with an offset from 1.6 s on, and one value before and after."""
+    x = np.full((len(ecg.data), ecg.data.shape[1], int(10.3 * fs)), value, np.float32)
+    start, n = int(1.6 * fs), int(seconds * fs)
+    x[:, :, start : start + n] = ecg.data[:, :, :n] + offset
+    return x, [r[r < n] + start for r in ecg.rpeaks]
+
+
+@pytest.mark.parametrize("leads", [["II"], ["II", "V1"], None])
+@pytest.mark.parametrize(("fs", "seconds"), [(100, 3), (400, 7), (500, 1.5)])
+@pytest.mark.parametrize(("value", "offset"), [(0, 1), (0, -5), (2, 0), (np.nan, 3)])
+def test_edges_of_padding_are_no_beats(leads, fs, seconds, value, offset):
+    ecg = make_ecg(6, fs=fs, leads=leads, random_state=3)
+    x, true = _padded(ecg, fs, seconds, value, offset)
+    s = beat_detection_scores(true, detect_rpeaks(x, fs), fs, 0.1)
+    assert s.n_predicted == s.n_matched >= 0.9 * s.n_true
+
+
+@pytest.mark.parametrize(("value", "offset"), [(0, -5), (2, 1)])
+def test_edges_of_padding_that_was_resampled_are_no_beats(value, offset):
+    x, true = _padded(make_ecg(6, fs=400, random_state=3), 400, 7, value, offset)
+    x = resample_poly(x - value, 5, 4, axis=2).astype(np.float32) + np.float32(value)
+    found = [r * 0.8 for r in detect_rpeaks(x, 500)]
+    s = beat_detection_scores(true, found, 400, 0.1)
+    assert s.n_predicted == s.n_matched >= 0.95 * s.n_true
+
+
+@pytest.mark.parametrize("leads", [["II"], None])
+def test_gaps_within_a_record_and_an_electrode_that_is_off_are_no_beats(leads):
+    ecg = make_ecg(6, fs=250, leads=leads, random_state=1)
+    for length in (0.5, 2.0):
+        x = ecg.data + np.float32(1.5)
+        start, stop = int(4 * 250), int((4 + length) * 250)
+        for value in (0, 5, np.nan):
+            x[:, :, start:stop] = value
+            true = [r[(r < start) | (r >= stop)] for r in ecg.rpeaks]
+            s = beat_detection_scores(true, detect_rpeaks(x, 250), 250, 0.1)
+            assert s.n_predicted == s.n_matched and s.sensitivity > 0.9
+
+
+def test_one_of_two_leads_that_goes_to_its_rail_makes_no_beats():
+    ecg = make_ecg(6, fs=250, leads=["II", "V5"], random_state=1)
+    x = ecg.data.copy()
+    x[:, 1, 1000:1500] = 5
+    s = beat_detection_scores(ecg.rpeaks, detect_rpeaks(x, 250), 250, 0.1)
+    # Half of the activity is missing for two seconds, and with it a beat or two.
+    assert s.n_matched == s.n_predicted and s.sensitivity > 0.85
+
+
+def test_a_long_gap_leaves_the_levels_of_the_rest_alone():
+    noise = 0.01 * np.random.default_rng(0).standard_normal((10, 12, 2500))
+    noise[:, :, 600:] = 0
+    assert [len(r) for r in detect_rpeaks(noise, 250)] == [0] * 10
+
+
+def test_a_long_record_with_padding_keeps_its_beats():
+    times = np.arange(60.5, 119.5, 0.83)
+    x = _ecg(times, 250, 180.0) + np.float32(1)
+    x[:, : 60 * 250] = x[:, 120 * 250 :] = 0
+    s = _found(x, times, 250)
+    assert s.n_matched == s.n_true == s.n_predicted
+
+
 def test_no_seams_in_long_records():
     rng = np.random.default_rng(1)
     times = 0.5 + np.cumsum(rng.uniform(0.55, 1.1, 700))
@@ -226,14 +377,14 @@ def test_no_seams_in_long_records():
 
 
 def test_chunks_of_very_long_records_leave_no_trace(monkeypatch):
-    from beatssl_sklearn.ecg import rpeaks_multilead as multilead
+    from beatssl_sklearn.ecg import rpeaks_activity, rpeaks_refine
 
     times = np.arange(0.5, 119.5, 0.83)
     x = _ecg(times, 250, 120.0)
     (whole,) = detect_rpeaks(x, 250)
     assert len(whole) == len(times)
-    monkeypatch.setattr(multilead, "_CHUNK", 500)
-    monkeypatch.setattr(multilead, "_BEATS", 10)
+    monkeypatch.setattr(rpeaks_activity, "_CHUNK", 500)
+    monkeypatch.setattr(rpeaks_refine, "_ROWS", 20)
     np.testing.assert_array_equal(detect_rpeaks(x, 250)[0], whole)
 
 
@@ -266,6 +417,9 @@ def test_callable_gets_a_copy_and_its_result_is_tidied():
         ([1.5], "1-D array of sample indices"),
         ([np.nan], "1-D array of sample indices"),
         (["a"], "1-D array of sample indices"),
+        ([[1], [2, 3]], "1-D array of sample indices"),
+        (None, "1-D array of sample indices: record 0 gave None"),
+        ([np.inf], "indices inf to inf for record 0"),
     ],
 )
 def test_a_bad_answer_of_a_callable_is_refused(answer, message):
@@ -303,6 +457,15 @@ def test_sleepecg_missing_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sleepecg", None)
     with pytest.raises(ImportError, match=r"beatssl-sklearn\[sleepecg\]"):
         detect_rpeaks(np.zeros((1, 12, 500)), 500, "sleepecg")
+
+
+def test_sleepecg_has_the_same_guards():
+    pytest.importorskip("sleepecg")
+    x, true = _padded(make_ecg(3, fs=400, random_state=3), 400, 7, 0, 2)
+    s = beat_detection_scores(true, detect_rpeaks(x, 400, "sleepecg"), 400, 0.1)
+    assert s.n_matched == s.n_predicted
+    with pytest.raises(ValueError, match="'sleepecg' cannot read record 0 of 500 samples"):
+        detect_rpeaks(np.random.default_rng(0).standard_normal((1, 1, 500)), 50, "sleepecg")
 
 
 @pytest.mark.parametrize("n_leads", [1, 3, 12])

@@ -80,6 +80,8 @@ class Patient:
     turn_ectopic: Array
     residual: Array
     trait: float
+    chosen_rate: float | None = None
+    """Heart rate that the user chose [1/min]; None for one around `rate`."""
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Patient:

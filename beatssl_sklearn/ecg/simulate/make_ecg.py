@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -19,6 +19,8 @@ WAVE_DTYPE = np.dtype([("wave", "<U3"), ("onset", np.int64), ("peak", np.int64),
 
 # Each purpose has its own random stream, so that the draws of one never move the draws of another.
 _PURPOSES = ("schedule", "patient", "record", "noise")
+_RATES = (20.0, 320.0)  # [1/min]
+_SHORTEST_QT = 0.4  # [s] RR interval below which the QT interval gets no shorter
 _WAVE_NAMES = {P: "P", QRS: "QRS", T: "T"}
 
 
@@ -80,6 +82,7 @@ def make_ecg(
     noise: float = 0.02,
     records_per_patient: int = 1,
     random_state: int | np.random.Generator | None = None,
+    rate: float | None = None,
 ) -> SimulatedECG:
     """Simulate 12-lead ECGs with known beats, waves, rhythm and report.
 
@@ -109,6 +112,9 @@ def make_ecg(
     random_state : int, numpy.random.Generator or None, default=None
         Seed. Record i depends only on the seed and on i, so that more records leave the first ones as they are. Beats
         do not depend on `fs`; beats and waves do not depend on `noise` or `leads`. A generator gives the seed.
+    rate : float, default=None
+        Mean heart rate of all records [1/min], 20 to 320, for rhythm "sinus" alone; None means that each patient has
+        one between 46 and 112. Above 180 the record is a supraventricular tachycardia without P waves.
 
     Returns
     -------
@@ -151,6 +157,7 @@ def make_ecg(
         raise ValueError(f"duration must be at least one sample at fs={fs:g} Hz, got {duration!r} s")
     noise = _number("noise", noise, 0.0)
     index, sign = resolve_leads(LEADS if leads is None else leads)
+    _check_rate(rate, names)
     seed = _seed(random_state)
     data = np.empty((n_records, len(index), n_times), dtype=np.float32)
     masks = np.zeros((n_records, n_times), dtype=np.int8)
@@ -158,10 +165,10 @@ def make_ecg(
     for i in range(n_records):
         number = i // per_patient
         rhythms.append(_draw_rhythm(names, seed, number))
-        patient = Patient.draw(_generator(seed, "patient", number))
+        patient = replace(Patient.draw(_generator(seed, "patient", number)), chosen_rate=rate)
         rng = _generator(seed, "record", i)
         course = RHYTHMS[rhythms[-1]](patient, rng, n_times / fs)
-        course, stretch = _repolarise(course, n_times / fs)
+        course, stretch = _repolarise(course, n_times / fs, _SHORTEST_QT if rate is None else _SHORTEST_QT / 2)
         clean = _render(course, stretch, rng, fs, n_times)
         if noise:
             clean += noise * electrode_noise(_generator(seed, "noise", i), fs, n_times)
@@ -200,6 +207,15 @@ def _number(name: str, value: float, least: float) -> float:
     return float(value)
 
 
+def _check_rate(rate: float | None, rhythms: list[str]) -> None:
+    if rate is None:
+        return
+    if _number("rate", rate, _RATES[0]) > _RATES[1]:
+        raise ValueError(f"rate must be at most {_RATES[1]:g}, got {rate!r}")
+    if set(rhythms) != {"sinus"}:
+        raise ValueError(f"rate needs rhythm='sinus', got rate={rate!r} with {', '.join(map(repr, rhythms))}")
+
+
 def _rhythm_names(rhythm: str | Sequence[str]) -> list[str]:
     names = [rhythm] if isinstance(rhythm, str) else list(rhythm)
     names = list(RHYTHMS) if names == ["mixed"] else names
@@ -229,10 +245,10 @@ def _draw_rhythm(names: list[str], seed: int, patient: int) -> str:
     return names[_generator(seed, "schedule", block).permutation(len(names))[place]]
 
 
-def _repolarise(course: Course, duration: float) -> tuple[Course, Array]:
+def _repolarise(course: Course, duration: float, shortest: float) -> tuple[Course, Array]:
     """Keep the beats that reach into the record, and stretch their QT intervals with the RR intervals."""
     rr = np.diff(course.times, prepend=2 * course.times[0] - course.times[1])
-    stretch = np.clip(0.75 * np.median(rr) + 0.25 * rr, 0.4, 1.5) ** 0.4
+    stretch = np.clip(0.75 * np.median(rr) + 0.25 * rr, shortest, 1.5) ** 0.4
     near = (course.times > -1.2) & (course.times < duration + 1.2)
     return course._replace(times=course.times[near], kinds=course.kinds[near]), stretch[near]
 

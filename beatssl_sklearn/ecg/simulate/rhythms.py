@@ -24,6 +24,8 @@ from .beats import (
     make_pattern,
 )
 
+FASTEST_SINUS = 180.0
+"""Rate above which a regular rhythm is called a supraventricular tachycardia, and shows no P waves [1/min]."""
 _TERRITORIES = {"anterior": (0.07, 0.02, -0.24), "inferior": (-0.05, 0.26, 0.06), "lateral": (0.30, -0.10, 0.10)}
 
 
@@ -46,6 +48,8 @@ class Course(NamedTuple):
 def _sinus_rr(patient: Patient, rng: np.random.Generator, duration: float, fastest: float = 112.0) -> Array:
     """Draw RR intervals [s] with respiratory arrhythmia, enough for the record and a few beats on each side."""
     rr = 60 / min(patient.rate * rng.lognormal(0, 0.06), fastest)
+    if patient.chosen_rate is not None:
+        rr = 60 / patient.chosen_rate
     k = np.arange(int(1.6 * (duration + 2) / rr) + 6)
     breath = rng.uniform(0.01, 0.04) * np.sin(2 * np.pi * (k * rr * rng.uniform(0.17, 0.3) + rng.random()))
     return rr * (1 + breath + np.clip(rng.normal(0, 0.008, k.size), -0.03, 0.03))
@@ -57,6 +61,8 @@ def _times(rr: Array, rng: np.random.Generator) -> Array:
 
 def _sinus_name(rr: Array) -> str:
     rate = 60 / float(np.median(rr))
+    if rate > FASTEST_SINUS:
+        return "supraventricular tachycardia"
     return "sinus bradycardia" if rate < 60 else "sinus tachycardia" if rate > 100 else "sinus rhythm"
 
 
@@ -69,7 +75,8 @@ def _regular(
 
 
 def _sinus(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
-    return _regular(patient, rng, duration, make_pattern(patient, QRS_NARROW), "N")
+    hidden = patient.chosen_rate is not None and patient.chosen_rate > FASTEST_SINUS
+    return _regular(patient, rng, duration, make_pattern(patient, QRS_NARROW, p=None if hidden else P_SINUS), "N")
 
 
 def _rbbb(patient: Patient, rng: np.random.Generator, duration: float) -> Course:

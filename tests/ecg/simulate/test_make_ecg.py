@@ -320,3 +320,23 @@ def test_odd_rates_and_lengths(rhythm: str, fs: float, duration: float) -> None:
     assert ecg.data.shape[-1] == round(fs * duration) and np.isfinite(ecg.data).all()
     if duration > 30:
         assert all(p[0] < 1.6 * fs and p[-1] > (duration - 2.2) * fs for p in ecg.rpeaks)
+
+
+@pytest.mark.parametrize("rate", [20, 40, 120, 220, 250, 320])
+def test_a_chosen_rate_is_kept(rate: float) -> None:
+    ecg = make_ecg(4, rate=rate, duration=20, random_state=0)
+    for peaks, waves, report in zip(ecg.rpeaks, ecg.waves, ecg.report, strict=True):
+        assert 60 * 500 / np.diff(peaks).mean() == pytest.approx(rate, rel=0.04)
+        assert ("supraventricular tachycardia" in report) == (rate > 180)
+        assert ("P" in waves["wave"]) == (rate < 180)
+    assert (ecg.masks == 2).any() and np.isfinite(ecg.data).all()
+
+
+def test_without_a_rate_records_stay_what_they_were_and_a_bad_rate_is_named() -> None:
+    np.testing.assert_array_equal(make_ecg(2, random_state=0).data, make_ecg(2, random_state=0, rate=None).data)
+    with pytest.raises(ValueError, match="rate must be a finite number of at least 20, got 10"):
+        make_ecg(1, rate=10)
+    with pytest.raises(ValueError, match="rate must be at most 320, got 400"):
+        make_ecg(1, rate=400)
+    with pytest.raises(ValueError, match="rate needs rhythm='sinus', got rate=200 with 'af'"):
+        make_ecg(1, rate=200, rhythm="af")
