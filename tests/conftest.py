@@ -11,6 +11,9 @@ import pytest
 
 from beatssl_sklearn import WaveSegmenter, make_ecg
 
+# Before matplotlib is imported: where there is a screen, tests open no windows on it.
+os.environ.setdefault("MPLBACKEND", "Agg")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-slow", action="store_true", help="also run tests that take minutes")

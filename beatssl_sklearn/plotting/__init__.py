@@ -1,4 +1,4 @@
-"""Pictures of ECGs, waves, embeddings and training. matplotlib is imported inside functions, pyplot never."""
+"""Pictures of ECGs, waves, embeddings and training. matplotlib is imported inside functions."""
 
 from .delineation import plot_delineation
 from .ecg import plot_ecg

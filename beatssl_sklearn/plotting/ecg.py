@@ -8,58 +8,62 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..ecg.waves.table import check_rate
 from .figure import figure_of
-from .paper import (
-    MM_PER_MV,
-    MM_PER_S,
-    draw_paper,
-    draw_trace,
-    lead_names,
-    mark_beats,
-    median,
-    panels_of,
-    paper_figure,
-    row_offsets,
-)
+from .paper import color_beats, mark_beats, paper_of
+from .recording import excerpt_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
+
+    from ..ecg.wfdb import ECGRecord
 
 
 def plot_ecg(
-    signal: ArrayLike,
-    fs: float,
+    signal: ECGRecord | ArrayLike,
+    fs: float | None = None,
     leads: Sequence[str] | None = None,
     *,
+    start: float = 0.0,
+    duration: float | None = None,
     rpeaks: ArrayLike | None = None,
     beat_types: Sequence[Any] | NDArray[Any] | None = None,
-    ax: Axes | None = None,
     title: str | None = None,
+    ax: Axes | None = None,
+    figure: Figure | SubFigure | None = None,
 ) -> Figure:
-    """Draw one record as an ECG on paper: 25 mm/s, 10 mm/mV, a pink grid of 1 and 5 mm.
+    """Draw one record as an ECG on paper: 25 mm/s, 10 mm/mV, a grid of 1 and 5 mm, and an axis of time.
 
-    Twelve leads of 4 to 12 s become three rows of four leads above a rhythm strip of lead II, or of the first lead if
-    there is no lead II. Any other record has one row per lead. Each lead is drawn about its own median.
+    Twelve leads of 4 to 12.5 s become three rows of four leads above a rhythm strip of lead II, or of the first lead if
+    there is no lead II. Any other record has one row per lead. A longer one continues in lower rows, which begin with
+    their time. If that would take more than 32 rows, rows are longer, at fewer mm/s. Tall signals and pages of many
+    rows have fewer mm/mV. The scale stands below the paper. Each lead is drawn about its own median, and what
+    leaves a row for less than 6 ms, such as a pacing spike, is cut off.
 
     Parameters
     ----------
-    signal : array-like of shape (n_leads, n_times) or (n_times,)
-        Signal [mV]. NaN and infinity leave a gap.
-    fs : float
-        Sampling rate [Hz].
+    signal : ECGRecord, or array-like of shape (n_leads, n_times) or (n_times,)
+        Signals [mV]. NaN and infinity leave a gap.
+    fs : float, default=None
+        Sampling rate [Hz], for an array.
     leads : sequence of n_leads str, default=None
-        Names of the leads. None means the standard twelve, or numbers for any other number of leads.
+        Names of the leads, for an array. None means the standard twelve, or numbers for any other number of leads.
+    start : float, default=0.0
+        First second shown.
+    duration : float, default=None
+        Seconds shown; None for all that follow. If it is not the whole record, the title says which seconds are shown.
     rpeaks : array-like of int of shape (n_beats,), default=None
-        R peaks [samples], marked above the lowest row.
+        R peaks [samples of the signal], marked above the lowest lead.
     beat_types : sequence of length n_beats, default=None
         Type of each beat, such as MIT-BIH symbols. It sets colour, marker and legend. Beats other than "N" have their
         colour in all leads.
-    ax : matplotlib.axes.Axes, default=None
-        Where to draw. None makes a figure: paper of true size, at most 16 inches wide.
     title : str, default=None
         Title above the paper.
+    ax : matplotlib.axes.Axes, default=None
+        Where to draw. None makes axes that fill `figure`.
+    figure : matplotlib.figure.Figure or matplotlib.figure.SubFigure, default=None
+        An empty figure, which gets the size of the paper. None makes one that pyplot knows, so that notebooks and
+        ``plt.show()`` show it. ``Figure()`` is for pictures that are only saved: nothing has to be closed.
 
     Returns
     -------
@@ -68,44 +72,25 @@ def plot_ecg(
 
     Raises
     ------
+    TypeError
+        If `signal` is something else, or `ax` or `figure` is not of matplotlib.
     ValueError
-        If shapes or lengths disagree, `fs` is not positive, or an R peak lies outside the record.
+        If shapes or lengths disagree, `fs` is missing or not positive, an R peak lies outside the record, or `start`
+        and `duration` do. If an ECGRecord comes with another rate or other leads.
     ImportError
         If matplotlib is missing.
     """
-    x = np.atleast_2d(np.asarray(signal, dtype=np.float64))
-    names = lead_names(x, leads)
-    x = np.where(np.isfinite(x), x, np.nan)
-    check_rate(fs)
-    peaks, types = _beats(rpeaks, beat_types, x.shape[1])
-    panels, n_rows = panels_of(names, x.shape[1], fs)
-    y0, height = row_offsets(x, panels, n_rows, room=5.0 if peaks.size else 0.0)
-    width = x.shape[1] / fs * MM_PER_S
-    if ax is None:
-        ax = paper_figure(width, height).add_axes((0, 0, 1, 1))
-    draw_paper(ax, width, height)
-    for lead, row, start, stop in panels:
-        level = median(x[lead])
-        draw_trace(ax, x[lead] - level, fs, y0[row], start, stop, peaks, types)
-        ax.text(
-            start / fs * MM_PER_S + 1,
-            y0[row] + 8,
-            names[lead],
-            fontsize=10,
-            fontweight="bold",
-            va="center",
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
-            zorder=1,
-        )
-    # The pulse of calibration: 1 mV.
-    for row in range(n_rows):
-        ax.plot([-8, -7, -7, -3, -3, -2], y0[row] + MM_PER_MV * np.array([0, 0, 1, 1, 0, 0]), color="black", lw=0.9)
+    part = excerpt_of(signal, fs, leads, start, duration)
+    n_recorded = round((part.recorded or 0.0) * part.fs)
+    peaks, types = _beats(rpeaks, beat_types, n_recorded)
+    shown = (peaks >= part.first) & (peaks < part.first + part.x.shape[1])
+    peaks, types = peaks[shown] - part.first, [kind for kind, own in zip(types, shown, strict=False) if own]
+    ax, page = paper_of(part, ax, figure, title, marked=bool(peaks.size), legend=bool(types))
+    if types:
+        for strip in page.strips:
+            color_beats(ax, page, strip, part.x, peaks, types)
     if peaks.size:
-        lead, row, _, _ = panels[-1]
-        mark_beats(ax, x[lead] - median(x[lead]), fs, y0[row], peaks, types)
-    ax.text(width, 1.5, "25 mm/s   10 mm/mV", fontsize=8, ha="right", va="bottom")
-    if title:
-        ax.text(0, height - 1, title, fontsize=11, ha="left", va="top")
+        mark_beats(ax, page, peaks, types)
     return figure_of(ax)
 
 

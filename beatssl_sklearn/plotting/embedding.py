@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .figure import MARKERS, PALETTE, figure_of, new_figure, open_box
+from .figure import MARKERS, PALETTE, figure_of, open_box, own_axes, plain, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 _MISSING = ("", "None", "nan", "NaN", "NaT", "<NA>")
+_PALE, _OTHER = "#cccccc", "#8c8c8c"
+# Whole numbers of more values than these are quantities, not classes.
+_MOST_NUMBERS = 20
+# Classes with an entry of their own in the legend.
+_MOST_CLASSES = 12
+# Percentiles of the numbers at the ends of the colour bar: a few outliers would leave one colour for the rest.
+_ENDS = (1.0, 99.0)
 
 
 def plot_embedding(
@@ -22,21 +29,30 @@ def plot_embedding(
     labels: Sequence[Any] | NDArray[Any] | None = None,
     *,
     method: str = "pca",
+    name: str | None = None,
     ax: Axes | None = None,
+    figure: Figure | SubFigure | None = None,
     random_state: int = 0,
 ) -> Figure:
-    """Draw a two-dimensional map of embeddings, coloured by label.
+    """Draw a two-dimensional map of embeddings, coloured by class or by a number.
 
     Parameters
     ----------
     Z : array-like of shape (n, d)
-        Embeddings, d >= 2 and n >= 3, finite.
+        Embeddings, d >= 2. Rows with NaN or infinity are left out, and the picture says how many; 3 others are needed.
     labels : sequence of length n, default=None
-        Labels of any kind. None, NaN and "" mean missing: light grey, below the others.
+        Labels of any kind. Numbers with fractions, or of more than 20 different values, are drawn with a colour bar,
+        which ends at the percentiles 1 and 99. All others are classes with a legend: of more than 12, the 11 most
+        frequent, and the others together. None, NaN, infinity and "" mean missing: light grey, below the others.
     method : {"pca", "tsne"}, default="pca"
         Principal components, or t-SNE that starts from them. t-SNE is slow for more than about 10,000 rows.
+    name : str, default=None
+        What the labels are, for the colour bar or the legend. None means the name of a pandas Series.
     ax : matplotlib.axes.Axes, default=None
-        Where to draw. None makes a figure.
+        Where to draw. None makes axes that fill `figure`.
+    figure : matplotlib.figure.Figure or matplotlib.figure.SubFigure, default=None
+        An empty figure, which gets a size. None makes one that pyplot knows, so that notebooks and ``plt.show()``
+        show it.
     random_state : int, default=0
         Seed of t-SNE and of the order in which points are drawn.
 
@@ -47,28 +63,37 @@ def plot_embedding(
 
     Raises
     ------
+    TypeError
+        If `ax` or `figure` is not of matplotlib.
     ValueError
-        If `Z` has a wrong shape or is not finite, `labels` has another length, or `method` is unknown.
+        If `Z` has a wrong shape or fewer than 3 finite rows, `labels` has another shape, or `method` is unknown.
     ImportError
         If matplotlib is missing.
     """
     z = np.asarray(Z, dtype=np.float64)
     if z.ndim != 2 or z.shape[0] < 3 or z.shape[1] < 2:
         raise ValueError(f"Z must have shape (n, d) with n >= 3 and d >= 2, got {z.shape}")
-    if not np.isfinite(z).all():
-        raise ValueError("Z must be finite, got NaN or infinity")
-    if labels is not None and len(labels) != len(z):
-        raise ValueError(f"labels must have one entry per row of Z ({len(z)}), got {len(labels)}")
-    xy, axis_names = _flatten(z, method, random_state)
-    if ax is None:
-        ax = new_figure((6.4, 4.8), layout="constrained").add_subplot()
-    size = float(np.clip(3000 / len(z), 4, 36))
-    order = np.random.default_rng(random_state).permutation(len(z))
+    finite = np.isfinite(z).all(axis=1)
+    if finite.sum() < 3:
+        raise ValueError(f"Z must have 3 finite rows or more, got {finite.sum()} of {len(z)}")
+    if labels is not None and np.shape(labels) != (len(z),):
+        raise ValueError(f"labels must have one entry per row of Z ({len(z)}), got shape {np.shape(labels)}")
+    xy, axis_names = _flatten(z[finite], method, random_state)
+    ax = own_axes(ax, figure, (6.8, 4.8))
+    size = float(np.clip(9000 / len(xy), 5, 36))
+    order = np.random.default_rng(random_state).permutation(len(xy))
     if labels is None:
         ax.scatter(xy[order, 0], xy[order, 1], s=size, color=PALETTE[0], alpha=0.7, lw=0)
     else:
-        _scatter_classes(ax, xy, labels, size, order)
-    ax.set(xlabel=axis_names[0], ylabel=axis_names[1])
+        name = str(getattr(labels, "name", None) or "") if name is None else name
+        values = np.asarray(labels, dtype=object)[finite]
+        numbers = _numbers(values)
+        if numbers is None:
+            _scatter_classes(ax, xy, values, size, order, plain(shortened(name)))
+        else:
+            _scatter_numbers(ax, xy, numbers, size, order, plain(name))
+    left_out = f"   ({len(z) - len(xy)} of {len(z)} rows are not finite: left out)" if len(xy) < len(z) else ""
+    ax.set(xlabel=axis_names[0] + left_out, ylabel=axis_names[1])
     ax.set_aspect("equal", adjustable="datalim")
     open_box(ax)
     return figure_of(ax)
@@ -94,24 +119,76 @@ def _flatten(z: NDArray[np.float64], method: str, random_state: int) -> tuple[ND
     return tsne.fit_transform(z - z.mean(axis=0)), ("t-SNE 1", "t-SNE 2")
 
 
-def _scatter_classes(ax: Axes, xy: NDArray[np.float64], labels: Any, size: float, order: NDArray[np.int64]) -> None:
-    """Draw points (n, 2) by label, each class in its own colour and marker."""
-    text = np.array(["" if str(label) in _MISSING else str(label) for label in labels])
-    names = sorted(set(text[text != ""].tolist()), key=_numbers_first)
-    styles = [(PALETTE[k % len(PALETTE)], MARKERS[(k + k // len(PALETTE)) % len(MARKERS)]) for k in range(len(names))]
-    missing = xy[text == ""]
-    if missing.size:
+def _is_missing(value: Any) -> bool:
+    return str(value) in _MISSING or (isinstance(value, (float, np.floating)) and not np.isfinite(value))
+
+
+def _numbers(values: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Return labels as numbers (n,), NaN where missing, if they are a quantity; None if they are classes."""
+    there = [value for value in values.tolist() if not _is_missing(value)]
+    kinds = (int, float, np.integer, np.floating)
+    if not there or not all(isinstance(value, kinds) and not isinstance(value, bool) for value in there):
+        return None
+    found = np.array(there, dtype=np.float64)
+    if len(np.unique(found)) <= _MOST_NUMBERS and (found == np.round(found)).all():
+        return None
+    return np.array([np.nan if _is_missing(value) else float(value) for value in values.tolist()])
+
+
+def _scatter_numbers(
+    ax: Axes, xy: NDArray[np.float64], numbers: NDArray[np.float64], size: float, order: NDArray[np.int64], name: str
+) -> None:
+    """Draw points (n, 2) coloured by a number, with a colour bar."""
+    known = np.isfinite(numbers)
+    low, high = np.percentile(numbers[known], _ENDS)
+    if low == high:
+        low, high = numbers[known].min(), numbers[known].max()
+    missing = xy[~known]
+    if len(missing):
         label = f"missing ({len(missing)})"
-        ax.scatter(missing[:, 0], missing[:, 1], s=size, color="#cccccc", lw=0, label=label, zorder=1)
+        ax.scatter(missing[:, 0], missing[:, 1], s=size, color=_PALE, lw=0, label=label, zorder=1)
+        ax.legend(loc="best", fontsize=9)
+    drawn = order[known[order]]
+    points = ax.scatter(
+        xy[drawn, 0], xy[drawn, 1], s=size, c=numbers[drawn], cmap="viridis", vmin=low, vmax=high, lw=0, zorder=2
+    )
+    below, above = bool((numbers[known] < low).any()), bool((numbers[known] > high).any())
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[below, above]
+    figure_of(ax).colorbar(points, ax=ax, label=name, extend=extend)
+
+
+def _scatter_classes(
+    ax: Axes, xy: NDArray[np.float64], labels: NDArray[Any], size: float, order: NDArray[np.int64], name: str
+) -> None:
+    """Draw points (n, 2) by label, each class in its own colour and marker."""
+    text = np.array(["" if _is_missing(label) else _text(label) for label in labels.tolist()])
+    found, counts = np.unique(text[text != ""], return_counts=True)
+    names = found.tolist()
+    if len(names) > _MOST_CLASSES:
+        names = found[np.argsort(-counts, kind="stable")[: _MOST_CLASSES - 1]].tolist()
+    names.sort(key=_numbers_first)
+    styles = [(PALETTE[k % len(PALETTE)], MARKERS[(k + k // len(PALETTE)) % len(MARKERS)]) for k in range(len(names))]
+    rest = (text != "") & ~np.isin(text, names)
+    grey = ((text == "", _PALE, "missing"), (rest, _OTHER, f"{len(found) - len(names)} other classes"))
+    for chosen, color, _ in grey:
+        ax.scatter(xy[chosen, 0], xy[chosen, 1], s=size, color=color, lw=0, zorder=1)
     # In shuffled portions: otherwise the class drawn last would hide the others.
     for portion in np.array_split(order, min(16, len(order))):
-        for name, (color, marker) in zip(names, styles, strict=True):
-            part = xy[portion[text[portion] == name]]
+        for own, (color, marker) in zip(names, styles, strict=True):
+            part = xy[portion[text[portion] == own]]
             ax.scatter(part[:, 0], part[:, 1], s=size, color=color, alpha=0.75, lw=0, marker=marker, zorder=2)
-    for name, (color, marker) in zip(names, styles, strict=True):
-        label = f"{name} ({np.count_nonzero(text == name)})"
+    for own, (color, marker) in zip(names, styles, strict=True):
+        label = f"{plain(shortened(own))} ({np.count_nonzero(text == own)})"
         ax.scatter([], [], s=30, color=color, lw=0, marker=marker, label=label)
-    ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=9, frameon=False)
+    for chosen, color, label in reversed(grey):
+        if chosen.any():
+            ax.scatter([], [], s=30, color=color, lw=0, label=f"{label} ({np.count_nonzero(chosen)})")
+    ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=9, frameon=False, title=name or None)
+
+
+def _text(label: Any) -> str:
+    """Name of a class; a whole number has no decimals, since missing labels turn integers into floats."""
+    return f"{label:.0f}" if isinstance(label, float) and label.is_integer() else str(label)
 
 
 def _numbers_first(name: str) -> tuple[int, float, str]:

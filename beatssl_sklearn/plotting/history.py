@@ -3,72 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._optional import import_optional
-from .figure import MARKERS, PALETTE, new_figure, open_box
+from .figure import MARKERS, PALETTE, figure_of, open_box, own_figure, plain, shortened
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+_WANTED = "a fitted estimator that was trained in epochs, or its history_, a list of one dict per epoch"
+# Panels: label of the ordinate, and ends of the keys that it shows.
+_PANELS = (
+    ("loss", ("_loss", "_kl")),
+    ("effective rank of the embeddings", ("effective_rank",)),
+    ("score of held-out records", ("_auroc", "_f1", "_accuracy")),
+)
+# Up to so many epochs have a mark each.
+_MARKED = 40
 
 
-def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Draw losses and the effective rank of the embeddings over the epochs of training.
+def plot_history(history: Any, *, figure: Figure | SubFigure | None = None) -> Figure:
+    """Draw losses, the effective rank of the embeddings and scores over the epochs of training.
 
     Parameters
     ----------
-    history : sequence of mappings, one per epoch
-        Keys that end in `_loss` or `_kl`, such as `train_loss` and `rhythm_kl`, are drawn on the left, and
-        `effective_rank` on the right. `epoch` is the abscissa if every epoch has it; otherwise epochs are counted
-        from 1. An epoch without a key leaves a gap.
+    history : estimator, or sequence of mappings, one per epoch
+        A fitted pretrainer, `FineTunedClassifier` or `WaveSegmenter`, or its `history_`. Keys that end in `_loss` or
+        `_kl`, such as `train_loss` and `rhythm_kl`, are drawn on the left, `effective_rank` and keys that end in
+        `_auroc`, `_f1` or `_accuracy` each in its own panel. A part of the loss that is 0 in all epochs is left out.
+        `epoch` is the abscissa if every epoch has it; otherwise epochs are counted from 1. An epoch without a key
+        leaves a gap.
+    figure : matplotlib.figure.Figure or matplotlib.figure.SubFigure, default=None
+        An empty figure, which gets a size for its panels. None makes one that pyplot knows, so that notebooks and
+        ``plt.show()`` show it.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A figure with two axes, or with one if no epoch has a loss or none has an effective rank.
+        A figure with one axes for each panel that has something to draw.
 
     Raises
     ------
+    TypeError
+        If `history` is something else, or `figure` is not of matplotlib.
     ValueError
-        If `history` is empty, holds values that are not mappings, or has nothing to draw.
+        If the estimator is not fitted, was trained for no epoch, or there is nothing to draw.
     ImportError
         If matplotlib is missing.
     """
-    rows = list(history)
-    if not rows or not all(isinstance(row, Mapping) for row in rows):
-        raise ValueError(f"history must be a non-empty list of one dict per epoch, got {history!r:.80}")
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    losses = [key for key in keys if key.endswith(("_loss", "_kl"))]
-    has_rank = "effective_rank" in keys
-    if not losses and not has_rank:
+    rows = _rows(history)
+    # The loss itself before its parts.
+    keys = sorted(dict.fromkeys(key for row in rows for key in row), key=lambda key: not key.startswith("train"))
+    panels = [(name, [key for key in keys if key.endswith(ends)]) for name, ends in _PANELS]
+    panels = [(name, own) for name, own in panels if own]
+    if not panels:
         raise ValueError(f"history must have a key that ends in '_loss' or '_kl', or 'effective_rank', got {keys}")
     epoch = _column(rows, "epoch") if all("epoch" in row for row in rows) else np.arange(1.0, len(rows) + 1)
-    n_axes = bool(losses) + has_rank
-    figure = new_figure((5.2 * n_axes, 3.8), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(1, n_axes))
-    for k, key in enumerate(losses):
-        style = "--" if key.endswith("_kl") else "-"
-        color, marker = PALETTE[k % len(PALETTE)], MARKERS[k % len(MARKERS)]
-        axes[0].plot(
-            epoch, _column(rows, key), style, c=color, marker=marker, ms=4, lw=1.8, label=key.replace("_", " ")
-        )
-    if losses:
-        axes[0].set_ylabel("loss [nats]")
-        axes[0].legend(fontsize=9, frameon=False)
-    if has_rank:
-        axes[-1].plot(epoch, _column(rows, "effective_rank"), color=PALETTE[0], lw=1.8, marker="o", ms=4)
-        axes[-1].set_ylabel("effective rank of the embeddings")
-        axes[-1].set_ylim(bottom=0, top=1.1 * max(1.0, float(np.nanmax([0.0, *_column(rows, "effective_rank")]))))
-    ticker = import_optional("matplotlib.ticker", "plotting", "plot")
-    for ax in axes:
-        ax.set_xlabel("epoch")
-        ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
-        ax.grid(color="#dddddd", lw=0.6)
-        open_box(ax)
-    return figure
+    whole = own_figure(figure, (5.2 * len(panels), 3.8), layout="constrained")
+    axes = np.atleast_1d(whole.subplots(1, len(panels)))
+    for ax, (name, own) in zip(axes, panels, strict=True):
+        _draw_panel(ax, epoch, {key: _column(rows, key) for key in own}, name)
+    return figure_of(axes[0])
+
+
+def _rows(history: Any) -> Sequence[Mapping[str, float]]:
+    """Return the rows of an estimator's history, or of a list."""
+    if hasattr(history, "fit") and not isinstance(history, type):
+        rows = getattr(history, "history_", None)
+        if rows is None:
+            trained = [name for name in vars(history) if name.endswith("_") and not name.startswith("_")]
+            state = "has no history_: it is not trained in epochs" if trained else "is not fitted: call fit first"
+            raise ValueError(f"history must be {_WANTED}; this {type(history).__name__} {state}")
+        if not len(rows):
+            raise ValueError(f"history must have an epoch to draw; this {type(history).__name__} was trained for none")
+        return list(rows)
+    if not isinstance(history, Sequence) or isinstance(history, str):
+        raise TypeError(f"history must be {_WANTED}, got {type(history).__name__}")
+    if not history or not all(isinstance(row, Mapping) for row in history):
+        raise ValueError(f"history must be {_WANTED}, got {history!r:.80}")
+    return history
+
+
+def _draw_panel(ax: Axes, epoch: NDArray[np.float64], columns: dict[str, NDArray[np.float64]], name: str) -> None:
+    """Draw the columns of one panel."""
+    parts = {key: column for key, column in columns.items() if key.startswith("train") or np.any(column != 0)}
+    for k, (key, column) in enumerate((parts or columns).items()):
+        color, marker = PALETTE[k % len(PALETTE)], MARKERS[k % len(MARKERS)] if len(epoch) <= _MARKED else ""
+        label = plain(shortened(key.replace("_", " ")))
+        ax.plot(epoch, column, "--" if key.endswith("_kl") else "-", c=color, marker=marker, ms=4, lw=1.8, label=label)
+    if list(columns) != ["effective_rank"]:
+        ax.legend(fontsize=9, frameon=False)
+    else:
+        ax.set_ylim(bottom=0, top=1.1 * max(1.0, float(np.nanmax([0.0, *columns["effective_rank"]]))))
+    ax.set(xlabel="epoch", ylabel=name)
+    ax.xaxis.set_major_locator(import_optional("matplotlib.ticker", "plotting", "plot").MaxNLocator(integer=True))
+    ax.grid(color="#dddddd", lw=0.6)
+    open_box(ax)
 
 
 def _column(rows: Sequence[Mapping[str, float]], key: str) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ import pytest
 
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.ecg.waves.table import make_table, table_of_marks
+from beatssl_sklearn.ecg.wfdb import ECGRecord
 from beatssl_sklearn.plotting import plot_delineation, plot_ecg
 
 collections = pytest.importorskip("matplotlib.collections", reason="matplotlib is not installed")
@@ -58,7 +59,7 @@ def test_waves_of_one_lead(signal) -> None:
 def test_waves_are_in_their_own_panels(signal) -> None:
     table = table_of_marks([{"V1": {"QRS": [[595, 600, 605]]}, "II": {"QRS": [[95, 100, 105], [895, 900, 905]]}}], FS)
     (ax,) = plot_delineation(signal, FS, table, leads=LEADS, title="a title").axes
-    assert "a title" in [t.get_text() for t in ax.texts]
+    assert ax.get_title(loc="left") == "a title"
     # V1 once; of lead II the first beat in its panel and both in the rhythm strip
     dots = sorted(drawn(ax, PathCollection)[ORANGE], key=lambda dot: tuple(dot))
     np.testing.assert_allclose([dot[0] for dot in dots], [25, 25, 150, 225])
@@ -84,17 +85,85 @@ def test_consensus_is_drawn_in_all_leads(signal) -> None:
     assert [len(v) for v in drawn(ax, PolyCollection).values()] == [1, 0, 0]
 
 
-def test_a_long_strip_goes_on_in_the_next_row(pixels) -> None:
+def test_a_long_strip_goes_on_in_the_next_row(pixels, check_layout) -> None:
     x = np.zeros(3000)
     x[[1000, 1500, 2900]] = 1.0
-    table = make_table(0, "V5", 2, [995.0, 1495, 2895], [1000.0, 1500, 2900], [1005.0, 1505, 2905], FS)
+    table = make_table(0, "V5", 2, [994.0, 1495, 2895], [999.0, 1500, 2900], [1005.0, 1505, 2905], FS)
     figure = plot_delineation(x, FS, table)
     (ax,) = figure.axes
-    assert [t.get_text() for t in ax.texts][:3] == ["V5", "12.5 s", "25 s"]
+    assert [t.get_text() for t in ax.texts] == ["V5", "0 s", "10 s", "20 s"]
     dots = np.array(drawn(ax, PathCollection)[ORANGE])
-    np.testing.assert_allclose(dots[:, 0], [250, 62.5, 100])
-    assert (np.diff(dots[:, 1]) < -10).all()
+    np.testing.assert_allclose(dots[:, 0], [249.75, 125, 225])
+    assert (np.diff(dots[:, 1]) <= -10).all()
+    # The wave over the end of a row is drawn in both rows, each with its part.
+    widths = [np.ptp(box[:, 0]) for box in drawn(ax, PolyCollection)[ORANGE]]
+    np.testing.assert_allclose(widths, [5 / 4, 5 / 4, 10 / 4, 10 / 4])
     assert figure.get_size_inches()[0] < 14 and pixels(figure).std() > 5
+    check_layout(figure)
+
+
+def test_seconds_can_be_chosen_and_are_told(signal) -> None:
+    """`start` counts from the beginning of the recording, as the table does; of waves at the edge a part is drawn."""
+    table = table_of_marks([{"II": {"QRS": [[95, 100, 105], [595, 600, 605], [895, 900, 905]]}}], FS)
+    (ax,) = plot_delineation(signal[:2], FS, table, leads=["I", "II"], start=6, duration=2, title="p1").axes
+    assert ax.get_title(loc="left") == "p1, 6 to 8 s of 10 s"
+    np.testing.assert_allclose([dot[0] for dot in drawn(ax, PathCollection)[ORANGE]], [0])
+    (box,) = drawn(ax, PolyCollection)[ORANGE]
+    np.testing.assert_allclose([box[:, 0].min(), box[:, 0].max()], [0, 5 / 4])
+    ticks = [(t.get_text(), x) for t, x in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True)]
+    assert ticks == [("6", 0), ("7", 25), ("8", 50)]
+
+
+def test_a_piece_of_a_recording_keeps_its_time(signal) -> None:
+    """What was read of a file from `t0` on is drawn as the same seconds of the whole recording."""
+    table = table_of_marks([{"II": {"QRS": [[95, 100, 105], [695, 700, 705]]}}], FS)
+    whole = plot_delineation(signal, FS, table, start=6, duration=4, title="p1").axes[0]
+    piece = plot_delineation(signal[:, 600:], FS, table, t0=6, recorded=10, title="p1").axes[0]
+    assert piece.get_title(loc="left") == whole.get_title(loc="left") == "p1, 6 to 10 s of 10 s"
+    for kind in (PolyCollection, LineCollection, PathCollection):
+        np.testing.assert_allclose(drawn(piece, kind)[ORANGE], drawn(whole, kind)[ORANGE])
+    unknown = plot_delineation(signal[:, 600:], FS, table, t0=6).axes[0]
+    assert unknown.get_title(loc="left") == "6 to 10 s"
+    with pytest.raises(ValueError, match="recorded must not be shorter than the signal, which ends at 16 s, got 8"):
+        plot_delineation(signal, FS, table, t0=6, recorded=8)
+    with pytest.raises(ValueError, match="t0 must be a time of the recording"):
+        plot_delineation(signal, FS, table, t0=-1)
+    with pytest.raises(ValueError, match="start must lie in the recording, 6 to 16 s, got 17"):
+        plot_delineation(signal, FS, table, t0=6, start=17)
+
+
+def test_a_record_and_a_table(signal) -> None:
+    record = ECGRecord(signal[:2].astype(np.float32), FS, ("II", "V9"))
+    (ax,) = plot_delineation(record, table=table_of_marks([{"V9": WAVES}], FS)).axes
+    assert [t.get_text() for t in ax.texts] == ["II", "V9"] and len(drawn(ax, PathCollection)[ORANGE]) == 2
+    # A single lead of a record has its own name, whatever the table calls its leads.
+    (ax,) = plot_delineation(ECGRecord(signal[:1], FS, ("I",)), table=table_of_marks([{"V1": WAVES}], FS)).axes
+    assert [t.get_text() for t in ax.texts] == ["I"] and not drawn(ax, PathCollection)[ORANGE]
+
+
+def test_tables_with_names_of_records(signal) -> None:
+    table = table_of_marks([{"II": WAVES}], FS).assign(record="p1")
+    (ax,) = plot_delineation(signal, FS, table, record="p1").axes
+    assert len(drawn(ax, PathCollection)[BLUE]) == 2
+    for other in (0, "p2"):
+        with pytest.raises(ValueError, match=f"record must be one of the table's, such as .'p1'., got {other!r}"):
+            plot_delineation(signal, FS, table, record=other)
+
+
+def test_on_slow_paper_the_trace_has_the_colours_of_its_waves(signal, check_layout) -> None:
+    x = np.tile(signal[1], 60)
+    at = np.arange(100.0, 60000, 100)
+    figure = plot_delineation(x, FS, make_table(0, "II", 2, at - 4, at, at + 4, FS))
+    (ax,) = figure.axes
+    assert "15.6 mm/s" in ax.get_xlabel() and len(drawn(ax, PolyCollection)[ORANGE]) == at.size + 29
+    figure = plot_delineation(np.tile(x, 2), FS, make_table(0, "II", 2, at - 4, at, at + 4, FS))
+    (ax,) = figure.axes
+    assert "5.21 mm/s" in ax.get_xlabel()
+    assert not drawn(ax, PolyCollection)[ORANGE] and not drawn(ax, PathCollection)[ORANGE]
+    stretches = drawn(ax, LineCollection)[ORANGE]
+    assert len(stretches) == at.size + 9 and len(stretches[0]) == 9
+    assert stretches[0][:, 1].max() - stretches[0][:, 1].min() == pytest.approx(5, rel=0.2)
+    check_layout(figure)
 
 
 def test_without_table_it_is_the_ecg(signal, pixels) -> None:
@@ -116,7 +185,7 @@ def test_missing_marks_and_samples(signal, pixels) -> None:
 def test_it_draws_into_axes_and_of_several_records(signal) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure()
+    figure = Figure((16, 6))
     figure.add_subplot(1, 2, 1)
     ax = figure.add_subplot(1, 2, 2)
     table = table_of_marks([{}, {"I": WAVES}], FS)
@@ -132,6 +201,8 @@ def test_errors(signal) -> None:
         plot_delineation(signal[None], FS, table, record=1)
     with pytest.raises(ValueError, match="fs must be a positive number"):
         plot_delineation(signal, 0.0, table)
+    with pytest.raises(TypeError, match="fs must be a number .Hz., got DataFrame"):
+        plot_delineation(signal, table)
     with pytest.raises(ValueError, match="leads must name the 12 rows"):
         plot_delineation(signal, FS, table, leads=["I"])
     with pytest.raises(TypeError, match="must be a DataFrame"):

@@ -38,6 +38,33 @@ def test_other_statistics_and_own_axes() -> None:
     assert right.get_ylabel() == "macro F1" and right.lines[0].get_ydata().tolist() == [0.2, 0.5] and not left.lines
 
 
+def test_names_do_not_overlap(check_layout) -> None:
+    """Neither those of many shares, nor those of many modes with what they name."""
+    shares = (0.001, 0.01, 0.02, 0.025, 0.03, 0.05, 0.1, 0.5, 1.0)
+    modes = [f"mode_{k}" for k in range(9)] + ["a_name_that_is_much_too_long_to_be_read"]
+    rows = [{"mode": modes[k], "fraction": share, "auroc": 0.5 + 0.04 * k} for k in range(10) for share in shares]
+    figure = plot_label_fractions(rows)
+    check_layout(figure)
+    (ax,) = figure.axes
+    named = [t.get_text() for t in ax.get_xticklabels()]
+    assert len(named) == 9 and named[0] == "0.1 %" and named[-1] == "100 %" and "" in named
+    styles = {(line.get_color(), line.get_marker()) for line in ax.lines}
+    assert len(styles) == 10
+
+
+def test_pyplot_knows_a_figure_unless_one_is_given() -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    own = figure_module.Figure()
+    assert plot_label_fractions(SUMMARY, figure=own) is own and not pyplot.get_fignums()
+    assert plot_label_fractions(SUMMARY).number in pyplot.get_fignums()
+
+
+@pytest.mark.parametrize("fraction", [0.0, -1.0, 2.0, np.nan])
+def test_fractions_are_shares(fraction: float) -> None:
+    with pytest.raises(ValueError, match="summary must have fractions above 0 and up to 1"):
+        plot_label_fractions([{"mode": "frozen", "fraction": fraction, "auroc": 0.5}])
+
+
 @pytest.mark.parametrize("summary", [[], [{"mode": "frozen", "fraction": 1.0}]])
 def test_a_summary_needs_something_to_draw(summary: list[dict[str, object]]) -> None:
     with pytest.raises(ValueError, match="summary must be a non-empty list of dicts with mode, fraction and 'auroc'"):
