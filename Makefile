@@ -3,15 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_OUT ?= demo_output
+CONSTRAINTS ?= constraints.txt
+PYTHONS ?= python3.11 python3.12 python3.13
 
-.PHONY: demo test test-slow lint bench docs clean
+.PHONY: demo test test-slow test-minimum test-pythons test-matrix lint bench docs clean
 
-$(VENV)/.installed: setup.cfg constraints.txt
+$(VENV)/.installed: setup.cfg $(CONSTRAINTS)
 	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python >= 3.11 is needed: make PYTHON=python3.11 ...')"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 # torch comes first and pinned: an open range would pull the CUDA build with several gigabytes of libraries
-	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) torch
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable ".[dev]"
 	touch $@
 
 demo: $(VENV)/.installed
@@ -26,6 +28,22 @@ test: $(VENV)/.installed
 test-slow: $(VENV)/.installed
 	$(PYTEST) --run-slow
 
+# The oldest versions that setup.cfg admits, in an environment of their own.
+test-minimum:
+	$(MAKE) test VENV=.venv-minimum CONSTRAINTS=constraints-minimum.txt
+
+# An environment for each interpreter that is found. Others are named and left out.
+test-pythons:
+	@failed=; for python in $(PYTHONS); do \
+	  $$python --version >/dev/null 2>&1 || { echo "$$python: not found"; continue; }; \
+	  $(MAKE) test PYTHON=$$python VENV=.venv-$$python || failed="$$failed $$python"; \
+	done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
+# The suite with other instructions, BLAS kernels and numbers of threads: an hour.
+test-matrix: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.machines $(ROWS)
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -38,4 +56,4 @@ docs: $(VENV)/.installed
 	$(BIN)/sphinx-build -W -b html docs docs/_build
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info docs/_build $(DEMO_OUT)
+	rm -rf $(VENV) .venv-* build dist *.egg-info docs/_build $(DEMO_OUT)

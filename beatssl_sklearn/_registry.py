@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _Class = TypeVar("_Class", bound=type)
 
 _CLASSES: dict[str, type] = {}
 _FITTED: dict[type, tuple[str, ...]] = {}
+_CHECKS: dict[type, Callable[[Any], None]] = {}
 _FILL: list[Callable[[], None]] = []
 
 
@@ -18,7 +19,7 @@ def register(cls: _Class) -> _Class:
     Parameters
     ----------
     cls : type
-        An estimator, a `Component`, or a frozen dataclass.
+        An estimator, a `Component`, a frozen dataclass, or the class of an encoder.
 
     Returns
     -------
@@ -44,7 +45,9 @@ def register(cls: _Class) -> _Class:
     return cls
 
 
-def register_foreign(cls: type, fitted: tuple[str, ...] = ()) -> None:
+def register_foreign(
+    cls: type, fitted: tuple[str, ...] = (), check: Callable[[Any], None] | None = None
+) -> None:
     """Register another library's estimator.
 
     Parameters
@@ -53,9 +56,13 @@ def register_foreign(cls: type, fitted: tuple[str, ...] = ()) -> None:
         The estimator's class.
     fitted : tuple of str
         Fitted attributes that make a restored estimator predict as the saved one: plain values and arrays.
+    check : callable, optional
+        Called with a restored estimator; raises TypeError or ValueError where a file has set what cannot be.
     """
     register(cls)
     _FITTED[cls] = fitted
+    if check is not None:
+        _CHECKS[cls] = check
 
 
 def fitted_attributes(cls: type) -> tuple[str, ...]:
@@ -72,6 +79,23 @@ def fitted_attributes(cls: type) -> tuple[str, ...]:
         Empty if there are none.
     """
     return _FITTED.get(cls, tuple(getattr(cls, "_in_file", ())))
+
+
+def file_check(kind: type) -> Callable[[Any], None] | None:
+    """Return what checks a restored object of a class: the function it was registered with, or its `_check_file`.
+
+    Parameters
+    ----------
+    kind : type
+        A registered class.
+
+    Returns
+    -------
+    callable or None
+        It raises TypeError or ValueError where a file has set what cannot be.
+    """
+    own: Callable[[Any], None] | None = getattr(kind, "_check_file", None)
+    return _CHECKS.get(kind, own)
 
 
 def fill_by(import_rooms: Callable[[], None]) -> None:

@@ -6,14 +6,16 @@ that lies two levels deep, in `get_params`, `set_params`, `clone` and `GridSearc
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from functools import wraps
 from numbers import Integral
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ._registry import fitted_attributes, is_registered, register, register_foreign, registered
+from ._registry import file_check, fitted_attributes, is_registered, register, register_foreign, registered
 
 __all__ = [
     "Bounds",
@@ -22,6 +24,7 @@ __all__ = [
     "check_bounds",
     "check_number",
     "component_named",
+    "file_check",
     "fitted_attributes",
     "is_registered",
     "register",
@@ -52,6 +55,10 @@ class Bounds(NamedTuple):
     or_none: bool = False
 
 
+Limits = Bounds | tuple[str, ...] | type[bool]
+"""What a parameter must be: a number within bounds, one of some names, or True or False."""
+
+
 class Nested(BaseEstimator):
     """Base of estimators and components whose parameters may be components.
 
@@ -67,9 +74,17 @@ class Nested(BaseEstimator):
     defaults: ClassVar[Mapping[str, Any]] = {}
     _in_file: ClassVar[tuple[str, ...]] = ()
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = _with_hints(vars(cls)["__init__"])  # type: ignore[method-assign]
+
     def _for_file(self) -> Any:
         """Return the estimator that `save` writes in place of this one."""
         return self
+
+    def _check_file(self) -> None:
+        """Check what a file has set, for `load`; raise TypeError or ValueError where it cannot be."""
 
     def set_params(self, **params: Any) -> Any:
         """Set parameters, nested ones by ``name__parameter``.
@@ -87,8 +102,12 @@ class Nested(BaseEstimator):
         Raises
         ------
         ValueError
-            If there is no such parameter.
+            If there is no such parameter; the message says which component has it, if one does.
         """
+        for name in params:
+            home = _home_of(type(self), name)
+            if home and name not in self._get_param_names():
+                raise ValueError(f"Invalid parameter {name!r} for estimator {type(self).__name__}: {home}")
         for name in {key.partition("__")[0] for key in params if "__" in key}:
             if name in self.defaults:
                 value = params.get(name, getattr(self, name))
@@ -132,10 +151,11 @@ class Component(Nested):
     Attributes
     ----------
     bounds : mapping
-        `Bounds` of each parameter that is a number, and a tuple of choices for each parameter that is a choice.
+        `Bounds` of each parameter that is a number, a tuple of choices for each parameter that is a choice, and `bool`
+        for each that is True or False.
     """
 
-    bounds: ClassVar[Mapping[str, Bounds | tuple[str, ...]]] = {}
+    bounds: ClassVar[Mapping[str, Limits]] = {}
 
     def check(self) -> None:
         """Check the parameters, and those of nested components.
@@ -155,6 +175,35 @@ class Component(Nested):
         if type(self) is not type(other) or not isinstance(other, Component):
             return False
         return _equal(self.get_params(deep=False), other.get_params(deep=False))
+
+
+def _with_hints(init: Any) -> Any:
+    """Return a constructor that says where a parameter belongs that it does not have."""
+    known = inspect.signature(init).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        return init
+
+    @wraps(init)
+    def with_hints(self: Any, *args: Any, **kwargs: Any) -> None:
+        for name in kwargs:
+            if name not in known and (home := _home_of(type(self), name)):
+                raise TypeError(f"{type(self).__name__} has no parameter {name!r}: {home}")
+        init(self, *args, **kwargs)
+
+    return with_hints
+
+
+def _home_of(cls: type, name: str, path: str = "") -> str:
+    """Return which component of a class has a parameter; empty if none has."""
+    for parameter, default in getattr(cls, "defaults", {}).items():
+        if name in inspect.signature(default).parameters:
+            return (
+                f"{path}{parameter} has it; write {parameter}={default.__name__}({name}=...) or set_params("
+                f"{path}{parameter}__{name}=...)"
+            )
+        if found := _home_of(default, name, f"{path}{parameter}__"):
+            return found
+    return ""
 
 
 def _resolved(value: Any, default: Any, base: type = object) -> Any:
@@ -230,7 +279,7 @@ def check_number(name: str, value: Any, kind: Any, low: float, high: float = _IN
         raise ValueError(f"{name} must be {noun} {bound}, got {value!r}")
 
 
-def check_bounds(parameters: Mapping[str, Any], bounds: Mapping[str, Bounds | tuple[str, ...]]) -> None:
+def check_bounds(parameters: Mapping[str, Any], bounds: Mapping[str, Limits]) -> None:
     """Check parameters of an estimator or component, in the order of the table of bounds.
 
     Parameters
@@ -238,7 +287,7 @@ def check_bounds(parameters: Mapping[str, Any], bounds: Mapping[str, Bounds | tu
     parameters : mapping
         Values by name.
     bounds : mapping
-        `Bounds` or a tuple of choices by name.
+        `Bounds`, a tuple of choices, or `bool`, by name.
 
     Raises
     ------
@@ -250,6 +299,9 @@ def check_bounds(parameters: Mapping[str, Any], bounds: Mapping[str, Bounds | tu
         if isinstance(bound, Bounds):
             if value is not None or not bound.or_none:
                 check_number(name, value, bound.kind, bound.low, bound.high)
+        elif isinstance(bound, type):
+            if not isinstance(value, (bool, np.bool_)):
+                raise TypeError(f"{name} must be True or False, got {value!r}")
         elif not isinstance(value, str) or value not in bound:
             raise ValueError(f"{name} must be one of {', '.join(bound)}, got {value!r}")
 

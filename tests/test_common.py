@@ -2,6 +2,8 @@
 
 import functools
 
+import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -19,6 +21,7 @@ from beatssl_sklearn import (
     RhythmEmbedder,
     SampleEmbedder,
     VCGViews,
+    WaveSegmenter,
     make_ecg,
 )
 
@@ -65,6 +68,9 @@ EXPECTED_FAILURES = {
         ],
         _RAGGED,
     ),
+    "FineTunedClassifier": {
+        "check_sample_weight_equivalence_on_dense_data": "a record twice is in two batches; a weight is in one",
+    },
 }
 
 # BeatClassifier takes one table per record, and its tags say that a single table is none of its inputs: the generator
@@ -102,7 +108,9 @@ CASES = list(cases())
 
 
 # The checks' numbers are no ECGs. What is said of them is no error here.
-@pytest.mark.filterwarnings("ignore:.*no lead varies:UserWarning", "ignore:.*root mean square above:UserWarning")
+@pytest.mark.filterwarnings(
+    *(f"ignore:(.|\\n)*{odd}:UserWarning" for odd in ("no lead varies", "root mean square", "clipped", "heart"))
+)
 @pytest.mark.parametrize(("estimator", "check"), CASES)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
@@ -142,6 +150,21 @@ def test_allow_nan_is_declared(cls):
     pretrainer = BeatSSLPretrainer(**TINY, allow_nan=True)
     estimator = cls(**TINY, allow_nan=True) if issubclass(cls, Pretrainer) else cls(pretrainer)
     assert get_tags(estimator).input_tags.allow_nan
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_missing_group_is_told_with_its_record(missing, segmenter_of):
+    """It is no patient, nor are all of them one."""
+    ecg = make_ecg(4, fs=100, duration=5, leads=["II"], random_state=0)
+    groups = pd.Series(["a", "b", None, "a"], dtype=object)
+    groups[2] = missing
+    one_lead = BeatSSLPretrainer(**UNTRAINED, leads=["II"])
+    labels = {FineTunedClassifier: [0, 1, 0, 1], WaveSegmenter: ecg.masks}
+    estimators = [one_lead, RhythmEmbedder(one_lead), BeatEmbedder(one_lead)]
+    estimators += [FineTunedClassifier(one_lead, max_epochs=0, device="cpu"), segmenter_of(one_lead, leads=["II"])]
+    for estimator in estimators:
+        with pytest.raises(ValueError, match="groups: the group of record 2 is missing"):
+            estimator.fit(ecg.data, labels.get(type(estimator)), groups=groups)
 
 
 @pytest.mark.parametrize("case", TEST_PARAMETERS)

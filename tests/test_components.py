@@ -1,5 +1,7 @@
 """Component, Bounds, the registry."""
 
+import inspect
+import re
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import ClassVar
@@ -136,3 +138,43 @@ def test_estimators_may_hold_components():
             self.part = part
 
     assert Estimator().set_params(part__width=2).get_params()["part__width"] == 2
+
+
+class Deep(Nested):
+    defaults: ClassVar = {"outer": Outer}
+
+    def __init__(self, outer=None):
+        self.outer = outer
+
+
+class Open(Nested):
+    def __init__(self, **others):
+        self.others = others
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "message"),
+    [
+        (Outer, "width", "Outer has no parameter 'width': inner has it; write inner=Inner(width=...) or set_params"),
+        (Deep, "share", "outer has it; write outer=Outer(share=...) or set_params(outer__share=...)"),
+        (Deep, "width", "outer__inner has it; write inner=Inner(width=...) or set_params(outer__inner__width=...)"),
+        (Outer, "nothing", "unexpected keyword argument 'nothing'"),
+    ],
+)
+def test_a_parameter_of_a_component_is_found_by_its_owner(cls, name, message):
+    with pytest.raises(TypeError, match=re.escape(message)):
+        cls(**{name: 1})
+    with pytest.raises(ValueError, match=re.escape(message) if "has it" in message and cls is Deep else name):
+        cls().set_params(**{name: 1})
+
+
+def test_hints_do_not_change_a_constructor():
+    assert list(inspect.signature(Outer).parameters) == ["share", "inner"]
+    assert clone(Outer(0.25)) == Outer(0.25) and Open(a=1).others == {"a": 1}
+
+
+def test_true_or_false():
+    check_bounds({"flag": np.bool_(True)}, {"flag": bool})
+    for value in (1, None, "yes"):
+        with pytest.raises(TypeError, match=f"flag must be True or False, got {value!r}"):
+            check_bounds({"flag": value}, {"flag": bool})

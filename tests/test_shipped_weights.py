@@ -19,9 +19,9 @@ from beatssl_sklearn import (
     WFDBFolder,
     load,
     make_ecg,
-    persistence,
 )
 from beatssl_sklearn.ecg.leads import LEADS
+from beatssl_sklearn.persistence import model_file, shipped_models
 
 NAMES = ("ptbxl", "ptbxl-s")
 STORED = Path(__file__).parent / "shipped_embeddings.npz"
@@ -48,11 +48,11 @@ def ptbxl500(data_dir):
 
 
 def test_all_are_found_and_are_small():
-    assert persistence.shipped_models() == ["ludb", *NAMES]
-    files = [persistence._SHIPPED / f"{name}.bssl" for name in ("ludb", *NAMES)]
+    assert shipped_models() == ["ludb", *NAMES]
+    files = [model_file._SHIPPED / f"{name}.bssl" for name in ("ludb", *NAMES)]
     assert sum(file.stat().st_size for file in files) < 8e6
     for card in ("ptbxl.md", "ludb.md"):
-        assert (persistence._SHIPPED / card).read_text(encoding="utf-8").startswith("# ")
+        assert (model_file._SHIPPED / card).read_text(encoding="utf-8").startswith("# ")
 
 
 @pytest.mark.parametrize("name", NAMES)

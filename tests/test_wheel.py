@@ -1,4 +1,4 @@
-"""The wheel as users get it: what it holds and asks for, and the README's Python block run with it."""
+"""Wheel and source distribution as users get them: what they hold and ask for; the README block run with the wheel."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from email.message import Message
 from email.parser import Parser
@@ -21,7 +22,11 @@ from packaging.version import Version
 from beatssl_sklearn import __version__
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+FOLDERS = ("beatssl_sklearn", "benchmarks", "docs", "tests")
+FILES = (
+    *("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md"),
+    *("constraints-minimum.txt", "constraints.txt", "pyproject.toml", "setup.cfg"),
+)
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
@@ -40,15 +45,32 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build from a copy, so that nothing is left in the checkout."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in SOURCES:
-        shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "beatssl_sklearn", source / "beatssl_sklearn", ignore=shutil.ignore_patterns("__pycache__"))
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy to build from, so that nothing is left in the checkout."""
+    copy = tmp_path_factory.mktemp("source")
+    for name in FILES:
+        shutil.copy(ROOT / name, copy)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "_build", "generated"))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index")
     run(*pip, "--wheel-dir", out, source, cwd=out)
     (path,) = out.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def sdist(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built by the build backend itself, so that nothing is downloaded."""
+    out = tmp_path_factory.mktemp("sdist")
+    build = f"from setuptools.build_meta import build_sdist; build_sdist({str(out)!r})"
+    run(sys.executable, "-c", build, cwd=source)
+    (path,) = out.glob("*.tar.gz")
     return path
 
 
@@ -108,26 +130,50 @@ def test_everything_that_is_imported_is_required(metadata: Message) -> None:
                 assert of_module.get(module, module) in needed, f"{path.name} imports {module}"
 
 
-def test_constraints_are_exact_and_suffice(metadata: Message) -> None:
-    pinned = {}
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
+def pinned(name: str) -> dict[str, Version]:
+    """Read a file of constraints: exact versions without a local part."""
+    found = {}
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
-            name, version = line.split("==")
+            package, version = line.split("==")
             assert "+" not in version and "://" not in line
-            pinned[canonicalize_name(name)] = Version(version)
+            found[canonicalize_name(package)] = Version(version)
+    return found
+
+
+def test_constraints_are_exact_and_suffice(metadata: Message) -> None:
+    versions = pinned("constraints.txt")
     missing = []
     for requirement in requirements(metadata):
         name = canonicalize_name(requirement.name)
         if name == "beatssl-sklearn":
             continue
-        if name not in pinned:
+        if name not in versions:
             missing.append(name)
         else:
-            assert requirement.specifier.contains(pinned[name]), f"{requirement} excludes {pinned[name]}"
+            assert requirement.specifier.contains(versions[name]), f"{requirement} excludes {versions[name]}"
     assert not missing
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     assert {"dev", "docs", "test", "plot"} <= set(setup["options.extras_require"])
+
+
+def test_minimum_constraints_are_the_floors(metadata: Message) -> None:
+    floors = {
+        canonicalize_name(requirement.name): Version(bound.version)
+        for requirement in requirements(metadata)
+        for bound in requirement.specifier
+        if bound.operator == ">="
+    }
+    assert len(floors) > 15 and pinned("constraints-minimum.txt") == floors
+
+
+def test_the_source_distribution_holds_what_the_suite_reads(source: Path, sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {member.name.partition("/")[2] for member in archive if member.isfile()}
+    expected = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
+    made = {name for name in expected | names if ".egg-info/" in name or name.startswith(("build/", "PKG-INFO"))}
+    assert names - made == expected - made
 
 
 def test_the_console_script(installed: Path, tmp_path: Path) -> None:

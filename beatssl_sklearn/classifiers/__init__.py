@@ -8,20 +8,24 @@ from sklearn.preprocessing import StandardScaler
 
 from ..components import register_foreign
 from .beat_classifier import BeatClassifier
+from .file_checks import check_logistic, check_naive_bayes, check_pca, check_pipeline, check_scaler
 
 __all__ = ["BeatClassifier"]
 
 _LINEAR = ("coef_", "intercept_", "classes_", "n_iter_", "n_features_in_")
-register_foreign(LogisticRegression, _LINEAR)
-register_foreign(StandardScaler, ("mean_", "var_", "scale_", "n_samples_seen_", "n_features_in_"))
+register_foreign(LogisticRegression, _LINEAR, check_logistic)
+register_foreign(StandardScaler, ("mean_", "var_", "scale_", "n_samples_seen_", "n_features_in_"), check_scaler)
 register_foreign(
     PCA,
     (
         *("components_", "mean_", "explained_variance_", "explained_variance_ratio_", "singular_values_"),
         *("n_components_", "noise_variance_", "n_features_in_"),
     ),
+    check_pca,
 )
 register_foreign(
-    GaussianNB, ("theta_", "var_", "class_prior_", "class_count_", "classes_", "epsilon_", "n_features_in_")
+    GaussianNB,
+    ("theta_", "var_", "class_prior_", "class_count_", "classes_", "epsilon_", "n_features_in_"),
+    check_naive_bayes,
 )
-register_foreign(Pipeline)
+register_foreign(Pipeline, (), check_pipeline)

@@ -7,14 +7,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.metrics import accuracy_score
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ..components import register
-from ..ecg.beats import as_objects
+from .file_checks import check_beat_classifier
+from .flat import flatten_beats, flatten_labels, flatten_weights, split_beats
 
 
 def _has(method: str) -> Any:
@@ -24,6 +27,8 @@ def _has(method: str) -> Any:
 @register
 class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
     """Classify the beats of records: concatenate, fit or predict, and split again.
+
+    A beat whose label is None or NaN is left out of training and scores; it is predicted as any other.
 
     Parameters
     ----------
@@ -47,6 +52,7 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
     """
 
     _in_file: ClassVar[tuple[str, ...]] = ("estimator_",)
+    _check_file = check_beat_classifier
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
@@ -58,7 +64,9 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
         tags.target_tags.required = True
         return tags
 
-    def fit(self, X: Sequence[NDArray], y: Sequence[Any], **fit_params: Any) -> BeatClassifier:
+    def fit(
+        self, X: Sequence[NDArray], y: Sequence[Any], sample_weight: Sequence[Any] | None = None, **fit_params: Any
+    ) -> BeatClassifier:
         """Fit the classifier on the beats of all records.
 
         Parameters
@@ -66,7 +74,9 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
         X : sequence of n_records arrays (n_beats, n_dims)
             Embeddings of the beats.
         y : sequence of n_records arrays (n_beats,)
-            Labels of the beats.
+            Labels of the beats; those without one, as `match_labels` gives them, are None or NaN.
+        sample_weight : sequence of n_records arrays (n_beats,) or numbers, default=None
+            Weights of the beats, or one for all beats of a record. A pipeline hands them to its last step.
         **fit_params
             Passed to the classifier's `fit`.
 
@@ -77,14 +87,20 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
-            If a record has as many labels as no beats; the message names its index.
+        ValueError, TypeError
+            If a record has as many labels or weights as no beats, a weight cannot be used, or the classifier takes
+            none; the message names the record.
         """
         flat, lengths = flatten_beats(X)
-        labels = _flatten_labels(y, lengths)
+        labels, known = flatten_labels(y, lengths)
+        weights = flatten_weights(sample_weight, lengths)
         if len(flat) == 0:
             raise ValueError(f"X: none of the {len(lengths)} records has a beat")
-        self.estimator_ = clone(self.estimator).fit(flat, labels, **fit_params)
+        if not known.any():
+            raise ValueError(f"y: none of the {len(flat)} beats has a label")
+        if weights is not None:
+            fit_params = {**fit_params, _weight_parameter(self.estimator): weights[known]}
+        self.estimator_ = clone(self.estimator).fit(flat[known], labels, **fit_params)
         return self
 
     @property
@@ -118,59 +134,49 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
         """Return the scores of each beat, one array per record."""
         return self._by_record("decision_function", X)
 
-    def score(self, X: Sequence[NDArray], y: Sequence[Any]) -> float:
-        """Return the share of beats whose type is right.
+    def score(self, X: Sequence[NDArray], y: Sequence[Any], sample_weight: Sequence[Any] | None = None) -> float:
+        """Return the share of beats whose type is right, of those that have a label.
 
         Parameters
         ----------
-        X, y : as for `fit`
+        X, y, sample_weight : as for `fit`
             Beats of all records.
 
         Returns
         -------
         float
-            The accuracy over all beats.
+            The accuracy over all beats; `evaluation.beat_scorer` has others.
         """
-        flat, lengths = flatten_beats(X)
-        labels = _flatten_labels(y, lengths)
         check_is_fitted(self, "estimator_")
-        return float(accuracy_score(labels, self.estimator_.predict(flat)))
+        flat, lengths = flatten_beats(X)
+        labels, known = flatten_labels(y, lengths)
+        weights = flatten_weights(sample_weight, lengths)
+        if not known.any():
+            raise ValueError(f"y: none of the {len(flat)} beats has a label")
+        predicted = self.estimator_.predict(flat[known])
+        return float(accuracy_score(labels, predicted, sample_weight=None if weights is None else weights[known]))
 
     def _by_record(self, method: str, X: Sequence[NDArray]) -> NDArray[np.object_]:
         check_is_fitted(self, "estimator_")
         flat, lengths = flatten_beats(X)
         # Classifiers refuse empty input; one row of zeros shows the shape of what they return.
         rows = flat if len(flat) else np.zeros((1, flat.shape[1] or self.estimator_.n_features_in_))
-        out = getattr(self.estimator_, method)(rows)[: len(flat)]
-        return as_objects(np.split(out, np.cumsum(lengths)[:-1]) if len(lengths) else [])
+        return split_beats(getattr(self.estimator_, method)(rows)[: len(flat)], lengths)
 
 
-def flatten_beats(X: Sequence[NDArray]) -> tuple[NDArray, NDArray[np.int64]]:
-    """Return the beats of all records as one table, and how many each record has.
+def _weight_parameter(estimator: Any) -> str:
+    """Return the name by which `fit` of a classifier takes weights.
 
     Raises
     ------
-    ValueError
-        If a record is not a table, or its width is another one; the message names its index.
+    TypeError
+        If it takes none.
     """
-    records = [np.asarray(x) for x in X]
-    width = next((r.shape[1] for r in records if r.ndim == 2 and len(r)), 0)
-    for i, record in enumerate(records):
-        if record.ndim != 2 or (len(record) and record.shape[1] != width):
-            raise ValueError(f"X: record {i} has shape {record.shape}; (n_beats, {width}) was expected")
-    lengths = np.array([len(r) for r in records], dtype=np.int64)
-    full = [r for r in records if len(r)]
-    return (np.concatenate(full) if full else np.zeros((0, width), dtype=np.float32)), lengths
-
-
-def _flatten_labels(y: Sequence[Any], lengths: NDArray[np.int64]) -> NDArray:
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None")
-    if len(y) != len(lengths):
-        raise ValueError(f"y holds the labels of {len(y)} records, X has {len(lengths)}")
-    labels = [np.asarray(labels) for labels in y]
-    for i, (own, n) in enumerate(zip(labels, lengths, strict=True)):
-        if own.shape != (n,):
-            raise ValueError(f"record {i} has {n} beats but labels of shape {own.shape}; each beat needs one label")
-    full = [own for own in labels if len(own)]
-    return np.concatenate(full) if full else np.zeros(0)
+    prefix, last = "", estimator
+    while isinstance(last, Pipeline):
+        name, last = last.steps[-1]
+        prefix += f"{name}__"
+    if not has_fit_parameter(last, "sample_weight"):
+        raise TypeError(f"sample_weight was given, but fit of {type(last).__name__} takes no weights")
+    # With metadata routing, the steps of a pipeline say themselves what they take.
+    return "sample_weight" if get_config()["enable_metadata_routing"] else f"{prefix}sample_weight"

@@ -52,7 +52,9 @@ class LogisticProblem:
     softmax: bool
     """Whether outputs exclude each other; else each one has a sigmoid."""
     sample_weight: NDArray[np.float32] | None = None
-    """(n, 1) or (n, n_outputs), about 1 on average."""
+    """(n, 1) or (n, n_outputs): what each row's loss is multiplied by."""
+    count: NDArray[np.float64] | None = None
+    """(n,), how many records each row stands for; None is one."""
     max_iter: int = 200
     """Most iterations of L-BFGS in a fit."""
     tol: float = 1e-5
@@ -61,15 +63,19 @@ class LogisticProblem:
     def rows(self, kept: NDArray[np.bool_]) -> LogisticProblem:
         """Return the problem of some of the rows."""
         weight = None if self.sample_weight is None else self.sample_weight[kept]
-        return replace(self, scores=self.scores[kept], target=self.target[kept], sample_weight=weight)
+        count = None if self.count is None else self.count[kept]
+        return replace(self, scores=self.scores[kept], target=self.target[kept], sample_weight=weight, count=count)
 
     def fit(self, C: float, start: LogisticFit | None = None) -> LogisticFit:
         """Minimise mean loss + ||w||^2 / (2 n C) for all outputs together; intercepts have no penalty.
 
+        The mean is over n records: rows, or what they stand for.
+
         Each coordinate is scaled by its curvature: about ``p (1 - p)`` times the column's variance, plus the penalty.
         This is exact for independent columns. Principal axes are nearly independent, so a few dozen iterations suffice.
         """
-        n, (r, k) = len(self.scores), (self.scores.shape[1], self.target.shape[1])
+        n = len(self.scores) if self.count is None else float(self.count.sum())
+        r, k = self.scores.shape[1], self.target.shape[1]
         share = self._shares()
         penalty = np.append(np.full(r, 1 / (n * C)), 0.0)[:, None]
         curvature = np.append(self.variance, 1.0)[:, None] * np.maximum(share * (1 - share), 1e-3) + penalty
@@ -112,21 +118,24 @@ class LogisticProblem:
         return float(losses.sum(dtype=np.float64)), error
 
 
-def principal_axes(Z: NDArray[np.float32]) -> Axes:
-    """Rotate rows (n, d) so that their columns are uncorrelated.
+def principal_axes(Z: NDArray[np.float32], count: NDArray[np.float64] | None = None) -> Axes:
+    """Rotate rows (n, d) so that their columns are uncorrelated; `count` (n,) above 0 says how often each row counts.
 
     A rotation changes neither the penalty nor the model. With fewer rows than columns, the solution lies in the span of
     the rows; only that span is kept.
     """
     n, d = Z.shape
+    counted = Z
+    if count is not None and (count != count[0]).any():
+        counted = Z * np.sqrt(count / count.mean()).astype(np.float32)[:, None]
     if n >= d:
-        variance, basis = np.linalg.eigh((Z.T @ Z).astype(np.float64) / n)
+        variance, basis = np.linalg.eigh((counted.T @ counted).astype(np.float64) / n)
     else:
-        variance, rows = np.linalg.eigh((Z @ Z.T).astype(np.float64) / n)
+        variance, rows = np.linalg.eigh((counted @ counted.T).astype(np.float64) / n)
         # Directions that only rounding fills.
         kept = variance > 1e-7 * max(variance[-1], 1e-30)
         variance = variance[kept]
-        basis = Z.T @ (rows[:, kept] / np.sqrt(n * variance)).astype(np.float32)
+        basis = counted.T @ (rows[:, kept] / np.sqrt(n * variance)).astype(np.float32)
     # `eigh` puts the smallest first.
     basis = np.ascontiguousarray(basis[:, ::-1], dtype=np.float32)
     return Axes(Z @ basis, basis, np.maximum(variance[::-1], 0.0))

@@ -6,9 +6,19 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .messages import Refused, progress, say
+from .messages import say
 from .own_modules import import_modules
-from .parser import add_allow_nan, add_folder, add_import, add_reading, new_command, positive
+from .parser import (
+    add_allow_nan,
+    add_check,
+    add_id,
+    add_import,
+    add_model_and_folder,
+    add_reading,
+    new_command,
+    positive,
+    seconds,
+)
 
 if TYPE_CHECKING:
     from .. import WaveSegmenter
@@ -18,12 +28,18 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     text = "Mark P, QRS and T in a folder of ECGs, and measure the intervals."
     command = new_command(commands, "delineate", text, run)
-    add_folder(command)
+    add_model_and_folder(command, "ludb")
     command.add_argument(
         "--out", type=Path, required=True, help="folder for the results: tables of waves and of intervals, and the rest"
     )
-    command.add_argument("--model", default="ludb", help="shipped segmenter, or file with one [%(default)s]")
+    add_id(command)
     command.add_argument("--consensus", action="store_true", help="also the waves that the leads agree on")
+    command.add_argument(
+        "--intervals",
+        choices=("record", "beat", "both"),
+        default="record",
+        help="medians of records in intervals.csv, or each beat's in beat_intervals.csv, or both [%(default)s]",
+    )
     command.add_argument(
         "--annotations", action="store_true", help="also a WFDB annotation file for each lead, in OUT/annotations"
     )
@@ -31,7 +47,17 @@ def add_parser(commands: Any) -> None:
     command.add_argument(
         "--plot", metavar="N", type=positive, default=0, help="also pictures of the first N records, in OUT/plots"
     )
+    command.add_argument(
+        "--plot-start", metavar="S", type=seconds, default=0.0, help="where pictures begin [%(default)g s]"
+    )
+    command.add_argument(
+        "--plot-length", metavar="S", type=seconds, default=10.0, help="what pictures show [%(default)g s]"
+    )
+    command.add_argument(
+        "--plot-format", choices=("png", "svg", "pdf"), default="png", help="of pictures [%(default)s]"
+    )
     add_allow_nan(command)
+    add_check(command)
     add_import(command)
     add_reading(command)
 
@@ -42,14 +68,20 @@ def run(arguments: argparse.Namespace) -> int:
     from .._optional import import_optional
     from .delineate_record import RecordWaves, delineated
     from .delineate_results import Results
-    from .folder import open_folder
+    from .folder import open_folder, record_ids
+    from .outputs import check_outputs
+    from .progress import Progress
 
-    # A missing package must not be noticed only after the first record.
+    # What is wrong or missing must not be noticed only after the first record.
+    if arguments.plot_length <= 0:
+        raise ValueError(f"--plot-length must be more than 0 s, got {arguments.plot_length:g}")
     if arguments.plot:
         import_optional("matplotlib", "--plot", "plot")
     segmenter = _segmenter(arguments)
-    folder, refused = open_folder(arguments), Refused(arguments)
-    with Results(arguments) as results, progress(folder.names, "delineate", arguments.quiet) as bar:
+    folder, refused = open_folder(arguments)
+    written = Results(arguments, record_ids(folder.names, arguments))
+    check_outputs(written.paths, arguments)
+    with written as results, Progress(len(folder), "delineate", arguments.quiet) as bar:
         for name in folder.names:
             with RecordWaves(name) as waves:
                 if delineated(waves, segmenter, arguments, refused, bar):
@@ -58,13 +90,18 @@ def run(arguments: argparse.Namespace) -> int:
         if not results.n_records:
             raise ValueError(f"none of {len(folder)} records could be delineated")
     say(f"{arguments.out}: {results.n_waves} waves of {results.n_records} records")
+    if results.n_pictures:
+        say(f"{results.pictures}: {results.n_pictures} pictures, of {results.stretch}")
     return refused.summary(len(folder))
 
 
 def _segmenter(arguments: argparse.Namespace) -> WaveSegmenter:
     from .. import WaveSegmenter
+    from .models import from_file
 
-    segmenter = WaveSegmenter.load(arguments.model)
+    with from_file(arguments.model):
+        segmenter = WaveSegmenter.load(arguments.model)
     # The device that it was trained on may not be here.
-    segmenter.set_params(device=arguments.device, allow_nan=arguments.allow_nan or segmenter.allow_nan)
+    allow_nan = arguments.allow_nan or segmenter.allow_nan
+    segmenter.set_params(device=arguments.device, allow_nan=allow_nan, check=arguments.check)
     return segmenter

@@ -13,7 +13,9 @@ import numpy as np
 from ..ecg.waves.table import CONSENSUS, make_table, wave_labels
 from ..ecg.wfdb.reader import WFDBReader
 from ..segmentation.long_records import PIECE_S, delineate_pieces, pieces, survey
-from .messages import READ_ERRORS, Refused
+from .folder import lacks, record_reader
+from .progress import Progress
+from .refused import RECORD_ERRORS, Refused
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -67,43 +69,40 @@ class RecordWaves:
 
 
 def delineated(
-    waves: RecordWaves, segmenter: Any, arguments: argparse.Namespace, refused: Refused, bar: Any
+    waves: RecordWaves, segmenter: Any, arguments: argparse.Namespace, refused: Refused, bar: Progress
 ) -> bool:
     """Fill in the waves of a record; return whether it could be used."""
-    path, leads = arguments.folder / waves.name, arguments.leads
     try:
-        waves.open(WFDBReader(path, leads=leads, positional=arguments.positional, confine_to_root=arguments.folder))
-        _check_samples(waves, segmenter.allow_nan, refused, bar)
+        waves.open(record_reader(waves.name, arguments))
+        _check_samples(waves, segmenter, refused, bar)
         tables = delineate_pieces(waves.reader, segmenter, consensus=True, piece=PIECE_S)
-    except READ_ERRORS as error:
+    except RECORD_ERRORS as error:
         refused.add(waves.name, error, bar)
         return False
     n_pieces = len(pieces(waves.reader.n_times, waves.reader.fs, PIECE_S))
-    warned: set[str] = set()
+    where = "in a part of it: " if n_pieces > 1 else ""
     for done in range(n_pieces):
         if n_pieces > 1:
-            bar.set_postfix_str(f"{done} of {n_pieces} pieces of {waves.name}")
+            bar.note(f"{done} of {n_pieces} pieces of {waves.name}")
         try:
             with warnings.catch_warnings(record=True) as odd:
                 warnings.simplefilter("always", UserWarning)
                 table = next(tables)
-        except READ_ERRORS as error:
+        except RECORD_ERRORS as error:
             refused.add(waves.name, error, bar)
             return False
-        for text in dict.fromkeys(str(warning.message) for warning in odd):
-            if text not in warned:
-                refused.warn(waves.name, text, bar)
-            warned.add(text)
+        for warning in odd:
+            refused.warn(waves.name, f"{where}{warning.message}", bar)
         # Not among what is tried: a full disk is no fault of the record.
         waves.add(table)
-    bar.set_postfix_str("")
+    bar.note("")
     return True
 
 
-def _check_samples(waves: RecordWaves, allow_nan: bool, refused: Refused, bar: Any) -> None:
+def _check_samples(waves: RecordWaves, segmenter: Any, refused: Refused, bar: Progress) -> None:
     found = survey(waves.reader)
-    if found.n_missing and not allow_nan:
+    if found.n_missing and not segmenter.allow_nan:
         lead = max(found.n_missing, key=lambda name: found.n_missing[name])
-        raise ValueError(f"lead {lead} lacks {found.n_missing[lead]} samples; --allow-nan uses it all the same")
-    if found.flat:
+        raise ValueError(lacks(lead, found.n_missing[lead]))
+    if found.flat and segmenter.check != "ignore":
         refused.warn(waves.name, "no lead varies (flat signal)", bar)

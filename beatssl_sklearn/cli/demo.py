@@ -25,7 +25,14 @@ def run(arguments: argparse.Namespace) -> int:
     # For torch, which is imported next. The threads of so small a network wait for each other more than they compute;
     # on a busy machine they need ten times the processor time.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from .demo_steps import run_demo
+    from ..components import seed_of
+    from .demo_steps import FILES, run_demo
+    from .outputs import check_folder, check_outputs
 
+    # What cannot be done is noticed before the work.
+    seed_of(arguments.seed)
+    arguments.folder = arguments.data
+    check_outputs([arguments.out / name for name in FILES], arguments)
+    check_folder(arguments.out, "--out")
     run_demo(arguments.out, arguments.data, arguments.seed, say=say)
     return 0

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ..datasets import AAMI_CLASS, fetch_ludb, fetch_ptbxl
 from ..ecg import ECGRecord, WFDBFolder, make_ecg, read_annotations, read_wfdb
+from .messages import described, shown
+from .progress import Progress
+from .refused import RECORD_ERRORS
 
 MAX_RECORDS = 1000
 MIN_RECORDS = 8
@@ -107,14 +110,14 @@ def records_of_folder(folder: Path, seed: int, say: Say) -> DemoRecords:
     assert out.rpeaks is not None and out.beat_labels is not None
     source: list[int] = []
     n_annotated = 0
-    with tqdm(total=len(chosen.data), desc="read", unit="rec") as bar:
+    with Progress(len(chosen.data), "read", quiet=False) as bar:
         for i, name in enumerate(chosen.data.names):
             bar.update()
             try:
                 parts = _excerpts(chosen.data[i], excerpts)
-            except (ValueError, OSError) as error:
+            except RECORD_ERRORS as error:
                 bar.clear()
-                say(f"      skipped {name}: {error}")
+                say(f"      skipped {shown(name)}: {described(error)}")
                 continue
             peaks, labels = _annotated_beats(folder / name)
             n_annotated += len(peaks)
@@ -227,7 +230,7 @@ def _excerpts(record: ECGRecord, n_excerpts: int) -> list[tuple[int, ECGRecord]]
     if n_times > LONGEST_S * record.fs:
         length = round(EXCERPT_S * record.fs)
         starts = np.linspace(0, n_times - length, min(n_excerpts, n_times // length)).astype(np.int64)
-    parts = [(int(a), record._replace(signal=record.signal[:, a : a + length].copy())) for a in starts]
+    parts = [(int(a), replace(record, signal=record.signal[:, a : a + length].copy())) for a in starts]
     good = [(a, part) for a, part in parts if np.isfinite(part.signal).all() and np.ptp(part.signal, axis=1).any()]
     if not good:
         raise ValueError("samples are missing, or no lead varies")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,10 @@ from sklearn.utils import Bunch
 
 from .. import BeatEmbedder, BeatSSLPretrainer, RhythmEmbedder, load, save
 from ..ecg.features import TYPE_NAMES, beat_types
+from ..files.atomic import write_atomically
 from .demo_records import DemoRecords, records_of_folder, simulated_records
 from .demo_scores import Scores, cross_validated_f1, linear_head
+from .progress import on_terminal
 
 Say = Callable[[str], None]
 
@@ -27,6 +30,8 @@ N_PASSES = 6000
 EPOCHS = (5, 20)
 # Few records have few steps: small batches make more of them.
 BATCH_SIZE = 16
+# What is written.
+FILES = ("model.bssl", "pipeline.joblib", "ecg_beats.png", "embedding_map.png", "history.png", "scores.json")
 # The model of the package that the demonstration shows beside its own.
 SHIPPED = "ptbxl"
 
@@ -87,7 +92,7 @@ def run_demo(out: Path, data: Path | None, seed: int, say: Say) -> dict[str, Any
         "macro_f1": {level: {name: s.f1 for name, s in scores.items()} for level, scores in tables.items()},
         "seconds": round(time.perf_counter() - started, 1),
     }
-    (out / "scores.json").write_text(json.dumps(results, indent=2) + "\n")
+    write_atomically(out / "scores.json", (json.dumps(results, indent=2) + "\n").encode())
     say(f"Written to {out.resolve()}: {', '.join([*written, 'scores.json'])}")
     say(f"Done in {results['seconds']:.0f} s. For research only: this is not a medical device.")
     return results
@@ -102,7 +107,7 @@ def _pretrain(ecgs: DemoRecords, seed: int, say: Say) -> BeatSSLPretrainer:
         max_epochs=epochs,
         batch_size=min(BATCH_SIZE, n // 2),
         random_state=seed,
-        verbose=1,
+        verbose=int(on_terminal()),
     )
     say(f"[2/5] Pretraining a small network on them for {epochs} epochs, without labels")
     return pretrainer.fit(ecgs.records, groups=ecgs.patients)
@@ -213,7 +218,9 @@ def _save_and_load(
         return ["model.bssl"]
     pipeline = make_pipeline(RhythmEmbedder(pretrainer), *(step for _, step in linear_head().steps))
     pipeline.fit([ecgs.records[i] for i in known], classes[known])
-    joblib.dump(pipeline, out / "pipeline.joblib")
+    content = BytesIO()
+    joblib.dump(pipeline, content)
+    write_atomically(out / "pipeline.joblib", content.getvalue())
     say("[5/5] Saved and loaded the model: the embeddings are the same, bit for bit; saved a pipeline with joblib")
     return ["model.bssl", "pipeline.joblib"]
 
@@ -246,14 +253,16 @@ def _draw(
     label = f"{len(ecgs.records)} records by {targets.of_records_are}"
     pictures: dict[str, Figure] = {
         "ecg_beats.png": plot_ecg(
-            record.signal, record.fs, record.leads, rpeaks=embedded.rpeaks[which], beat_types=types, title=title
+            record, rpeaks=embedded.rpeaks[which], beat_types=types, title=title, figure=Figure()
         ),
         "embedding_map.png": plot_embedding(
-            embedded.rhythm, targets.of_records.tolist(), method="tsne", random_state=seed
+            embedded.rhythm, targets.of_records.tolist(), method="tsne", figure=Figure(), random_state=seed
         ),
-        "history.png": plot_history(pretrainer.history_),
+        "history.png": plot_history(pretrainer, figure=Figure()),
     }
     pictures["embedding_map.png"].axes[0].set_title(label, fontsize=11)
     for name, picture in pictures.items():
-        picture.savefig(out / name, dpi=110)
+        content = BytesIO()
+        picture.savefig(content, format="png", dpi=110)
+        write_atomically(out / name, content.getvalue())
     return list(pictures)

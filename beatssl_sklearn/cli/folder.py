@@ -1,26 +1,68 @@
-"""What the commands share on folders of records: which records can be used, and batches of them."""
+"""What the commands share on folders of records: which records are wanted, how they are called, and batches of them."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from typing import Any
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..ecg import ECGRecord, WFDBFolder
 from ..ecg.leads import resolve_leads
 from ..ecg.preprocess import check_fs
+from ..ecg.wfdb.reader import WFDBReader
 from ..inputs.checks import check_duration
 from ..nn.devices import resolve_device
-from .messages import READ_ERRORS, Refused, progress
+from .messages import complain, shown
+from .progress import Progress
+from .refused import RECORD_ERRORS, Refused
 
-# Samples that a batch may hold, so that long records do not fill the memory together.
+# Samples that a batch may hold, so that long records do not fill the memory together. A record with more is long.
 _BATCH_SAMPLES = 2**24
+_RECORD_LINE_BYTES = 4096
 
 
-def open_folder(arguments: argparse.Namespace) -> WFDBFolder:
-    """Return the folder of records, after a check of the options that hold for all of them.
+class Batch:
+    """Records that are read: a collection with names, by which estimators call them in warnings.
+
+    Parameters
+    ----------
+    names : sequence of str
+    records : sequence of ECGRecord
+    """
+
+    def __init__(self, names: Sequence[str], records: Sequence[ECGRecord]) -> None:
+        self.names, self._records = tuple(names), tuple(records)
+        self.shape = (len(self._records),)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, i: int) -> ECGRecord:
+        return self._records[i]
+
+    def __iter__(self) -> Iterator[ECGRecord]:
+        return iter(self._records)
+
+    def one_by_one(self) -> Iterator[Batch]:
+        """Yield each record as a batch."""
+        for name, record in zip(self.names, self._records, strict=True):
+            yield Batch([name], [record])
+
+
+class LongRecord(NamedTuple):
+    """A record that is read by ranges."""
+
+    name: str
+    reader: WFDBReader
+
+
+def open_folder(arguments: argparse.Namespace) -> tuple[WFDBFolder, Refused]:
+    """Return the folder of records that are wanted, after a check of the options that hold for all of them.
 
     Raises
     ------
@@ -29,14 +71,48 @@ def open_folder(arguments: argparse.Namespace) -> WFDBFolder:
     """
     # A wrong option must not become a warning for each record.
     resolve_device(arguments.device)
-    if arguments.leads is not None:
-        resolve_leads(arguments.leads)
+    leads = arguments.leads
+    if leads is not None:
+        resolve_leads(list(leads.values()) if isinstance(leads, dict) else leads)
     elif arguments.positional:
         raise ValueError("--positional needs --leads, the names of the signals in their order")
-    return WFDBFolder(arguments.folder, leads=arguments.leads, positional=arguments.positional)
+    if not os.path.isdir(arguments.folder):
+        raise NotADirectoryError(f"{arguments.folder}: there is no such folder")
+    options: dict[str, Any] = {"leads": leads, "positional": arguments.positional, "pattern": arguments.records}
+    try:
+        with warnings.catch_warnings(record=True) as odd:
+            warnings.simplefilter("always", UserWarning)
+            every = WFDBFolder(arguments.folder, skip_unreadable=True, **options)
+    except (ValueError, OSError) as error:
+        raise type(error)(f"{arguments.folder}: {error}") from error
+    for warning in odd:
+        complain(f"warning: {arguments.folder}: {warning.message}")
+    return every, Refused(arguments, every.names, n_hidden=len(every.unreadable))
 
 
-def readable_records(every: WFDBFolder, arguments: argparse.Namespace) -> tuple[WFDBFolder, Refused]:
+def record_ids(names: Sequence[str], arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what stands for each record in the column "record" of tables.
+
+    Raises
+    ------
+    ValueError
+        If it stands for two records.
+    """
+    ids = {name: _id(name, arguments) for name in names}
+    known: dict[str, str] = {}
+    for name, own in ids.items():
+        if (other := known.setdefault(own, name)) != name:
+            raise ValueError(f"--id {arguments.id}: {shown(other)} and {shown(name)} would both be {shown(own)}")
+    return ids
+
+
+def _id(name: str, arguments: argparse.Namespace) -> str:
+    if arguments.id == "stem":
+        return name.rpartition("/")[2]
+    return name if arguments.id == "name" else str(Path(arguments.folder) / name)
+
+
+def readable_records(every: WFDBFolder, refused: Refused, arguments: argparse.Namespace) -> WFDBFolder:
     """Return the records of a folder that can be used, so that none stops a training that has begun.
 
     Raises
@@ -44,38 +120,38 @@ def readable_records(every: WFDBFolder, arguments: argparse.Namespace) -> tuple[
     ValueError
         If fewer than two are left.
     """
-    refused, good = Refused(arguments), []
-    with progress(every.names, "check", arguments.quiet) as bar:
+    good = []
+    with Progress(len(every), "check", arguments.quiet) as bar:
         for i, name in enumerate(every.names):
             try:
                 record = every[i]
-                _check_record(record, arguments.allow_nan, "--allow-nan uses it all the same")
+                _check_record(record, arguments.allow_nan)
                 if not np.ptp(record.signal, axis=1).any():
                     raise ValueError("no lead varies (flat signal)")
                 good.append(i)
-            except READ_ERRORS as error:
+            except RECORD_ERRORS as error:
                 refused.add(name, error, bar)
             bar.update()
     if len(good) < 2:
         raise ValueError(f"{len(good)} of {len(every)} records can be used; at least 2 are needed")
-    return every[np.array(good)], refused
+    return every[np.array(good)]
 
 
 def batches(
-    folder: WFDBFolder, size: int, allow_nan: bool, refused: Refused, bar: Any
-) -> Iterator[tuple[list[str], list[ECGRecord]]]:
-    """Yield names and records that can be used, at most `size` at a time.
+    folder: WFDBFolder, arguments: argparse.Namespace, allow_nan: bool, refused: Refused, bar: Progress
+) -> Iterator[Batch | LongRecord]:
+    """Yield records that can be used, some at a time, and long ones by themselves.
 
     Parameters
     ----------
     folder : WFDBFolder
-    size : int
-        Records of a batch; long records make smaller batches.
+    arguments : argparse.Namespace
+        Of the command, with `batch_size`.
     allow_nan : bool
         Whether the model takes missing samples.
     refused : Refused
         Gets the other records.
-    bar : tqdm
+    bar : Progress
         Counts the other records.
     """
     names: list[str] = []
@@ -83,25 +159,68 @@ def batches(
     n_samples = 0
     for i, name in enumerate(folder.names):
         try:
-            record = folder[i]
-            _check_record(record, allow_nan, "the model was trained without such records")
-        except READ_ERRORS as error:
+            reader = _reader_of_long(name, arguments)
+            if reader is None:
+                record = folder[i]
+                _check_record(record, allow_nan)
+        except RECORD_ERRORS as error:
             refused.add(name, error, bar)
             bar.update()
+            continue
+        if reader is not None:
+            if records:
+                yield Batch(names, records)
+                names, records, n_samples = [], [], 0
+            yield LongRecord(name, reader)
             continue
         names.append(name)
         records.append(record)
         n_samples += record.signal.size
-        if len(records) == size or n_samples >= _BATCH_SAMPLES:
-            yield names, records
+        if len(records) == arguments.batch_size or n_samples >= _BATCH_SAMPLES:
+            yield Batch(names, records)
             names, records, n_samples = [], [], 0
     if records:
-        yield names, records
+        yield Batch(names, records)
 
 
-def _check_record(record: ECGRecord, allow_nan: bool, advice: str) -> None:
+def record_reader(name: str, arguments: argparse.Namespace) -> WFDBReader:
+    """Open a record of the folder."""
+    options: dict[str, Any] = {"leads": arguments.leads, "positional": arguments.positional}
+    return WFDBReader(Path(arguments.folder) / name, confine_to_root=arguments.folder, **options)
+
+
+def _reader_of_long(name: str, arguments: argparse.Namespace) -> WFDBReader | None:
+    """Return a reader for a record with more samples than a batch may hold; None for others."""
+    announced = _announced_samples(os.path.join(arguments.folder, f"{name}.hea"))
+    if announced is not None and announced <= _BATCH_SAMPLES:
+        return None
+    reader = record_reader(name, arguments)
+    return reader if reader.n_times * len(reader.leads) > _BATCH_SAMPLES else None
+
+
+def _announced_samples(header: str) -> int | None:
+    """Return how many samples the first line of a header announces: a tenth of the time of reading all of it."""
+    try:
+        with open(header, "rb") as stream:
+            lines = stream.read(_RECORD_LINE_BYTES).split(b"\n")[:-1]
+        record, *signals = (line.split() for line in lines if line.strip() and line[:1] != b"#")
+        # The line counts frames, and a frame may have several samples of a signal: a format such as 16x32.
+        several = any(b"x" in words[1] for words in signals if len(words) > 1)
+        return None if several else int(record[1]) * int(record[3]) or None
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _check_record(record: ECGRecord, allow_nan: bool) -> None:
     check_duration(record.signal.shape[1], check_fs(record.fs), "the record")
+    if allow_nan:
+        return
     missing = np.isnan(record.signal).sum(axis=1)
-    if missing.any() and not allow_nan:
+    if missing.any():
         lead = int(missing.argmax())
-        raise ValueError(f"lead {record.leads[lead]} lacks {missing[lead]} samples; {advice}")
+        raise ValueError(lacks(record.leads[lead], int(missing[lead])))
+
+
+def lacks(lead: str, n_missing: int) -> str:
+    """Return why a record with missing samples is refused."""
+    return f"lead {lead} lacks {n_missing} samples; --allow-nan uses it all the same"

@@ -30,8 +30,10 @@ def run(arguments: argparse.Namespace) -> int:
     import_modules(arguments.imports)
     from .. import load
     from ..persistence import shipped_models
+    from .models import from_file
 
-    model = load(arguments.model)
+    with from_file(arguments.model):
+        model = load(arguments.model)
     rows = list(_rows(model))
     if arguments.model in shipped_models():
         rows += _card_rows(arguments.model)
@@ -45,6 +47,7 @@ def _rows(model: Any) -> Iterator[tuple[str, Any]]:
     yield "class", type(model).__name__
     if hasattr(getattr(model, "encoder_", None), "front_end"):
         yield from _encoder_rows(model.encoder_)
+        yield from _embedding_rows(model, model.encoder_)
     if hasattr(model, "unet_"):
         yield from _wave_rows(model)
     elif hasattr(model, "classes_"):
@@ -61,25 +64,39 @@ def _rows(model: Any) -> Iterator[tuple[str, Any]]:
 
 def _encoder_rows(encoder: Any) -> Iterator[tuple[str, Any]]:
     settings = " ".join(f"{name}={value}" for name, value in (encoder.encoder_params or {}).items())
-    ready, front_end = encoder.model("cpu"), encoder.front_end
+    front_end = encoder.front_end
     yield "encoder", f"{encoder.encoder} {settings}".strip()
     yield "encoder parameters", f"{sum(array.size for array in encoder.weights.values()):,}"
     yield "rate of the network", f"{front_end.fs_model:g} Hz"
-    yield "dimensions per record", ready.n_dims_record
-    yield "dimensions per beat", ready.n_dims_beat
     yield "amplitude", front_end.amplitude
-    yield "R-peak detector", front_end.rpeak_detector
-    window = "{:g} s before to {:g} s after the R peak".format(*front_end.beat_window)
-    yield "beat window", f"{window}, in {front_end.beat_phases} parts"
     yield "rate of arrays", f"{encoder.fs:g} Hz"
     yield "leads of arrays", ", ".join(encoder.leads) if encoder.leads else "the standard ones of their number"
     yield "missing samples", "allowed" if encoder.allow_nan else "refused"
+
+
+def _embedding_rows(model: Any, encoder: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what an estimator embeds; those that predict or delineate give no embeddings."""
+    if hasattr(model, "predict"):
+        return
+    ready, front_end = encoder.model("cpu"), encoder.front_end
+    sizes = {"record": ready.n_dims_record, "beat": ready.n_dims_beat, "token": ready.encoder.n_dims}
+    own = {"RhythmEmbedder": "record", "BeatEmbedder": "beat", "SampleEmbedder": "token"}.get(type(model).__name__)
+    for what, size in sizes.items():
+        if own in (None, what):
+            yield f"dimensions per {what}", size
+    if own is not None or hasattr(model, "get_feature_names_out"):
+        names = model.get_feature_names_out()
+        yield "columns", f"{names[0]} to {names[-1]}" if len(names) else "none"
+    yield "R-peak detector", front_end.rpeak_detector
+    window = "{:g} s before to {:g} s after the R peak".format(*front_end.beat_window)
+    yield "beat window", f"{window}, in {front_end.beat_phases} parts"
 
 
 def _wave_rows(segmenter: Any) -> Iterator[tuple[str, Any]]:
     from ..ecg.waves import WAVES
 
     unet = segmenter.unet_
+    yield "waves", f"onset, peak and offset of {', '.join(WAVES)}, in each lead and by consensus"
     yield "labels of samples", ", ".join(("background", *WAVES))
     yield "rate of labels", f"{unet.fs_model:g} Hz"
     yield "U-Net parameters", f"{sum(array.size for array in unet.weights.values()):,}"
@@ -120,10 +137,15 @@ def _n_numbers(model: Any) -> int:
 
 
 def _card_rows(name: str) -> list[tuple[str, Any]]:
-    """Return where the card of a shipped model is, and the licence of the data that it learned from."""
+    """Return what the card of a shipped model says of its training data and its use, and where the card is."""
     folder = Path(__file__).parents[1] / "weights"
     # Sizes of one model share a card: "ptbxl-s" is described in ptbxl.md.
     card = folder / f"{name.partition('-')[0]}.md"
-    licence = re.search(r"licence\s+\[([^\]]+)\]", card.read_text(encoding="utf-8"))
-    rows: list[tuple[str, Any]] = [("model card", card)]
-    return rows + ([("licence of its data", licence[1])] if licence else [])
+    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", card.read_text(encoding="utf-8"))
+    facts = {
+        "trained on": r"## What (?:it was|they were) trained on\n+(.+?)\n\n",
+        "licence of its data": r"licence\s+([^)]+)\)",
+        "use": r"\*\*(For research only[^*]+)\*\*",
+    }
+    found = {what: re.search(pattern, text, re.DOTALL) for what, pattern in facts.items()}
+    return [*((what, " ".join(fact[1].split())) for what, fact in found.items() if fact), ("model card", card)]

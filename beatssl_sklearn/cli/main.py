@@ -6,12 +6,14 @@ import argparse
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from .._version import __version__
 from . import delineate, demo, embed, info, pretrain
-from .messages import in_options, printable
+from .messages import complain, described, flush, in_options, printable
+from .progress import on_terminal
+from .stopping import Stopped, stoppable
 
 # In the order of the help. Each file has `add_parser(commands)` and `run(arguments) -> exit status`.
 _COMMANDS = (demo, pretrain, embed, delineate, info)
@@ -22,11 +24,11 @@ _EPILOG = """examples:
   beatssl demo
   beatssl pretrain my_records --out model.bssl --epochs 20
   beatssl embed model.bssl my_records --out records.csv
-  beatssl embed model.bssl my_records --level beat --out beats.parquet
+  beatssl embed my_records --level beat --out beats.parquet
   beatssl delineate my_records --out waves --annotations --plot 3
   beatssl info model.bssl
 
-exit status: 0 done; 1 done, but --strict and some records were skipped; 2 not done.
+exit status: 0 done; 1 done, but --strict and some records were skipped; 2 not done; 128 + number of a signal.
 For research only; not a medical device.
 """
 
@@ -42,9 +44,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 done, 1 skipped records under ``--strict``, 2 not done, 130 interrupted.
+        Exit status: 0 done, 1 skipped records under ``--strict``, 2 not done, 128 and the number of a signal: 130
+        interrupted, 143 terminated.
     """
-    arguments = _parser().parse_args(argv)
+    try:
+        arguments = _parser().parse_args(argv)
+        with warnings.catch_warnings(), stoppable():
+            warnings.showwarning = _warning_shower(arguments)
+            return _run(arguments)
+    finally:
+        flush()
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        return int(arguments.run(arguments))
+    except (ValueError, TypeError, OSError, ImportError, FloatingPointError, MemoryError) as error:
+        complain(f"beatssl: {in_options(described(error), arguments)}")
+        return 2
+    except Exception:
+        # A class of the user's own can fail in any way: where it did is what helps then.
+        if not getattr(arguments, "imports", None):
+            raise
+        traceback.print_exc()
+        return 2
+    except KeyboardInterrupt:
+        complain("beatssl: interrupted")
+        return 130
+    except Stopped as stop:
+        complain(f"beatssl: stopped by {stop}")
+        return stop.status
+
+
+def _warning_shower(arguments: argparse.Namespace) -> Callable[..., None]:
+    told: set[str] = set()
 
     def show_warning(
         message: Warning | str,
@@ -54,27 +87,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
+        text = printable(f"warning: {in_options(str(message), arguments)}")
+        # Records that are read twice are odd twice.
+        if text in told:
+            return
+        told.add(text)
+        if not on_terminal():
+            complain(text)
+            return
         # A plain write would break a progress bar.
         from tqdm import tqdm
 
-        tqdm.write(printable(f"warning: {in_options(str(message), arguments)}"), file=sys.stderr)
+        tqdm.write(text, file=sys.stderr)
 
-    with warnings.catch_warnings():
-        warnings.showwarning = show_warning
-        try:
-            return int(arguments.run(arguments))
-        except (ValueError, TypeError, OSError, ImportError, FloatingPointError, MemoryError) as error:
-            sys.stderr.write(printable(f"beatssl: {in_options(str(error), arguments)}") + "\n")
-            return 2
-        except Exception:
-            # A class of the user's own can fail in any way: where it did is what helps then.
-            if not getattr(arguments, "imports", None):
-                raise
-            traceback.print_exc()
-            return 2
-        except KeyboardInterrupt:
-            sys.stderr.write("beatssl: interrupted\n")
-            return 130
+    return show_warning
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
-from collections.abc import Sequence
-from typing import Any
+from typing import TextIO
 
-# What a record that cannot be read raises.
-READ_ERRORS = (ValueError, OSError)
+from ..files.cell_text import escape_text
+
 # Parameters of the library that are options, and the options whose name is another one.
 _PARAMETERS = (
     *("max_epochs", "batch_size", "fs_model", "allow_nan", "checkpoint_dir", "random_state", "encoder_params"),
-    *("positional", "leads", "device", "lr", "groups", "reports", "objective", "encoder"),
+    *("positional", "leads", "device", "lr", "groups", "reports", "objective", "encoder", "check"),
 )
 _OTHER_NAMES = {"max_epochs": "epochs", "random_state": "seed", "encoder_params": "encoder_set"}
 
@@ -26,15 +26,64 @@ def printable(text: str) -> str:
 
 def say(text: str) -> None:
     """Write a line of results."""
-    sys.stdout.write(printable(text) + "\n")
-    sys.stdout.flush()
+    _write(sys.stdout, text, "standard output")
 
 
-def progress(items: Sequence[Any], what: str, quiet: bool) -> Any:
-    """Return a progress bar over records."""
-    from tqdm import tqdm
+def complain(text: str) -> None:
+    """Write a line on standard error."""
+    _write(sys.stderr, text, "standard error")
 
-    return tqdm(total=len(items), desc=what, unit="rec", disable=quiet)
+
+def _write(stream: TextIO | None, text: str, what: str) -> None:
+    """Write a line. Work goes on where nobody reads: into a pipe whose reader has gone, or without a stream."""
+    # Python has no stream where the shell closed it.
+    if stream is None:
+        return
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        stream.write((printable(text) + "\n").encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except OSError as error:
+        _to_nowhere(stream)
+        if not isinstance(error, BrokenPipeError):
+            raise OSError(f"{what}: {error.strerror}") from error
+
+
+def flush() -> None:
+    """Write what is left, so that Python has nothing to complain about at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            _to_nowhere(stream)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """Let a stream that cannot be written to end in the null device: Python writes what is left of it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    except (OSError, ValueError):
+        # It has no descriptor.
+        pass
+    finally:
+        os.close(nowhere)
+
+
+def described(error: BaseException) -> str:
+    """Return an error in one line: what it says, and what kind it is where that says more."""
+    text = str(error)
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {text}" if text else "not enough memory"
+    if isinstance(error, (ValueError, TypeError, OSError, ImportError, RuntimeError)) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def shown(name: str) -> str:
+    """Return the name of a record as tables and messages have it."""
+    return printable(escape_text(name))
 
 
 def in_options(text: str, arguments: argparse.Namespace) -> str:
@@ -46,6 +95,8 @@ def in_options(text: str, arguments: argparse.Namespace) -> str:
     arguments : argparse.Namespace
         Its names decide which parameters are options of the command.
     """
+    if hasattr(arguments, "leads"):
+        text = text.replace("leads={NAME: LEAD}", "--leads NAME=LEAD")
     for parameter in _PARAMETERS:
         name = _OTHER_NAMES.get(parameter, parameter)
         if hasattr(arguments, name):
@@ -63,26 +114,3 @@ def _replaced(text: str, parameter: str, option: str) -> str:
     # No word of English has an underscore.
     ends += r"|\b" if "_" in parameter else ""
     return re.sub(rf"(?<![\w.-]){re.escape(parameter)}(?:{ends})", option, text)
-
-
-class Refused:
-    """Skipped records: one warning each, and a summary at the end."""
-
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        self.names: list[str] = []
-        self._arguments = arguments
-
-    def add(self, name: str, error: Exception, bar: Any) -> None:
-        """Warn of a record that cannot be used."""
-        self.names.append(name)
-        bar.write(printable(f"skipped {name}: {in_options(str(error), self._arguments)}"), file=sys.stderr)
-
-    def warn(self, name: str, text: object, bar: Any) -> None:
-        """Warn of a record that is used all the same."""
-        bar.write(printable(f"warning: {name}: {in_options(str(text), self._arguments)}"), file=sys.stderr)
-
-    def summary(self, n_records: int) -> int:
-        """Write how many records were skipped; return the exit status."""
-        if self.names:
-            sys.stderr.write(f"{len(self.names)} of {n_records} records were skipped\n")
-        return 1 if self._arguments.strict and self.names else 0

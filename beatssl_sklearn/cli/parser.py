@@ -45,6 +45,43 @@ def add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", metavar="MODEL", help="file of `beatssl pretrain` or `save`, or a shipped name")
 
 
+def add_model_and_folder(command: argparse.ArgumentParser, default: str) -> None:
+    """Add the model, which has a default, and the folder of records."""
+    command.usage = f"{command.prog} [MODEL] DIR --out OUT [options]"
+    command.add_argument(
+        "folder",
+        metavar="[MODEL] DIR",
+        nargs="+",
+        action=_ModelAndFolder,
+        help="a model: file of `beatssl pretrain` or `save`, or a shipped name; and the folder with the WFDB records: "
+        "those in its file RECORDS, else every header below it",
+    )
+    command.add_argument(
+        "--model", action=_Model, default=default, help="the model, in place of the first word [%(default)s]"
+    )
+
+
+class _Model(argparse.Action):
+    """The model, which can be given once."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        if getattr(namespace, "model_given", False):
+            parser.error(f"two models are given: {namespace.model} and {values}")
+        namespace.model, namespace.model_given = values, True
+
+
+class _ModelAndFolder(_Model):
+    """One word is the folder; of two, the first is the model."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        *model, folder = values
+        if len(model) > 1:
+            parser.error(f"a model and a folder are expected, got {' '.join(values)}")
+        namespace.folder = Path(folder)
+        for name in model:
+            super().__call__(parser, namespace, name)
+
+
 def add_import(command: argparse.ArgumentParser) -> None:
     """Add the option for code that registers classes."""
     command.add_argument(
@@ -62,6 +99,26 @@ def add_allow_nan(command: argparse.ArgumentParser) -> None:
     command.add_argument("--allow-nan", action="store_true", help="use records that have missing samples, too")
 
 
+def add_check(command: argparse.ArgumentParser, raises: str = "skip them") -> None:
+    """Add the option for records that are implausible; `raises` says what "raise" means."""
+    command.add_argument(
+        "--check",
+        choices=("warn", "raise", "ignore"),
+        default="warn",
+        help=f"what to do with implausible records: name them, {raises}, or nothing [%(default)s]",
+    )
+
+
+def add_id(command: argparse.ArgumentParser) -> None:
+    """Add the option on how tables call a record."""
+    command.add_argument(
+        "--id",
+        choices=("name", "stem", "path"),
+        default="name",
+        help="what stands in the column record: the name below DIR, its last part, or DIR and name [%(default)s]",
+    )
+
+
 def add_seed(command: argparse.ArgumentParser) -> None:
     """Add the seed."""
     command.add_argument("--seed", type=int, default=0, help="seed of everything random [%(default)s]")
@@ -70,19 +127,31 @@ def add_seed(command: argparse.ArgumentParser) -> None:
 def add_reading(command: argparse.ArgumentParser) -> None:
     """Add the options on how records are read and on what is written about them."""
     command.add_argument(
-        "--leads", metavar="NAMES", type=comma_separated, help="leads to use, for example I,II,V2 [all]"
+        "--records", metavar="GLOB", help="only records whose name matches, for example 'records100/*' [all]"
+    )
+    command.add_argument(
+        "--leads",
+        metavar="NAMES",
+        type=lead_names,
+        help="leads to use, for example I,II,V2; ECG1=II says what a signal of another name is [all]",
     )
     command.add_argument(
         "--positional", action="store_true", help="the records' own lead names are wrong: --leads names them, in order"
     )
     command.add_argument("--device", help="cpu or cuda [the best there is]")
     command.add_argument("--strict", action="store_true", help="exit with status 1 if a record had to be skipped")
-    command.add_argument("--quiet", action="store_true", help="no progress bars")
+    command.add_argument("--quiet", action="store_true", help="do not show progress")
 
 
-def comma_separated(text: str) -> list[str]:
-    """Read names with commas between them."""
-    return [name.strip() for name in text.split(",")]
+def lead_names(text: str) -> list[str] | dict[str, str]:
+    """Read names with commas between them; with ``SIGNAL=LEAD`` among them, return the leads by their signals."""
+    words = [[part.strip() for part in word.rpartition("=")[::2]] for word in text.split(",")]
+    if not any(signal for signal, _ in words):
+        return [lead for _, lead in words]
+    named = {signal or lead: lead for signal, lead in words}
+    if len(named) < len(words):
+        raise argparse.ArgumentTypeError(f"names a signal twice: {text!r}")
+    return named
 
 
 def positive(text: str) -> int:
@@ -90,6 +159,17 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """Read a time that is not negative."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a time in seconds, got {text!r}")
+    return value
 
 
 def setting(text: str) -> tuple[str, Any]:

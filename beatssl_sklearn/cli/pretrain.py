@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .messages import say
 from .own_modules import import_modules
-from .parser import add_allow_nan, add_folder, add_import, add_reading, add_seed, new_command, positive, setting
+from .parser import (
+    add_allow_nan,
+    add_check,
+    add_folder,
+    add_id,
+    add_import,
+    add_reading,
+    add_seed,
+    new_command,
+    positive,
+    setting,
+)
 
 if TYPE_CHECKING:
     from .. import Objective, Pretrainer
+    from .record_column import RecordColumn
 
 # What `fit` may need beside the records: options that are CSV files, and the names of their columns.
 _COLUMNS = {"groups": ("group", "patient"), "reports": ("report",)}
@@ -76,7 +86,9 @@ def add_parser(commands: Any) -> None:
     command.add_argument(
         "--reports", metavar="FILE", type=Path, help="CSV file with the columns record,report, for objectives of text"
     )
+    add_id(command)
     add_allow_nan(command)
+    add_check(command, raises="train nothing")
     command.add_argument("--checkpoint-dir", type=Path, help="folder from which an interrupted run goes on")
     add_seed(command)
     add_reading(command)
@@ -85,30 +97,38 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     import_modules(arguments.imports)
-    from .folder import open_folder, readable_records
     from .objective import build_objective, described_objectives
 
     if arguments.objective == "help":
         for line in described_objectives():
             say(line)
         return 0
-    _check_writable(arguments.out)
+    from ..components import seed_of
+    from .folder import open_folder, readable_records, record_ids
+
+    # All that is asked for is checked here, before the records are read.
+    seed_of(arguments.seed)
     objective = build_objective(arguments.objective, arguments.set)
     _check_needs(objective, arguments)
     pretrainer = _pretrainer(objective, arguments)
-    # All parameters are checked here, before the records are read.
     objective.check_encoder(pretrainer.untrained_encoder(seed=0).module())
-    folder, refused = readable_records(open_folder(arguments), arguments)
-    _fit(pretrainer, folder, arguments)
+    every, refused = open_folder(arguments)
+    _check_places(arguments)
+    files = _read_files(arguments)
+    ids = record_ids(every.names, arguments)
+    folder = readable_records(every, refused, arguments)
+    given = {name: file.values(folder.names, ids) for name, file in files.items()}
+    pretrainer.fit(folder, **given)
     from .. import save
 
     save(pretrainer, arguments.out)
     say(f"{arguments.out}: {len(folder)} records, {pretrainer.n_iter_} epochs")
-    return refused.summary(len(folder) + len(refused.names))
+    return refused.summary(len(every))
 
 
 def _pretrainer(objective: Objective, arguments: argparse.Namespace) -> Pretrainer:
     from .. import BeatSSL, BeatSSLPretrainer, Pretrainer
+    from .progress import on_terminal
 
     size = [] if arguments.size is None else [("size", arguments.size)]
     # `BeatSSLPretrainer.load` shall find what was pretrained without further options.
@@ -118,33 +138,40 @@ def _pretrainer(objective: Objective, arguments: argparse.Namespace) -> Pretrain
         encoder_params=dict([*size, *arguments.encoder_set]) or None,
         fs_model=arguments.fs_model,
         allow_nan=arguments.allow_nan,
+        check=arguments.check,
         max_epochs=arguments.epochs,
         batch_size=arguments.batch_size,
         lr=arguments.lr,
         checkpoint_dir=arguments.checkpoint_dir,
         device=arguments.device,
         random_state=arguments.seed,
-        verbose=0 if arguments.quiet else 1,
+        # Bars fill a log file.
+        verbose=1 if on_terminal() and not arguments.quiet else 0,
     )
 
 
-def _fit(pretrainer: Pretrainer, folder: Any, arguments: argparse.Namespace) -> None:
-    from .record_column import record_column
+def _read_files(arguments: argparse.Namespace) -> dict[str, RecordColumn]:
+    """Read the CSV files that say something of each record."""
+    from .record_column import RecordColumn
 
-    files = {name: getattr(arguments, name) for name in _COLUMNS}
-    given = {
-        name: record_column(path, folder.names, _COLUMNS[name]) for name, path in files.items() if path is not None
-    }
-    with warnings.catch_warnings():
-        # Odd records were named in the check.
-        warnings.filterwarnings("ignore", message="record '")
-        pretrainer.fit(folder, **given)
+    given = {name: getattr(arguments, name) for name in _COLUMNS}
+    return {name: RecordColumn(path, _COLUMNS[name]) for name, path in given.items() if path is not None}
 
 
-def _check_writable(path: Path) -> None:
-    """Refuse, before hours of training, a file that cannot be written after it."""
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise OSError(f"--out {path}: no file of this name can be written")
+def _check_places(arguments: argparse.Namespace) -> None:
+    """Refuse, before hours of training, files that cannot be written, or that would replace what is read."""
+    from ..training.checkpoint import FILE_NAME
+    from .outputs import check_file, check_folder, check_outputs
+
+    check_outputs([arguments.out], arguments)
+    check_file(arguments.out)
+    if arguments.checkpoint_dir is None:
+        return
+    checkpoint = arguments.checkpoint_dir / FILE_NAME
+    check_outputs([checkpoint], arguments, "--checkpoint-dir")
+    check_folder(arguments.checkpoint_dir, "--checkpoint-dir")
+    if checkpoint.resolve() == arguments.out.resolve():
+        raise ValueError(f"--out {arguments.out}: the checkpoint has this name; choose another one")
 
 
 def _check_needs(objective: Objective, arguments: argparse.Namespace) -> None:

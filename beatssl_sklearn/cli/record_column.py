@@ -3,48 +3,70 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..files.cell_text import escape_text
+from .messages import shown
 
-def record_column(path: Path, names: Sequence[str], columns: Sequence[str]) -> list[str]:
-    """Return the values of a column for records.
+
+class RecordColumn:
+    """A column of a CSV file, by records.
 
     Parameters
     ----------
     path : Path
         CSV file in UTF-8 with the column "record".
-    names : sequence of n_records str
-        The records; the file may hold others.
     columns : sequence of str
         Names that the column may have.
-
-    Returns
-    -------
-    list of n_records str
 
     Raises
     ------
     ValueError
-        If the file is no such table, lacks a record, or says two things of one.
+        If the file is no such table, or says two things of one record.
     OSError
         If the file cannot be read.
     """
-    expected = f"a table with the columns record and {' or '.join(columns)} was expected"
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, restval="")
-            column = next((name for name in columns if name in (reader.fieldnames or ())), None)
-            if column is None or "record" not in (reader.fieldnames or ()):
-                raise ValueError(f"{path.name}: {expected}")
-            rows = [(row["record"], row[column]) for row in reader]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path.name}: {expected}: {error}") from error
-    found: dict[str, str] = {}
-    for record, value in rows:
-        if found.setdefault(record, value) != value:
-            raise ValueError(f"{path.name}: record {record} has two different entries of {column}")
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise ValueError(f"{path.name}: no {column} for {len(missing)} records, for example {missing[0]}")
-    return [found[name] for name in names]
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._path = path
+        expected = f"a table with the columns record and {' or '.join(columns)} was expected"
+        try:
+            with open(path, newline="", encoding="utf-8-sig") as stream:
+                reader = csv.DictReader(stream, restval="")
+                column = next((name for name in columns if name in (reader.fieldnames or ())), None)
+                if column is None or "record" not in (reader.fieldnames or ()):
+                    raise ValueError(f"{path}: {expected}")
+                rows = [(row["record"], row[column]) for row in reader]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: {expected}: {error}") from error
+        self._column, self._found = column, dict[str, str]()
+        for record, value in rows:
+            if self._found.setdefault(record, value) != value:
+                raise ValueError(f"{path}: record {record} has two different entries of {column}")
+
+    def values(self, names: Sequence[str], ids: Mapping[str, str]) -> list[str]:
+        """Return the values of records.
+
+        Parameters
+        ----------
+        names : sequence of n_records str
+            The records; the file may hold others.
+        ids : mapping of str to str
+            What the file calls them: as it is, or as tables of this package write it.
+
+        Returns
+        -------
+        list of n_records str
+
+        Raises
+        ------
+        ValueError
+            If the file lacks a record.
+        """
+        values = [self._found.get(escape_text(ids[name]), self._found.get(ids[name])) for name in names]
+        missing = [name for name, value in zip(names, values, strict=True) if value is None]
+        if missing:
+            example = shown(ids[missing[0]])
+            raise ValueError(f"{self._path}: no {self._column} for {len(missing)} records, for example {example}")
+        return [str(value) for value in values]

@@ -113,7 +113,7 @@ class HardBeatTargets:
         weight[:, 0] = view.to(torch.float32)
         weight[:, self.n_others + 1] = 1 - weight[:, 0]
         weight *= self.valid[beats, None] / weight.sum(1, keepdim=True)
-        targets = torch.zeros(len(beats), 2 * self.n_beats, device=beats.device)
+        targets = torch.zeros(len(beats), 2 * self.n_beats, dtype=torch.float32, device=beats.device)
         targets.scatter_add_(1, torch.cat([member, member + self.n_beats], 1), weight)
         return targets, self._excluded(beats).repeat(1, 2)
 

@@ -54,7 +54,7 @@ def hard_targets(n: int, device: torch.device | str | None = None) -> Tensor:
     -------
     Tensor of shape (2 n, 2 n)
     """
-    return torch.eye(2 * n, device=device).roll(n, 0)
+    return torch.eye(2 * n, dtype=torch.float32, device=device).roll(n, 0)
 
 
 def _same_patient(groups: Tensor) -> Tensor:
@@ -194,7 +194,7 @@ def rhythm_targets(
 
 def _no_similarity(groups: Tensor | None, n_records: int | None, device: torch.device | str | None) -> Tensor:
     if groups is not None:
-        return torch.zeros(len(groups), len(groups), device=groups.device)
+        return torch.zeros(len(groups), len(groups), dtype=torch.float32, device=groups.device)
     if n_records is None:
         raise ValueError("n_records is needed if neither similarity nor groups give the size of the batch")
-    return torch.zeros(n_records, n_records, device=device)
+    return torch.zeros(n_records, n_records, dtype=torch.float32, device=device)

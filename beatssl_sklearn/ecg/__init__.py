@@ -2,22 +2,26 @@
 
 from .beats import keep_inside
 from .leads import LEADS
+from .matching import match_labels
 from .preprocess import resample
 from .rpeaks import detect_rpeaks
 from .simulate import make_ecg
-from .waves import read_waves, write_waves
+from .waves import beat_intervals, read_waves, record_intervals, write_waves
 from .wfdb import ECGRecord, WFDBFolder, read_annotations, read_wfdb, write_annotations
 
 __all__ = [
     "LEADS",
     "ECGRecord",
     "WFDBFolder",
+    "beat_intervals",
     "detect_rpeaks",
     "keep_inside",
     "make_ecg",
+    "match_labels",
     "read_annotations",
     "read_waves",
     "read_wfdb",
+    "record_intervals",
     "resample",
     "write_annotations",
     "write_waves",

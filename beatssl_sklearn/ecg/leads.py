@@ -28,26 +28,30 @@ DERIVED: dict[str, tuple[float, float]] = {
 """Limb leads as weights of (I, II): Einthoven's law and Goldberger's augmented leads."""
 
 _INDEX = {name: i for i, name in enumerate(LEADS)}
-# Ambulatory recorders write MLI, MLII and MLIII, Romance languages write DI, DII and DIII.
-_ALIASES: dict[str, str] = {name.lower(): name for name in LEADS} | {
-    alias: name
-    for name in ("I", "II", "III")
-    for alias in (f"ml{name.lower()}", f"d{name.lower()}", f"d{len(name)}", f"l{len(name)}")
-}
-_PREFIX = re.compile(r"^(?:ecg[\s_:-]+)?(?:lead[\s_:-]*)?")
+_LIMB = {"I": "1", "II": "2", "III": "3"}
+# Other names of the same place on the body. Ambulatory recorders modify leads: ML is a modified limb lead, MV and MCL
+# are modified chest leads with the electrode at the place of V. Romance languages write DI, and D1 or L1 for short.
+_ALIASES: dict[str, str] = (
+    {name.lower(): name for name in LEADS}
+    | {f"{prefix}{n}": name for name, n in _LIMB.items() for prefix in ("ml", "d", "l")}
+    | {f"{prefix}{name.lower()}": name for name in _LIMB for prefix in ("ml", "d")}
+    | {f"{prefix}{n}": f"V{n}" for n in range(1, 7) for prefix in ("mv", "mcl", "mod.v", "mod v")}
+)
+_PREFIX = re.compile(r"^(?:(?:mdc[\s_:-]+)?(?:ecg|ekg)[\s_:-]+)?(?:lead[\s_:-]*)?")
 _CANONICAL: dict[str, tuple[str, int]] = {name: (name, 1) for name in LEADS}
 
 
 def canonical_lead(name: str) -> tuple[str, int]:
     """Return the canonical name of a lead and its sign.
 
-    Case, surrounding blanks and the word "lead" do not matter. The modified leads of ambulatory recorders count as the
-    standard leads of the same number.
+    Case, surrounding blanks and the words "ECG" and "lead" do not matter. The modified leads of ambulatory recorders
+    count as the standard leads of the same number.
 
     Parameters
     ----------
     name : str
-        A lead's name, for example ``"II"``, ``"avr"``, ``"MLII"``, ``"Lead II"`` or ``"-aVR"``.
+        A lead's name, for example ``"II"``, ``"avr"``, ``"MLII"``, ``"ML2"``, ``"D3"``, ``"MCL1"``, ``"Lead II"`` or
+        ``"-aVR"``.
 
     Returns
     -------
@@ -62,6 +66,13 @@ def canonical_lead(name: str) -> tuple[str, int]:
         If the name is not a str.
     ValueError
         If the name is not a standard lead.
+
+    Notes
+    -----
+    These are the same place under another name: MLI to MLIII, ML1 to ML3, DI to DIII, D1 to D3, L1 to L3 (limb leads),
+    MV1 to MV6, MCL1 to MCL6 and mod.V1 to mod.V6 (chest leads). Leads that only resemble a standard one are unknown
+    here: CM5 and CC5 (bipolar, larger than V5 and with another axis), ML5, D4, V1-V2, and C1 to C6 (chest leads of some
+    devices, but electrodes of an electroencephalogram in others). Name them by ``leads={"CM5": "V5"}`` in `read_wfdb`.
 
     Examples
     --------

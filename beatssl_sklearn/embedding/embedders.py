@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, clone
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, check_memory
@@ -18,8 +18,10 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 from ..components import check_number, register
 from ..inputs.reading import SignalTransformer
 from ..inputs.source import Source
-from ..persistence import shipped_models
+from .file_checks import check_embedder
 from .fitted_encoder import FittedEncoder, fitted_encoder, is_fitted
+from .output import RecordOutput
+from .parts import Parts, beat_names, chosen_columns, token_names
 from .starting_encoder import KeepsPretrainer
 from .stream import embed_beats, embed_rhythm, embed_tokens, token_times
 
@@ -31,6 +33,7 @@ class Embedder(KeepsPretrainer, SignalTransformer):
     """Base of the embedders: where the encoder comes from, and how X is described."""
 
     _in_file: ClassVar[tuple[str, ...]] = ("n_features_in_",)
+    _check_file = check_embedder
 
     def __init__(
         self,
@@ -38,6 +41,8 @@ class Embedder(KeepsPretrainer, SignalTransformer):
         *,
         fs: float | None = None,
         leads: Sequence[str] | None = None,
+        allow_nan: bool | None = None,
+        check: str = "warn",
         batch_size: int = 32,
         device: Any = None,
         precision: str = "auto",
@@ -46,6 +51,8 @@ class Embedder(KeepsPretrainer, SignalTransformer):
         self.pretrainer = pretrainer
         self.fs = fs
         self.leads = leads
+        self.allow_nan = allow_nan
+        self.check = check
         self.batch_size = batch_size
         self.device = device
         self.precision = precision
@@ -54,34 +61,12 @@ class Embedder(KeepsPretrainer, SignalTransformer):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = not is_fitted(self.pretrainer)
-        tags.input_tags.allow_nan = bool(getattr(self.pretrainer, "allow_nan", False))
+        own = self.allow_nan
+        tags.input_tags.allow_nan = bool(getattr(self.pretrainer, "allow_nan", False) if own is None else own)
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return is_fitted(self.pretrainer) or hasattr(self, "pretrainer_")
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Add the encoder of a file, so that a pickle needs no file, and a cache notices that it was replaced."""
-        state: dict[str, Any] = super().__getstate__()
-        if _is_file(self.pretrainer) and self._kept() is None:
-            try:
-                state[_KEPT] = (self.pretrainer, fitted_encoder(self.pretrainer))
-            except (OSError, ValueError):
-                # The file is missing or damaged: `transform` will say so.
-                pass
-        return state
-
-    def __sklearn_clone__(self) -> Any:
-        cloned = super().__sklearn_clone__()
-        # A clone begins with the file, which may be another one by now, unless it is not here.
-        if self._kept() is not None and not os.path.exists(self.pretrainer):
-            setattr(cloned, _KEPT, getattr(self, _KEPT))
-        return cloned
-
-    def _kept(self) -> FittedEncoder | None:
-        """Return the encoder that a pickle brought along for the present `pretrainer`."""
-        pretrainer, encoder = getattr(self, _KEPT, (None, None))
-        return encoder if encoder is not None and pretrainer == self.pretrainer else None
 
     def set_params(self, **params: Any) -> Any:
         """Set parameters; see scikit-learn. Another pretrainer, or other parameters of it, undo an earlier `fit`.
@@ -138,7 +123,7 @@ class Embedder(KeepsPretrainer, SignalTransformer):
                 raise TypeError(
                     f"pretrainer must be a pretrainer, a path or a shipped model's name, got {self.pretrainer!r}"
                 )
-            given = {name: value for name in ("fs", "leads") if (value := getattr(self, name)) is not None}
+            given = {name: value for name in ("fs", "leads", "allow_nan") if (value := getattr(self, name)) is not None}
             fitted = clone(self.pretrainer).set_params(**given).fit(X, y, groups=groups, rpeaks=rpeaks, reports=reports)
             self.pretrainer_ = fitted
             self.n_features_in_ = fitted.n_features_in_
@@ -173,7 +158,6 @@ class Embedder(KeepsPretrainer, SignalTransformer):
         check_is_fitted(self)
         fitted = getattr(self, "pretrainer_", self.pretrainer)
         stored = copy(self)
-        stored.__dict__.pop(_KEPT, None)
         stored.pretrainer = self.encoder_ if isinstance(fitted, (str, os.PathLike)) else fitted
         return stored
 
@@ -182,32 +166,25 @@ class Embedder(KeepsPretrainer, SignalTransformer):
         changes: dict[str, Any] = {} if self.fs is None else {"fs": self.fs}
         if self.leads is not None:
             changes |= {"leads": self.leads, "n_leads": None}
+        if self.allow_nan is not None:
+            changes["allow_nan"] = self.allow_nan
         # Without `fit` there is nothing to compare X with, and `transform` leaves the embedder as it was.
         known = reset or hasattr(self, "n_features_in_")
         return (self if known else copy(self))._source_for(encoder, X, reset=reset or not known, **changes)
 
-    def _embedded(self, function: Any, X: Any, *args: Any) -> Any:
+    def _embedded(self, function: Any, source: Source, *args: Any) -> Any:
         """Call ``function(encoder, source, *args)``, from the cache where `memory` holds the result."""
         check_number("batch_size", self.batch_size, Integral, 1)
         encoder = self.encoder_
-        source = self._read(X, encoder, reset=False)
-        run = {"batch_size": self.batch_size, "device": self.device, "precision": self.precision}
+        run = {name: getattr(self, name) for name in ("batch_size", "device", "precision", "check")}
         if self.memory is None:
             return function(encoder, source, *args, **run)
         cached = check_memory(self.memory).cache(function, ignore=_NOT_IN_THE_KEY)
         return cached(encoder, source, *args, **run)
 
 
-_KEPT = "_kept_encoder"
-
-
-def _is_file(pretrainer: Any) -> bool:
-    """Whether a pretrainer is a path, and not the name of a model that every installation has."""
-    return isinstance(pretrainer, os.PathLike) or (isinstance(pretrainer, str) and pretrainer not in shipped_models())
-
-
 @register
-class RhythmEmbedder(ClassNamePrefixFeaturesOutMixin, Embedder):
+class RhythmEmbedder(RecordOutput, Embedder):
     """One embedding per record.
 
     Parameters
@@ -219,6 +196,10 @@ class RhythmEmbedder(ClassNamePrefixFeaturesOutMixin, Embedder):
         Sampling rate of X [Hz]; None is the pretrainer's.
     leads : sequence of str, default=None
         Names of the leads of X; None is the pretrainer's. Any subset of the twelve.
+    allow_nan : bool, default=None
+        Whether NaN counts as missing samples instead of being an error; None is as the pretrainer has it.
+    check : {"warn", "raise", "ignore"}, default="warn"
+        What to do with records that look odd; see `Pretrainer`.
     batch_size : int, default=32
         Records that the network sees at once. It does not change the embeddings.
     device : str, default=None
@@ -226,6 +207,10 @@ class RhythmEmbedder(ClassNamePrefixFeaturesOutMixin, Embedder):
     precision : {"auto", "bf16", "fp32"}, default="auto"
     memory : str or joblib.Memory, default=None
         Cache of embeddings.
+    parts : str or sequence of str, default=None
+        Parts of the embedding to return; None is all of them. The encoder's statistics over tokens are ``"mean"``,
+        ``"max"`` and ``"sd"``; the phases of the mean heartbeat are ``"beat1"``, ``"beat2"`` ..., together ``"beat"``.
+        So pooling can be searched like any other parameter.
 
     Attributes
     ----------
@@ -248,6 +233,25 @@ class RhythmEmbedder(ClassNamePrefixFeaturesOutMixin, Embedder):
     (16,)
     """
 
+    def __init__(
+        self,
+        pretrainer: Any = "ptbxl",
+        *,
+        fs: float | None = None,
+        leads: Sequence[str] | None = None,
+        allow_nan: bool | None = None,
+        check: str = "warn",
+        batch_size: int = 32,
+        device: Any = None,
+        precision: str = "auto",
+        memory: Any = None,
+        parts: Parts = None,
+    ) -> None:
+        read: dict[str, Any] = {"fs": fs, "leads": leads, "allow_nan": allow_nan, "check": check}
+        run: dict[str, Any] = {"batch_size": batch_size, "device": device, "precision": precision, "memory": memory}
+        super().__init__(pretrainer, **read, **run)
+        self.parts = parts
+
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Embed records.
 
@@ -258,15 +262,17 @@ class RhythmEmbedder(ClassNamePrefixFeaturesOutMixin, Embedder):
         Returns
         -------
         ndarray (n_records, n_dims) float32
-            One row per record.
+            One row per record. With pandas output, the names of a folder's records are the index.
         """
         check_is_fitted(self)
-        embedded: NDArray[np.float32] = self._embedded(embed_rhythm, X)
-        return embedded
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.encoder_.model(self.device, self.precision).n_dims_record
+        encoder = self.encoder_
+        columns = chosen_columns(encoder.model(self.device, self.precision), self.parts)
+        source = self._read(X, encoder, reset=False)
+        # All parts are cached together, whichever are asked for.
+        embedded: NDArray[np.float32] = self._embedded(embed_rhythm, source)
+        if len(columns) < embedded.shape[1]:
+            embedded = embedded[:, columns]
+        return self._as_output(embedded, source)
 
 
 @register
@@ -307,8 +313,24 @@ class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
             Arrays (n_beats, n_dims) float32; the method `rpeaks` returns where the beats are.
         """
         check_is_fitted(self)
-        embedded: NDArray[np.object_] = self._embedded(embed_beats, X, rpeaks)
+        source = self._read(X, self.encoder_, reset=False)
+        embedded: NDArray[np.object_] = self._embedded(embed_beats, source, rpeaks)
         return embedded
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the columns of each record's array, by the phases of the beat: ``beat1_0``.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        ndarray (n_dims,) of str objects
+            One name per column.
+        """
+        check_is_fitted(self)
+        return beat_names(self.encoder_.model(self.device, self.precision))
 
 
 @register
@@ -332,7 +354,22 @@ class SampleEmbedder(Embedder, auto_wrap_output_keys=None):
             Object array of arrays (n_tokens, n_dims) if lengths differ.
         """
         check_is_fitted(self)
-        return np.asarray(self._embedded(embed_tokens, X))
+        return np.asarray(self._embedded(embed_tokens, self._read(X, self.encoder_, reset=False)))
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the last axis: ``token_0`` and so on.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        ndarray (n_dims,) of str objects
+            One name per dimension.
+        """
+        check_is_fitted(self)
+        return token_names(self.encoder_.model(self.device, self.precision))
 
     def token_times(self, X: Any) -> NDArray[np.float64]:
         """Return the times of the tokens of the longest record.

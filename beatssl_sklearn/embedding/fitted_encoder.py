@@ -21,6 +21,7 @@ from ..nn.inference import inference_module
 from ..nn.ready import ReadyNetworks
 from ..nn.weights import load_module_arrays, module_arrays
 from ..persistence import load_shared
+from .encoder_checks import check_encoder
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,9 @@ class FittedEncoder:
     allow_nan: bool = False
     n_leads: int | None = None
     _ready: ReadyNetworks[InferenceModel] = field(default_factory=ReadyNetworks, repr=False)
+
+    def _check_file(self) -> None:
+        check_encoder(self)
 
     @classmethod
     def untrained(

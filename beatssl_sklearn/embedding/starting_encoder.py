@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from copy import copy, deepcopy
@@ -17,6 +18,8 @@ from ..inputs.source import Source
 from ..persistence import shipped_models
 from .fitted_encoder import FittedEncoder, fitted_encoder, is_fitted
 
+# Attribute for the encoder of a file, in a pickle.
+_KEPT = "_kept_encoder"
 # Parameters of a pretrainer that nothing reads after `fit`.
 _OF_TRAINING = ("objective", "max_epochs", "lr", "weight_decay", "validation_fraction")
 
@@ -57,7 +60,31 @@ class KeepsPretrainer(BaseEstimator):
         cloned = super().__sklearn_clone__()
         if is_fitted(self.pretrainer):
             cloned.pretrainer = deepcopy(self.pretrainer)
+        # A clone begins with the file, which may be another one by now, unless it is not here.
+        if self._kept() is not None and not os.path.exists(self.pretrainer):
+            setattr(cloned, _KEPT, getattr(self, _KEPT))
         return cloned
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Add the encoder of a file, so that a pickle needs no file, and a cache notices that it was replaced."""
+        state: dict[str, Any] = super().__getstate__()
+        if _is_file(self.pretrainer) and self._kept() is None:
+            try:
+                state[_KEPT] = (self.pretrainer, fitted_encoder(self.pretrainer))
+            except (OSError, ValueError):
+                # The file is missing or damaged: whoever needs the encoder will say so.
+                pass
+        return state
+
+    def _kept(self) -> FittedEncoder | None:
+        """Return the encoder that a pickle brought along for the present `pretrainer`."""
+        pretrainer, encoder = getattr(self, _KEPT, (None, None))
+        return encoder if encoder is not None and pretrainer == self.pretrainer else None
+
+
+def _is_file(pretrainer: Any) -> bool:
+    """Whether a pretrainer is a path, and not the name of a model that every installation has."""
+    return isinstance(pretrainer, os.PathLike) or (isinstance(pretrainer, str) and pretrainer not in shipped_models())
 
 
 def starting_encoder(pretrainer: Any, seed: int) -> tuple[FittedEncoder, bool]:
@@ -89,7 +116,7 @@ def starting_encoder(pretrainer: Any, seed: int) -> tuple[FittedEncoder, bool]:
 
 
 class LabelledEstimator(KeepsPretrainer, SignalEstimator):
-    """Estimator that trains an encoder on labels: its tags, and how it reads X."""
+    """Estimator that trains an encoder on labels: where it starts, its tags, and how it reads X."""
 
     fs: float | None
     leads: Sequence[str] | None
@@ -106,8 +133,12 @@ class LabelledEstimator(KeepsPretrainer, SignalEstimator):
         if self.pretrainer is None or by_name or not is_fitted(self.pretrainer):
             return self
         stored = copy(self)
-        stored.pretrainer = fitted_encoder(self.pretrainer)
+        stored.pretrainer = self._kept() or fitted_encoder(self.pretrainer)
         return stored
+
+    def _starting_encoder(self, seed: int) -> tuple[FittedEncoder, bool]:
+        """Return what `starting_encoder` returns for the pretrainer, or for what a pickle brought along of it."""
+        return starting_encoder(self._kept() or self.pretrainer, seed)
 
     def _read_as(self, X: Any, start: FittedEncoder, reset: bool) -> Source:
         """Return X as a source, described by this estimator's parameters where given, else by the encoder."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..ecg.beats import as_objects
 from ..ecg.preprocess import resampling_ratio
 from ..inputs.front_end import check_given_rpeaks
-from ..inputs.plausibility import warn_about_rate, warn_about_scale
+from ..inputs.plausibility import RecordCheck
 from ..inputs.source import Block, Source
 from ..inputs.windows import Window, windows
 from ..nn.roi import beat_embeddings, mean_beats, sample_to_token
@@ -48,6 +48,7 @@ def embed(
     levels: Sequence[str] = ("rhythm",),
     rpeaks: Sequence[NDArray] | None = None,
     index: NDArray[np.int64] | None = None,
+    check: str = "warn",
 ) -> Iterator[BlockEmbedding]:
     """Embed records block by block.
 
@@ -66,29 +67,32 @@ def embed(
         embedding always rests on the detector's, and so is the same whichever beats are asked for.
     index : ndarray of int64, optional
         Records wanted; all by default.
+    check : {"warn", "raise", "ignore"}
+        What to do with records that look odd, after the last one.
 
     Yields
     ------
     BlockEmbedding
+
+    Raises
+    ------
+    ValueError
+        If a record looks odd and `check` is "raise".
     """
     index = np.arange(source.n_records) if index is None else index
-    flat: list[NDArray] = []
-    scales: list[NDArray] = []
-    rr: list[float] = []
+    odd = RecordCheck(source, check)
     for block in source.read(index, batch_size):
         detected, peaks = None, None
         if "rhythm" in levels or ("beat" in levels and rpeaks is None):
             detected = model.front_end.find_rpeaks(block)
-            rr += [float(np.median(np.diff(r))) / block.fs if len(r) > 1 else np.nan for r in detected]
         if "beat" in levels:
             peaks = detected if rpeaks is None else model.front_end.find_rpeaks(block, rpeaks)
-        embedded, scale = _embed_block(block, model, batch_size, levels, peaks, detected)
-        flat.append(block.rows[~block.blank])
-        scales.append(scale[~block.blank])
-        yield embedded
-    if flat:
-        warn_about_scale(np.concatenate(flat), np.concatenate(scales))
-        warn_about_rate(np.array(rr))
+        if odd.wanted:
+            known = detected if detected is not None else peaks
+            found = model.front_end.find_rpeaks(block) if known is None else known
+            odd.look(block, found, given=detected is None and peaks is not None)
+        yield embed_block(block, model, batch_size, levels, peaks, detected)[0]
+    odd.tell()
 
 
 def gather(blocks: Iterator[BlockEmbedding], levels: Sequence[str]) -> Bunch:
@@ -107,12 +111,18 @@ def gather(blocks: Iterator[BlockEmbedding], levels: Sequence[str]) -> Bunch:
 
 
 def embed_rhythm(
-    encoder: FittedEncoder, source: Source, *, batch_size: int, device: Any = None, precision: str = "auto"
+    encoder: FittedEncoder,
+    source: Source,
+    *,
+    batch_size: int,
+    device: Any = None,
+    precision: str = "auto",
+    check: str = "warn",
 ) -> NDArray[np.float32]:
     """Return one embedding per record, (n_records, n_dims)."""
     model = encoder.model(device, precision)
     out = np.empty((source.n_records, model.n_dims_record), dtype=np.float32)
-    for block in embed(source, model, batch_size=batch_size):
+    for block in embed(source, model, batch_size=batch_size, check=check):
         out[block.rows] = block.rhythm
     return out
 
@@ -125,18 +135,26 @@ def embed_beats(
     batch_size: int,
     device: Any = None,
     precision: str = "auto",
+    check: str = "warn",
 ) -> NDArray[np.object_]:
     """Return one array (n_beats, n_dims) per record, as an object array."""
     check_given_rpeaks(rpeaks, source.n_records)
-    blocks = embed(source, encoder.model(device, precision), batch_size=batch_size, levels=("beat",), rpeaks=rpeaks)
+    run: dict[str, Any] = {"batch_size": batch_size, "check": check}
+    blocks = embed(source, encoder.model(device, precision), levels=("beat",), rpeaks=rpeaks, **run)
     return as_objects([beats for block in blocks for beats in block.beats or []])
 
 
 def embed_tokens(
-    encoder: FittedEncoder, source: Source, *, batch_size: int, device: Any = None, precision: str = "auto"
+    encoder: FittedEncoder,
+    source: Source,
+    *,
+    batch_size: int,
+    device: Any = None,
+    precision: str = "auto",
+    check: str = "warn",
 ) -> NDArray:
     """Return the tokens (n_records, n_tokens, n_dims), or an object array where records are of unequal length."""
-    blocks = embed(source, encoder.model(device, precision), batch_size=batch_size, levels=("sample",))
+    blocks = embed(source, encoder.model(device, precision), batch_size=batch_size, levels=("sample",), check=check)
     tokens = [record for block in blocks for record in block.samples or []]
     return np.stack(tokens) if len({t.shape for t in tokens}) == 1 else as_objects(tokens)
 
@@ -152,16 +170,42 @@ def token_times(n_times: int, fs: float, model: InferenceModel) -> NDArray[np.fl
 
 
 @torch.inference_mode()
-def _embed_block(
+def embed_block(
     block: Block,
     model: InferenceModel,
     batch_size: int,
     levels: Sequence[str],
     rpeaks: list[NDArray[np.int64]] | None,
     detected: list[NDArray[np.int64]] | None,
+    cuts: list[Window] | None = None,
 ) -> tuple[BlockEmbedding, NDArray]:
+    """Embed the records of a block window by window.
+
+    Parameters
+    ----------
+    block : Block
+        Signals of the records.
+    model : InferenceModel
+        The fitted encoder.
+    batch_size : int
+        Windows that the network sees at once.
+    levels : sequence of {"rhythm", "beat", "sample"}
+        What is wanted.
+    rpeaks : list of arrays or None
+        R peaks of the beats that are wanted [samples].
+    detected : list of arrays or None
+        R peaks that the rhythm embedding rests on [samples].
+    cuts : list of Window, optional
+        Windows to embed; those of whole records by default.
+
+    Returns
+    -------
+    embedded : BlockEmbedding
+    scale : ndarray (n_records,)
+        Root mean square [mV].
+    """
     n, n_times = len(block.rows), block.signal.shape[2]
-    cuts = windows(n_times, block.fs)
+    cuts = windows(n_times, block.fs) if cuts is None else cuts
     pooled = np.zeros((n, model.n_dims_record), dtype=np.float64)
     beats: list[list[NDArray]] = [[] for _ in range(n)]
     tokens: list[list[NDArray]] = [[] for _ in range(n)]

@@ -9,17 +9,22 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from .._file_values import check_array, check_classes, check_described, check_type
 from ..classifiers.logistic import LogisticProblem, held_out_logits, principal_axes
-from ..components import register
+from ..classifiers.scored import ScoredClassifier
+from ..components import check_number, register
 from ..inputs.groups import group_codes, held_out_folds
+from ..inputs.labels import as_labels, check_labels, checked_weights
 from .scores import best_thresholds, macro_auroc
 
 C_GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+# What y may be: `_table`, `_binary`, `_softmax`.
+_OUTPUTS = ((True, False, False), (False, True, False), (False, False, True))
 # With so many held-out records, another fold adds little to the choice of C.
 _ENOUGH_HELD_OUT = 2000
 # Small data are split anew up to so many times; more would take too long.
@@ -27,7 +32,7 @@ _MOST_SPLITS = 3
 
 
 @register
-class LinearProbe(ClassifierMixin, BaseEstimator):
+class LinearProbe(ScoredClassifier, BaseEstimator):
     """Logistic regression on standardised embeddings; its regularisation is chosen by cross-validation over patients.
 
     Columns are standardised and clipped. L-BFGS then fits all classes at once in the principal axes of the embeddings,
@@ -88,6 +93,26 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         *("n_iter_", "n_features_in_", "_table", "_binary", "_softmax"),
     )
 
+    def _check_file(self) -> None:
+        self._check_parameters()
+        check_described(self)
+        if not hasattr(self, "coef_"):
+            return
+        for name in ("_table", "_binary", "_softmax"):
+            check_type(name, getattr(self, name), bool)
+        n_classes, n_columns = check_classes("classes_", self.classes_), self.n_features_in_
+        n_outputs = 1 if self._binary else n_classes
+        if (self._table, self._binary, self._softmax) not in _OUTPUTS or (self._binary and n_classes != 2):
+            raise ValueError(f"{n_classes} classes cannot have the outputs that the file describes")
+        check_array("coef_", self.coef_, "f", n_columns, n_outputs)
+        check_array("intercept_", self.intercept_, "f", n_outputs)
+        check_array("thresholds_", self.thresholds_, "f", n_classes)
+        for name in ("mean_", "scale_"):
+            check_array(name, getattr(self, name), "f", n_columns)
+        check_number("C_", self.C_, Real, 0)
+        for name in ("losses_", "scores_"):
+            check_type(name, getattr(self, name), dict)
+
     def __init__(
         self,
         C: float | None = None,
@@ -112,7 +137,14 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> LinearProbe:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> LinearProbe:
         """Choose C and fit.
 
         Parameters
@@ -123,6 +155,10 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
             A class per record, or a table of 0 and 1.
         groups : array-like of shape (n_records,), default=None
             Patient of each record. Records of one patient stay on one side of a split.
+        sample_weight : array-like of shape (n_records,), default=None
+            How many records each one counts as. A weight of 2 is the record twice, both in one group; to choose C,
+            records without groups are split each on its own, and so would a copy be. A record of weight 0 is as if it
+            were absent.
 
         Returns
         -------
@@ -131,21 +167,33 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
-            If a parameter is out of range, X is not finite, or there are too few classes or groups.
+        ValueError, TypeError
+            If a parameter is out of range, X is not finite, a label or a group is missing, a weight cannot be used, or
+            there are too few classes or groups; the message names the record where it is one.
         """
         self._check_parameters()
+        if y is not None:
+            check_labels(np.atleast_1d(as_labels(y)), "y")
         Z, labels = validate_data(self, X, y, dtype=np.float32, multi_output=True)
-        target = self._encode(labels)
         code = group_codes(groups, len(Z))
-        with np.errstate(over="ignore"):
-            self.mean_ = Z.mean(axis=0, dtype=np.float64).astype(np.float32)
-            self.scale_ = Z.std(axis=0, dtype=np.float64).astype(np.float32)
-        # Columns that vary by rounding errors only are constant.
-        self.scale_[self.scale_ <= 1e-6 * np.abs(self.mean_)] = 0
-        axes = principal_axes(self._standardize(Z))
+        weight = checked_weights(sample_weight, len(Z))
+        if weight is not None:
+            kept = weight > 0
+            if not kept.any():
+                raise ValueError("sample_weight is zero for every record")
+            Z, labels, code, weight = Z[kept], labels[kept], code[kept], weight[kept]
+        target = self._encode(labels)
+        self._measure(Z, weight)
+        axes = principal_axes(self._standardize(Z), weight)
         problem = LogisticProblem(
-            axes.scores, axes.variance, target, self._softmax, max_iter=self.max_iter, tol=self.tol
+            axes.scores,
+            axes.variance,
+            target,
+            self._softmax,
+            None if weight is None else weight.astype(np.float32)[:, None],
+            weight,
+            max_iter=self.max_iter,
+            tol=self.tol,
         )
         self._choose(problem, code)
         fit = problem.fit(self.C_)
@@ -227,12 +275,25 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         else:
             self.classes_, number = np.unique(y, return_inverse=True)
             if len(self.classes_) < 2:
-                raise ValueError(f"y has one class, {self.classes_[0]!r}; at least 2 are needed")
+                raise ValueError(f"y has one class, {self.classes_.tolist()[0]!r}; at least 2 are needed")
         self._binary = not self._table and len(self.classes_) == 2
         self._softmax = len(self.classes_) > 2 and not self._table
         if self._table:
             return y.astype(np.float32)
         return (number[:, None] == np.arange(len(self.classes_))[1 if self._binary else 0 :]).astype(np.float32)
+
+    def _measure(self, Z: NDArray[np.float32], weight: NDArray[np.float64] | None) -> None:
+        """Set `mean_` and `scale_` of the columns; the scale of a column that is constant is 0."""
+        with np.errstate(over="ignore"):
+            if weight is None:
+                mean, scale = (f(axis=0, dtype=np.float64) for f in (Z.mean, Z.std))
+            else:
+                share = weight / weight.sum()
+                mean = share @ Z
+                scale = np.sqrt(share @ (Z - mean) ** 2)
+            self.mean_, self.scale_ = mean.astype(np.float32), scale.astype(np.float32)
+        # Columns that vary by rounding errors only are constant.
+        self.scale_[self.scale_ <= 1e-6 * np.abs(self.mean_)] = 0
 
     def _standardize(self, Z: NDArray[np.float32]) -> NDArray[np.float32]:
         varies = self.scale_ > 0
@@ -250,7 +311,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         self.losses_: dict[float, float] = {}
         self.scores_: dict[float, float] = {}
         self.thresholds_: NDArray[np.float64] = np.full(len(self.classes_), 0.5)
-        n_groups = int(code.max()) + 1
+        n_groups = len(np.unique(code))
         if self.C is not None:
             self.C_ = float(self.C)
             if n_groups < 2 or not self._table:
@@ -260,34 +321,50 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         shown = np.hstack([1 - problem.target, problem.target]) if self._binary else problem.target
         folds = _folds(shown, code, self.n_folds, self.random_state)
         y_out = np.concatenate([shown[out] for out in folds])
+        weight = problem.count
+        w_out = None if weight is None else np.concatenate([weight[out] for out in folds])
         path: list[float] = []
         grid = sorted({float(c) for c in self.C_grid}) if self.C is None else [self.C_]
         for C, logits in held_out_logits(problem, folds, grid):
             found = [self._probabilities(z) for z in logits]
-            aurocs = np.array([macro_auroc(shown[out], p) for out, p in zip(folds, found, strict=True)])
-            # A small fold may lack positives of every class.
-            self.scores_[C] = float(aurocs[np.isfinite(aurocs)].mean()) if np.isfinite(aurocs).any() else float("nan")
-            path.append(_log_loss(y_out, np.concatenate(found), self._table))
+            self.scores_[C] = _mean_auroc(shown, found, folds, weight)
+            path.append(_log_loss(y_out, np.concatenate(found), self._table, w_out))
             self.losses_[C] = path[-1]
             if len(path) == 1 or path[-1] < min(path[:-1]):
                 self.C_ = C
-                self.thresholds_ = best_thresholds(y_out, np.concatenate(found))
+                self.thresholds_ = best_thresholds(y_out, np.concatenate(found), sample_weight=w_out)
             if len(path) > 2 and path[-1] > path[-2] > path[-3]:
                 break
 
 
-def _log_loss(target: NDArray[np.float32], p: NDArray[np.float64], table: bool) -> float:
+def _mean_auroc(
+    shown: NDArray[np.float32],
+    found: list[NDArray[np.float64]],
+    folds: list[NDArray[np.bool_]],
+    weight: NDArray[np.float64] | None,
+) -> float:
+    """Return the mean macro AUROC over folds; NaN if most of them lack positives of every class."""
+    weights = [None if weight is None else weight[out] for out in folds]
+    pairs = zip(folds, found, weights, strict=True)
+    aurocs = np.array([macro_auroc(shown[out], p, sample_weight=w) for out, p, w in pairs])
+    known = np.isfinite(aurocs)
+    return float(aurocs[known].mean()) if 2 * known.sum() >= len(known) else float("nan")
+
+
+def _log_loss(
+    target: NDArray[np.float32], p: NDArray[np.float64], table: bool, weight: NDArray[np.float64] | None
+) -> float:
     """Return the mean over records of minus the log probability of their labels."""
     tiny = np.finfo(np.float64).tiny
     loss = -target * np.log(np.maximum(p, tiny))
     if table:
         loss -= (1 - target) * np.log(np.maximum(1 - p, tiny))
-    return float(loss.sum(axis=1).mean())
+    return float(np.average(loss.sum(axis=1), weights=weight))
 
 
 def _folds(shown: NDArray[np.float32], code: NDArray[np.int64], n_folds: int, seed: int) -> list[NDArray[np.bool_]]:
     """Return the held-out records of as many folds as are needed for enough of them; small data are split anew."""
-    n_folds = min(n_folds, int(code.max()) + 1)
+    n_folds = min(n_folds, len(np.unique(code)))
     wanted = int(np.ceil(_ENOUGH_HELD_OUT * n_folds / len(code)))
     n_splits = min(max(1, wanted // n_folds), _MOST_SPLITS)
     return [fold for i in range(n_splits) for fold in held_out_folds(shown, code, n_folds, seed + i)[:wanted]]

@@ -23,8 +23,10 @@ from ..embedding.fitted_encoder import FittedEncoder, fitted_encoder
 from ..files.atomic import write_atomically
 from ..finetuning.classifier import FineTunedClassifier
 from ..inputs.groups import group_codes, nested_subsets
+from ..inputs.labels import as_labels, check_labels
 from .label_fractions import LabelFractionCurve
 from .linear_probe import LinearProbe
+from .records import take
 from .scores import best_thresholds, bootstrap_interval, macro_auroc, macro_f1
 
 __all__ = [
@@ -107,7 +109,8 @@ def label_fraction_curve(
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        If the estimator is not fitted or of another kind, a parameter is out of range or shapes disagree.
+        If the estimator is not fitted or of another kind, a parameter is out of range, shapes disagree, or a label or
+        a group is missing; the message names its record.
     """
     unknown = [mode for mode in modes if mode not in MODES]
     if unknown or not len(modes):
@@ -154,7 +157,7 @@ class _Data:
 def _split(
     X: Any, y: Any, groups: Any, X_test: Any, y_test: Any, groups_test: Any, test_fraction: float, seed: int
 ) -> _Data:
-    labels, groups = _labels(y, "y"), None if groups is None else np.asarray(groups)
+    labels, groups = _labels(y, "y"), None if groups is None else as_labels(groups, "groups")
     if len(labels) != len(X):
         raise ValueError(f"y has {len(labels)} rows, X has {len(X)} records")
     group_codes(groups, len(labels))
@@ -168,7 +171,9 @@ def _split(
         labels_test, groups_test = labels[test], None if groups is None else groups[test]
         labels, groups = labels[train], None if groups is None else groups[train]
     else:
-        labels_test, groups_test = _labels(y_test, "y_test"), None if groups_test is None else np.asarray(groups_test)
+        labels_test = _labels(y_test, "y_test")
+        groups_test = None if groups_test is None else as_labels(groups_test, "groups_test")
+        group_codes(groups_test, len(labels_test), "groups_test")
         train, test = np.arange(len(labels)), np.arange(len(labels_test))
         if len(labels_test) != len(X_test) or labels_test.shape[1:] != labels.shape[1:]:
             raise ValueError(f"y_test has shape {labels_test.shape} for {len(X_test)} records and y {labels.shape}")
@@ -184,9 +189,10 @@ def _split(
 
 
 def _labels(y: Any, name: str) -> NDArray[Any]:
-    labels = np.asarray(y)
+    labels = as_labels(y, name)
     if labels.ndim not in (1, 2) or not labels.size:
         raise ValueError(f"{name} must have shape (n_records,) or (n_records, n_classes), got {labels.shape}")
+    check_labels(labels, name)
     return labels.ravel() if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
 
@@ -284,13 +290,6 @@ class _Models:
         start = _FromScratch(encoder) if mode.startswith("random_init") else encoder
         described = {name: getattr(self.embedder, name) for name in ("fs", "leads", "device", "precision")}
         return FineTunedClassifier(start, **{**described, "random_state": seed, **self.finetune_params})
-
-
-def take(X: Any, rows: NDArray[np.int64]) -> Any:
-    """Records at some rows of an array, a lazily read folder, or a list."""
-    if isinstance(X, (list, tuple)):
-        return [X[i] for i in rows]
-    return X[rows]
 
 
 def _remembered(

@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import f1_score, roc_auc_score
 
 from ..inputs.groups import group_codes
+from ..inputs.labels import as_labels, check_labels, checked_weights
 
 __all__ = ["best_thresholds", "bootstrap_interval", "macro_auroc", "macro_f1"]
 
 _REPLICATES_AT_ONCE = 64
 
 
-def macro_auroc(y: ArrayLike, score: ArrayLike) -> float:
+def macro_auroc(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Area under the ROC curve, averaged over the classes that have both a positive and a negative.
 
     Parameters
@@ -26,6 +27,8 @@ def macro_auroc(y: ArrayLike, score: ArrayLike) -> float:
         scores, a vector holds the number of each row's class, 0 to n_classes - 1.
     score : array-like of shape (n,) or (n, n_classes)
         Higher means more likely, on any scale.
+    sample_weight : array-like of shape (n,), default=None
+        How often each row counts; None is once.
 
     Returns
     -------
@@ -34,16 +37,18 @@ def macro_auroc(y: ArrayLike, score: ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
-        If shapes disagree, `y` holds other values or `score` is not finite.
+    ValueError, TypeError
+        If shapes disagree, a label is missing, `y` holds other values, or a score or a weight is not finite.
 
     References
     ----------
     Mann and Whitney, 1947: a tie of a positive and a negative counts one half.
     """
     target, scores = _checked(y, score)
-    both = target.any(axis=0) & ~target.all(axis=0)
-    aurocs = [roc_auc_score(target[:, k], scores[:, k]) for k in np.flatnonzero(both)]
+    weight = checked_weights(sample_weight, len(target))
+    counted = target if weight is None else target[weight > 0]
+    both = counted.any(axis=0) & ~counted.all(axis=0)
+    aurocs = [roc_auc_score(target[:, k], scores[:, k], sample_weight=weight) for k in np.flatnonzero(both)]
     return float(np.mean(aurocs)) if aurocs else float("nan")
 
 
@@ -81,12 +86,12 @@ def bootstrap_interval(
     Returns
     -------
     low, high : float
-        NaN if the statistic is undefined in every replicate.
+        NaN if the statistic is undefined in most replicates.
 
     Raises
     ------
     ValueError
-        If shapes disagree, or a parameter is out of range.
+        If shapes disagree, a label or a group is missing, or a parameter is out of range.
     """
     if n_bootstrap < 1 or not 0 < level < 1:
         raise ValueError(f"n_bootstrap must be >= 1 and level between 0 and 1, got {n_bootstrap!r} and {level!r}")
@@ -113,13 +118,16 @@ def bootstrap_interval(
             found = [np.array([statistic(given[r], np.asarray(s)[r]) for r in rows], float) for s in models]
         values[start : start + size] = np.mean(found, axis=0)
     values = values[np.isfinite(values)]
-    if not len(values):
+    # An interval of the few draws that have a value would not be that of the statistic.
+    if 2 * len(values) < n_bootstrap:
         return float("nan"), float("nan")
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def best_thresholds(y: ArrayLike, score: ArrayLike) -> NDArray[np.float64]:
+def best_thresholds(
+    y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> NDArray[np.float64]:
     """Return the threshold of each class that maximises F1 of ``score >= threshold``.
 
     Choose it on held-out folds, for example: on data to which the model was not fitted, and not on the test set.
@@ -128,6 +136,8 @@ def best_thresholds(y: ArrayLike, score: ArrayLike) -> NDArray[np.float64]:
     ----------
     y, score : array-like of shape (n,) or (n, n_classes)
         As for :func:`macro_auroc`.
+    sample_weight : array-like of shape (n,), default=None
+        How often each row counts; None is once.
 
     Returns
     -------
@@ -140,14 +150,16 @@ def best_thresholds(y: ArrayLike, score: ArrayLike) -> NDArray[np.float64]:
         As for :func:`macro_auroc`.
     """
     target, scores = _checked(y, score)
+    weight = checked_weights(sample_weight, len(target))
+    weight = np.ones(len(target)) if weight is None else weight
     best: NDArray[np.float64] = np.full(target.shape[1], np.inf)
     for k in range(target.shape[1]):
         order = np.argsort(-scores[:, k], kind="stable")
-        s, n_positive = scores[order, k], int(target[:, k].sum())
+        s, w, n_positive = scores[order, k], weight[order], weight @ target[:, k]
         if n_positive == 0:
             continue
         # F1 if the k + 1 highest scores count as positive.
-        f1 = 2 * np.cumsum(target[order, k]) / (np.arange(1, len(s) + 1) + n_positive)
+        f1 = 2 * np.cumsum(w * target[order, k]) / (np.cumsum(w) + n_positive)
         # No threshold separates equal scores.
         f1[:-1][s[:-1] == s[1:]] = -1
         last = int(f1.argmax())
@@ -190,9 +202,10 @@ def _between(low: float, high: float) -> float:
 def _checked(y: Any, score: Any) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Labels (n, n_classes) as bool and scores (n, n_classes), or ValueError."""
     scores = np.asarray(score, dtype=np.float64)
-    target = np.asarray(y)
+    target = as_labels(y)
     if scores.ndim not in (1, 2) or target.ndim not in (1, 2) or len(target) != len(scores) or not len(target):
         raise ValueError(f"y and score must have one row per record, got shapes {target.shape} and {scores.shape}")
+    check_labels(target, "y")
     if not np.isfinite(scores).all():
         raise ValueError("score must be finite, got NaN or infinity")
     scores = scores.reshape(len(scores), -1)

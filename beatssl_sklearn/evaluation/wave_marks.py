@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,7 +62,7 @@ def compare_marks(true: Any, predicted: Any, fs: float, tolerance: float) -> Com
         As for :func:`~beatssl_sklearn.evaluation.delineation.delineation_scores`.
     """
     check_rate(fs)
-    if not np.isfinite(tolerance) or tolerance < 0:
+    if not (isinstance(tolerance, Real) and np.isfinite(tolerance) and tolerance >= 0):
         raise ValueError(f"tolerance must be a number >= 0 [s], got {tolerance!r}")
     (t, n_of_true), (p, n_of_predicted) = _read(true, "true"), _read(predicted, "predicted")
     if n_of_true is not None and n_of_predicted is not None and n_of_true != n_of_predicted:

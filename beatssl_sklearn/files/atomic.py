@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file under a temporary name, flush it to the disk, then rename it.
 
-    The file gets the permissions that the user's umask leaves to a new file. An older file of the same name stays
-    until the new one is complete.
+    A new file gets the permissions that the user's umask leaves; a file that replaces an older one keeps those of the
+    older one. The older file stays until the new one is complete.
 
     Parameters
     ----------
@@ -25,7 +26,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     OSError
         If the folder is missing or not writable, or the disk is full. Nothing new is left in the folder.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    # A name of its own length: the file's own may be as long as the file system allows.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     # "x" refuses a name that exists, a link included. The kernel applies the umask, so nobody has to read it:
     # reading it means setting it, for all threads.
     stream = open(temporary, "xb")
@@ -34,7 +36,34 @@ def write_atomically(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
+        _keep_permissions(path, temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    _flush_folder(path.parent)
+
+
+def _keep_permissions(older: Path, newer: Path) -> None:
+    try:
+        mode = os.lstat(older).st_mode
+    except FileNotFoundError:
+        return
+    # A link is replaced, and its permissions say nothing.
+    if stat.S_ISREG(mode):
+        os.chmod(newer, stat.S_IMODE(mode))
+
+
+def _flush_folder(folder: Path) -> None:
+    """Bring the new name to the disk, too, where the system lets a folder be flushed."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        # Some network file systems cannot; the file itself is complete.
+        pass
+    finally:
+        os.close(handle)

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from ..inputs.front_end import FrontEnd
+from ..inputs.plausibility import RecordCheck
 from ..inputs.source import Source
 from ..inputs.windows import read_windows, training_window
 from ..nn.roi import sample_to_token
@@ -35,14 +36,11 @@ class LabelledRecords:
     beat_time: list[NDArray[np.float64]]
     """R peaks of each record [s]."""
     usable: NDArray[np.int64]
-    """Records with at least one known sample."""
-    scale: NDArray[np.float32]
-    """Root mean square of the records read so far [mV]; NaN of the others."""
+    """Records that count, with at least one known sample."""
 
     def read(self, index: NDArray[np.int64], start: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
         """Return windows (n_records, n_times, 12) that begin at `start` [s], and the leads present."""
-        signal, present, scale = read_windows(self.source, self.front_end, index, start, self.window)
-        self.scale[index] = np.fmax(self.scale[index], scale)
+        signal, present = read_windows(self.source, self.front_end, index, start, self.window)
         return torch.from_numpy(signal), torch.from_numpy(present)
 
     def regions(self, index: NDArray[np.int64], start: NDArray[np.float64], stride: float) -> dict[str, Tensor]:
@@ -59,27 +57,34 @@ class LabelledRecords:
         return {"roi_record": torch.from_numpy(record), "roi_start": first, "roi_end": last}
 
 
-def read_labelled(source: Source, front_end: FrontEnd, targets: LabelTargets) -> LabelledRecords:
+def read_labelled(
+    source: Source, front_end: FrontEnd, targets: LabelTargets, check: str = "warn"
+) -> LabelledRecords:
     """Read every record once: check it, find its R peaks, and learn its length.
 
     Raises
     ------
     ValueError
-        If a record cannot be used, or none holds a sample; the message names it.
+        If a record cannot be used, or none holds a sample, or one looks odd and `check` is "raise"; the message names
+        it.
     """
     duration = np.zeros(source.n_records)
     blank = np.zeros(source.n_records, dtype=bool)
     beat_time: list[NDArray[np.float64]] = []
+    odd = RecordCheck(source, check)
     for block in source.read(np.arange(source.n_records), _CHUNK):
         duration[block.rows] = block.signal.shape[2] / block.fs
         blank[block.rows] = block.blank
-        beat_time += [r / block.fs for r in front_end.find_rpeaks(block)]
-    usable = np.flatnonzero(~blank)
+        rpeaks = front_end.find_rpeaks(block)
+        beat_time += [r / block.fs for r in rpeaks]
+        odd.look(block, rpeaks)
+    odd.tell()
+    counts = targets.counts > 0
+    usable = np.flatnonzero(~blank & counts)
     if len(usable) < 2:
         raise ValueError(f"n_samples = {source.n_records}: {len(usable)} records hold a sample, at least 2 are needed")
-    window = training_window(duration)[0]
-    unread = np.full(source.n_records, np.nan, dtype=np.float32)
-    return LabelledRecords(source, front_end, targets, window, duration, beat_time, usable, unread)
+    window = training_window(duration[counts])[0]
+    return LabelledRecords(source, front_end, targets, window, duration, beat_time, usable)
 
 
 class LabelledBatches:
@@ -146,24 +151,29 @@ class LabelledBatches:
 
     def score(self, outputs: list[Tensor]) -> dict[str, float]:
         """Return the macro AUROC of logits, for records in the order of `index`."""
-        members = self.records.targets.indicators()[self.index]
+        targets = self.records.targets
+        members, counts = targets.indicators()[self.index], targets.counts[self.index]
         logits = torch.cat(outputs).cpu().numpy()
-        return {"valid_auroc": macro_auroc(members, logits, self.records.targets.softmax)}
+        return {"valid_auroc": macro_auroc(members, logits, targets.softmax, counts)}
 
     def _draw_dropout(self, n: int, generator: torch.Generator) -> Tensor:
         # Drawn here and not by torch's layer, which would draw from the global state.
-        kept = torch.rand((n, self.n_dims), device=self.device, generator=generator) >= self.dropout
-        return kept / (1 - self.dropout)
+        shape = (n, self.n_dims)
+        kept = torch.rand(shape, dtype=torch.float32, device=self.device, generator=generator) >= self.dropout
+        return kept.to(torch.float32) / (1 - self.dropout)
 
 
-def macro_auroc(members: NDArray[np.bool_], logits: NDArray, softmax: bool) -> float:
+def macro_auroc(
+    members: NDArray[np.bool_], logits: NDArray, softmax: bool, counts: NDArray[np.float64] | None = None
+) -> float:
     """Return the mean over classes of the area under the ROC curve; classes that are constant are left out.
 
-    With a softmax, records are ranked by probability; a sigmoid ranks as its logit does.
+    With a softmax, records are ranked by probability; a sigmoid ranks as its logit does. `counts` (n_records,) says how
+    often each record counts.
     """
     if logits.shape[1] < members.shape[1]:
         members = members[:, 1:]
     varying = members.any(axis=0) & ~members.all(axis=0)
     scores = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True) if softmax else logits
-    areas = [roc_auc_score(members[:, k], scores[:, k]) for k in np.flatnonzero(varying)]
+    areas = [roc_auc_score(members[:, k], scores[:, k], sample_weight=counts) for k in np.flatnonzero(varying)]
     return float(np.mean(areas)) if areas else float("nan")

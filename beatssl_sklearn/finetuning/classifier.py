@@ -9,15 +9,15 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
-from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from ..classifiers.scored import ScoredClassifier
 from ..components import register, seed_of
-from ..embedding.starting_encoder import LabelledEstimator, read_by, starting_encoder
+from ..embedding.file_checks import check_head, check_labelled
+from ..embedding.starting_encoder import LabelledEstimator, read_by
 from ..embedding.stream import embed_rhythm
 from ..inputs.groups import group_codes
-from ..inputs.plausibility import warn_about_scale
 from ..nn.blocks import Encoder
 from ..nn.devices import resolve_device, training_precision
 from ..nn.weights import trained_arrays
@@ -34,7 +34,7 @@ _ENCODER = "encoder."
 
 
 @register
-class FineTunedClassifier(ClassifierMixin, LabelledEstimator):
+class FineTunedClassifier(ScoredClassifier, LabelledEstimator):
     """Train encoder and linear head end to end on labels of records.
 
     With few records, a pretrained encoder starts exactly at its frozen linear probe: the head is first fitted to the
@@ -88,6 +88,8 @@ class FineTunedClassifier(ClassifierMixin, LabelledEstimator):
         Share that is held out, in whole groups and with class shares as even as they can be.
     allow_nan : bool, default=False
         Whether NaN counts as missing samples instead of being an error.
+    check : {"warn", "raise", "ignore"}, default="warn"
+        What to do with records that look odd; see `Pretrainer`.
     device : str, default=None
         None is the best there is.
     precision : {"auto", "bf16", "fp32"}, default="auto"
@@ -167,6 +169,7 @@ class FineTunedClassifier(ClassifierMixin, LabelledEstimator):
         patience: int | None = None,
         validation_fraction: float = 0.1,
         allow_nan: bool = False,
+        check: str = "warn",
         device: Any = None,
         precision: str = "auto",
         random_state: Any = None,
@@ -189,6 +192,7 @@ class FineTunedClassifier(ClassifierMixin, LabelledEstimator):
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.allow_nan = allow_nan
+        self.check = check
         self.device = device
         self.precision = precision
         self.random_state = random_state
@@ -205,7 +209,13 @@ class FineTunedClassifier(ClassifierMixin, LabelledEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "head_")
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None) -> FineTunedClassifier:
+    def _check_file(self) -> None:
+        check_fine_tuning(self)
+        check_labelled(self)
+        if hasattr(self, "head_"):
+            check_head(self.encoder_, self.head_, self.classes_, self.multi_label_)
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None) -> FineTunedClassifier:
         """Train on labelled records.
 
         Parameters
@@ -215,6 +225,10 @@ class FineTunedClassifier(ClassifierMixin, LabelledEstimator):
             One label per record (softmax cross entropy), or 0 and 1 in one column per class (a sigmoid each).
         groups : array (n_records,), optional
             Patient of each record: validation, and the choice of the probe's penalty, keep patients together.
+        sample_weight : array (n_records,), optional
+            How many records each one counts as. To the frozen probe, a weight of 2 is the record twice, both in one
+            group; in training it multiplies the loss. A record of weight 0 is as if it were absent: it is checked, and
+            used for nothing.
 
         Returns
         -------
@@ -224,24 +238,26 @@ class FineTunedClassifier(ClassifierMixin, LabelledEstimator):
         Raises
         ------
         ValueError, TypeError
-            If a parameter, a record or a label cannot be used, or a class has no record; the message names it.
+            If a parameter, a record, a label, a group or a weight cannot be used, or a class has no record; the
+            message names it.
         FloatingPointError
             If training diverges.
         """
         check_fine_tuning(self)
         seed = seed_of(self.random_state)
-        start, scratch = starting_encoder(self.pretrainer, seed)
+        start, scratch = self._starting_encoder(seed)
         source = self._read_as(X, start, reset=True)
-        targets = encode_labels(y, source.n_records, self.class_weight)
+        targets = encode_labels(y, source.n_records, self.class_weight, sample_weight)
         patients = group_codes(groups, source.n_records)
-        records = read_labelled(source, start.front_end, targets)
+        records = read_labelled(source, start.front_end, targets, self.check)
         train, valid = records.usable, records.usable[:0]
         if self._stops_early(len(train)):
             train, valid = hold_out(train, targets, patients, float(self.validation_fraction), seed)
         module = ClassifierModule(start.module(), start.front_end.beat_phases, targets.n_outputs, adapt_norm=scratch)
         plan = plan_of(self.get_params(deep=False), len(train), scratch)
         if not scratch:
-            embedding = embed_rhythm(start, source, **self._run())
+            # `read_labelled` has told what looks odd.
+            embedding = embed_rhythm(start, source, **{**self._run(), "check": "ignore"})
             start_at_frozen(module, embedding, targets, train, patients, plan.from_probe, seed)
         weights = self._train(module, records, train, valid, plan, seed)
         encoder = {k.removeprefix(_ENCODER): a for k, a in weights.items() if k.startswith(_ENCODER)}
@@ -249,10 +265,6 @@ class FineTunedClassifier(ClassifierMixin, LabelledEstimator):
         self.head_ = {k: array for k, array in weights.items() if not k.startswith(_ENCODER)}
         self.classes_ = targets.classes
         self.multi_label_ = targets.multi_label
-        if scratch:  # Embedding a pretrained encoder's records has warned already.
-            # A training of no epoch reads no record.
-            read = records.usable[~np.isnan(records.scale[records.usable])]
-            warn_about_scale(read, records.scale[read])
         return self
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -320,7 +332,8 @@ class FineTunedClassifier(ClassifierMixin, LabelledEstimator):
         return z @ head["linear.weight"].T.astype(np.float64) + head["linear.bias"]
 
     def _run(self) -> dict[str, Any]:
-        return {"batch_size": self.batch_size, "device": self.device, "precision": self.precision}
+        run = ("batch_size", "device", "precision", "check")
+        return {name: getattr(self, name) for name in run}
 
     def _stops_early(self, n_records: int) -> bool:
         if self.early_stopping == "auto":

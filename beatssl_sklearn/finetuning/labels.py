@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import assert_all_finite, column_or_1d, compute_class_weight
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from ..inputs.groups import hold_out_balanced_groups
+from ..inputs.labels import as_labels, check_labels, checked_weights
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,9 @@ class LabelTargets:
     values: NDArray
     """(n_records,) int64 for a softmax, else (n_records, n_outputs) float32."""
     weights: NDArray[np.float32]
-    """Weight of each entry of `values`, 1 on average."""
+    """Weight of each entry of `values`, 1 on average over the records that count."""
+    counts: NDArray[np.float64]
+    """(n_records,), how many records each one counts as; one of 0 is as if it were absent."""
 
     @property
     def softmax(self) -> bool:
@@ -37,6 +40,11 @@ class LabelTargets:
     def n_outputs(self) -> int:
         return len(self.classes) if self.multi_label or self.softmax else 1
 
+    @property
+    def mean_count(self) -> float:
+        """Mean of `counts` over the records that count."""
+        return float(self.counts[self.counts > 0].mean())
+
     def indicators(self) -> NDArray[np.bool_]:
         """Return which record belongs to which class (n_records, n_classes)."""
         if self.softmax:
@@ -45,7 +53,7 @@ class LabelTargets:
         return positive if self.multi_label else np.hstack([~positive, positive])
 
 
-def encode_labels(y: Any, n_records: int, class_weight: Any) -> LabelTargets:
+def encode_labels(y: Any, n_records: int, class_weight: Any, sample_weight: Any = None) -> LabelTargets:
     """Check labels and encode them.
 
     Parameters
@@ -56,6 +64,8 @@ def encode_labels(y: Any, n_records: int, class_weight: Any) -> LabelTargets:
         Records of X.
     class_weight : None, "balanced" or dict
         As for `FineTunedClassifier`.
+    sample_weight : array (n_records,), default=None
+        How many records each one counts as; None is one. Classes are those of records whose weight is not 0.
 
     Returns
     -------
@@ -64,43 +74,46 @@ def encode_labels(y: Any, n_records: int, class_weight: Any) -> LabelTargets:
 
     Raises
     ------
-    ValueError
-        If there is not one row per record, a label is missing, only one class is there, or a column of several
-        labels is constant or holds anything but 0 and 1.
+    ValueError, TypeError
+        If there is not one row per record, a label is missing, only one class is there, a column of several labels is
+        constant or holds anything but 0 and 1, or a weight is no finite number of at least 0.
     """
     if y is None:
         raise ValueError("FineTunedClassifier requires y to be passed, but the target y is None")
-    labels = np.asarray(y)
+    labels = as_labels(y)
     if labels.ndim not in (1, 2):
         raise ValueError(f"y must have the shape (n_records,) or (n_records, n_classes), got {labels.shape}")
     if len(labels) != n_records:
         raise ValueError(f"y holds the labels of {len(labels)} records, X has {n_records}")
-    _refuse_missing(labels)
+    check_labels(labels, "y")
     if labels.dtype.kind == "f":
         assert_all_finite(labels, input_name="y")
+    counts = checked_weights(sample_weight, n_records)
+    counts = np.ones(n_records) if counts is None else counts
+    if not counts.any():
+        raise ValueError("sample_weight is zero for every record")
     if labels.ndim == 2 and labels.shape[1] != 1:
-        return _encode_indicators(labels, class_weight)
+        return _encode_indicators(labels, class_weight, counts)
     labels = column_or_1d(labels, warn=True)
     check_classification_targets(labels)
-    classes, codes = np.unique(labels, return_inverse=True)
+    classes = np.unique(labels[counts > 0])
     if len(classes) < 2:
-        raise ValueError(f"y holds one class only, {classes[0]!r}; a classifier needs at least 2 classes")
-    weights = compute_class_weight(_checked_weight(class_weight, classes), classes=classes, y=labels)[codes]
+        raise ValueError(f"y holds one class only, {classes.tolist()[0]!r}; a classifier needs at least 2 classes")
+    # Of a class that no counting record has, the code means nothing.
+    codes = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+    given = _checked_weight(class_weight, classes)
+    of_class = np.ones(len(classes))
+    if given == "balanced":
+        of_class = counts.sum() / (len(classes) * np.bincount(codes, counts, minlength=len(classes)))
+    elif given is not None:
+        of_class = np.array([given.get(name, 1.0) for name in classes.tolist()], dtype=np.float64)
+    weights = _normalised(of_class[codes], counts)
     if len(classes) > 2:
-        return LabelTargets(classes, False, codes.astype(np.int64), _normalised(weights))
-    return LabelTargets(classes, False, codes[:, None].astype(np.float32), _normalised(weights[:, None]))
+        return LabelTargets(classes, False, codes.astype(np.int64), weights, counts)
+    return LabelTargets(classes, False, codes[:, None].astype(np.float32), weights[:, None], counts)
 
 
-def _refuse_missing(labels: NDArray) -> None:
-    """Refuse labels that are None or NaN, by the number of their record."""
-    missing = np.array([label is None or label != label for label in labels.ravel()]).reshape(labels.shape)
-    if missing.any():
-        rows = np.flatnonzero(missing.reshape(len(labels), -1).any(axis=1))
-        more = f" and {len(rows) - 1} others" if len(rows) > 1 else ""
-        raise ValueError(f"y: the label of record {rows[0]}{more} is missing (None or NaN); leave these records out")
-
-
-def _encode_indicators(labels: NDArray, class_weight: Any) -> LabelTargets:
+def _encode_indicators(labels: NDArray, class_weight: Any, counts: NDArray[np.float64]) -> LabelTargets:
     kind = type_of_target(labels)
     numbers = labels.astype(np.float64) if labels.dtype.kind in "biuf" else np.full(labels.shape, np.nan)
     bad = ~np.isin(numbers, (0, 1))
@@ -110,18 +123,20 @@ def _encode_indicators(labels: NDArray, class_weight: Any) -> LabelTargets:
             f"Unknown label type: {kind}: y of shape {labels.shape} must hold 0 and 1, one column per class; record "
             f"{row}, column {column} is {labels[row, column]!r}"
         )
-    positive = numbers.sum(axis=0)
-    for column, n in enumerate(positive):
-        if n in (0, len(labels)):
-            raise ValueError(f"y: column {column} is {int(n > 0)} in every record; there is one class only to learn")
+    used = numbers[counts > 0]
+    constant = np.flatnonzero((used == used[0]).all(axis=0))
+    if len(constant):
+        value = int(used[0, constant[0]])
+        raise ValueError(f"y: column {constant[0]} is {value} in every record; there is one class only to learn")
+    positive, total = counts @ numbers, counts.sum()
     classes = np.arange(labels.shape[1])
     weights = np.ones_like(numbers)
     if _checked_weight(class_weight, classes) == "balanced":
-        weights = np.where(numbers > 0, len(labels) / (2 * positive), len(labels) / (2 * (len(labels) - positive)))
+        weights = np.where(numbers > 0, total / (2 * positive), total / (2 * (total - positive)))
     elif class_weight is not None:
         factor = np.array([class_weight.get(int(c), 1.0) for c in classes], dtype=np.float64)
         weights = np.where(numbers > 0, factor, 1.0)
-    return LabelTargets(classes, True, numbers.astype(np.float32), _normalised(weights))
+    return LabelTargets(classes, True, numbers.astype(np.float32), _normalised(weights, counts), counts)
 
 
 def _checked_weight(class_weight: Any, classes: NDArray) -> Any:
@@ -137,8 +152,9 @@ def _checked_weight(class_weight: Any, classes: NDArray) -> Any:
     return dict(class_weight)
 
 
-def _normalised(weights: NDArray) -> NDArray[np.float32]:
-    mean = weights.mean()
+def _normalised(weights: NDArray, counts: NDArray[np.float64]) -> NDArray[np.float32]:
+    weights = weights * (counts if weights.ndim == 1 else counts[:, None])
+    mean = weights[counts > 0].mean()
     if not mean > 0:
         raise ValueError("class_weight gives every record the weight 0")
     return (weights / mean).astype(np.float32)

@@ -36,9 +36,9 @@ class ClassifierModule(nn.Module):
         protocol = cast(Encoder, encoder)
         n_dims = protocol.n_dims_record + phases * protocol.n_dims
         self.encoder, self.phases = encoder, phases
-        self.norm = nn.BatchNorm1d(n_dims, eps=NORM_EPS, affine=False)
+        self.norm = nn.BatchNorm1d(n_dims, eps=NORM_EPS, affine=False, dtype=torch.float32)
         # Its own initialisation would draw from the global state.
-        self.linear = nn.utils.skip_init(nn.Linear, n_dims, n_outputs)
+        self.linear = nn.utils.skip_init(nn.Linear, n_dims, n_outputs, dtype=torch.float32)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
         self.adapt_norm = adapt_norm

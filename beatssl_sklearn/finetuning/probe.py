@@ -31,9 +31,14 @@ class Standard(NamedTuple):
         return ((embedding - self.mean) / np.sqrt(self.variance + NORM_EPS)).astype(np.float32)
 
 
-def standardisation(embedding: NDArray[np.float32]) -> Standard:
-    """Measure the dimensions of embeddings (n_records, n_dims)."""
-    mean, variance = (f(axis=0, dtype=np.float64) for f in (embedding.mean, embedding.var))
+def standardisation(embedding: NDArray[np.float32], counts: NDArray[np.float64] | None = None) -> Standard:
+    """Measure the dimensions of embeddings (n_records, n_dims); `counts` (n_records,) says how often each counts."""
+    if counts is None or (counts == 1).all():
+        mean, variance = (f(axis=0, dtype=np.float64) for f in (embedding.mean, embedding.var))
+    else:
+        share = counts / counts.sum()
+        mean = share @ embedding
+        variance = share @ (embedding - mean) ** 2
     # A dimension that is constant in these records must not decide about other records.
     return Standard(mean.astype(np.float32), np.where(variance > 1e-10, variance, 1e12).astype(np.float32))
 
@@ -54,8 +59,9 @@ def fit_probe(
         Frozen embeddings of all records.
     standard : Standard
     targets : LabelTargets
+        A record that counts as two is as good as the record twice, in one group.
     index : ndarray of int64
-        Records to fit on.
+        Records to fit on, which count as more than 0.
     groups : ndarray of int64 or None
         Records of one group lie in one fold.
     seed : int
@@ -68,11 +74,12 @@ def fit_probe(
         Logits of standardised embeddings are ``z @ weight.T + bias``.
     """
     # In float32 thousands of records fit into memory. The error in the logits is far below the noise of labels.
-    axes = principal_axes(standard.apply(embedding[index]))
-    table = targets.indicators() if targets.softmax else targets.values
-    # A softmax has one weight per record, a sigmoid one per entry.
-    weights = targets.weights[index].reshape(len(index), -1)
-    problem = LogisticProblem(axes.scores, axes.variance, table[index].astype(np.float32), targets.softmax, weights)
+    counts = targets.counts[index]
+    axes = principal_axes(standard.apply(embedding[index]), counts)
+    table = (targets.indicators() if targets.softmax else targets.values)[index].astype(np.float32)
+    # A softmax has one weight per record, a sigmoid one per entry. They are 1 on average, and here they count records.
+    weights = targets.weights[index].reshape(len(index), -1) * np.float32(targets.mean_count)
+    problem = LogisticProblem(axes.scores, axes.variance, table, targets.softmax, weights, counts)
     folds = group_folds(index if groups is None else groups[index], _N_FOLDS, seed)
     fit = problem.fit(_best_C(problem, folds[:1] if len(index) >= _ONE_FOLD_FROM else folds))
     # From principal axes back to the dimensions of the embedding.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..components import Bounds, check_bounds
+from ..components import Bounds, Limits, check_bounds
 from ..nn.devices import check_precision, resolve_device
 from ..nn.weights import load_module_arrays, module_arrays
 from ..views.augment import checked_views
@@ -28,7 +28,8 @@ _LR_FROM_PROBE, _LR_FROM_ZERO, _ENCODER_SHARE = 1e-4, 1e-2, 0.2
 # statistics of whatever it is shown.
 _WINDOW_FROM_ZERO = 5.0
 _INF = float("inf")
-_BOUNDS: dict[str, Bounds | tuple[str, ...]] = {
+_BOUNDS: dict[str, Limits] = {
+    "allow_nan": bool,
     "max_epochs": Bounds(Integral, 0),
     "batch_size": Bounds(Integral, 2),
     "lr": Bounds(Real, 0, or_none=True),
@@ -107,7 +108,7 @@ def start_at_frozen(
     from_probe : bool
     seed : int
     """
-    standard = standardisation(embedding[train])
+    standard = standardisation(embedding[train], targets.counts[train])
     state = {"norm.running_mean": standard.mean, "norm.running_var": standard.variance}
     if from_probe:
         weight, bias = fit_probe(embedding, standard, targets, train, patients, seed)

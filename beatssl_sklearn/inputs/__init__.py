@@ -2,6 +2,7 @@
 
 from .front_end import FrontEnd
 from .groups import group_codes, held_out_folds
-from .source import Block
+from .plausibility import RecordCheck
+from .source import Block, RecordSource
 
-__all__ = ["Block", "FrontEnd", "group_codes", "held_out_folds"]
+__all__ = ["Block", "FrontEnd", "RecordCheck", "RecordSource", "group_codes", "held_out_folds"]

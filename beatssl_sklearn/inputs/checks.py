@@ -64,15 +64,6 @@ def check_duration(n_times: int, fs: float, what: str = "X") -> None:
         raise ValueError(f"{what} has {n_times} samples at {fs:g} Hz; at least {MIN_DURATION} s are needed")
 
 
-def is_record_collection(X: Any) -> bool:
-    """Whether X holds records that know their own rate and leads."""
-    if isinstance(X, (np.ndarray, str, bytes, dict)) or not hasattr(X, "__getitem__") or not hasattr(X, "__len__"):
-        return False
-    if hasattr(X, "names") and hasattr(X, "shape"):
-        return True
-    return isinstance(X, (list, tuple)) and len(X) > 0 and all(hasattr(x, "signal") and hasattr(x, "fs") for x in X)
-
-
 def as_array(X: Any) -> NDArray:
     """Return X as an array without copying one that is one already.
 
@@ -83,32 +74,109 @@ def as_array(X: Any) -> NDArray:
     ValueError
         For lists of arrays of unequal shapes, and complex numbers.
     """
-    if scipy.sparse.issparse(X):
-        raise TypeError("X is a sparse matrix: sparse input is not supported, signals are dense")
-    if X is None or isinstance(X, (str, bytes, dict, set)):
+    if _is_no_array(X):
         raise TypeError(
             f"X must be an array (n_records, n_leads, n_times) in mV or a list of ECGRecord, got {type(X).__name__}"
         )
     try:
-        array = X if isinstance(X, np.ndarray) else np.asarray(X)
-    except ValueError as error:
+        array = real_numbers(X, "X")
+    except _Ragged as error:
         raise ValueError(
             "X is a list of arrays of unequal shapes, whose rates and leads are unknown; pass records of unequal "
             "length as a list of ECGRecord(signal, fs, leads)"
         ) from error
-    if array.dtype.kind == "b":
-        raise TypeError("X holds True and False, not signals in mV")
-    if array.dtype.kind == "c":
-        raise ValueError("Complex data not supported: X must hold signals in mV")
-    if array.dtype.kind in "iu" and array.ndim == 3:
-        warnings.warn(
-            f"X holds integers ({array.dtype}): signals are expected in mV; are these ADC counts?",
-            UserWarning,
-            stacklevel=find_stack_level(),
-        )
-    if array.dtype.kind == "O" and array.ndim == 1 and len(array):
+    if array.ndim == 1 and array.size == 0:
+        raise ValueError("Found array with 0 sample(s): X holds no record")
+    if array.dtype.kind == "O" and array.ndim == 1:
         raise ValueError("X is an array of objects; pass one array, or a list of ECGRecord(signal, fs, leads)")
     return array
+
+
+def as_signal(values: Any, what: str) -> NDArray:
+    """Return the signal of one record, by the rules that arrays of all records have.
+
+    Parameters
+    ----------
+    values : array-like (n_leads, n_times)
+        Signal [mV].
+    what : str
+        Names the record in messages.
+
+    Returns
+    -------
+    ndarray (n_leads, n_times) of real numbers
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it holds anything but real numbers, or has other axes; the message names the record.
+    """
+    expected = f"{what}: its signal must be an array (n_leads, n_times) of real numbers in mV"
+    if _is_no_array(values):
+        raise TypeError(f"{expected}, got a {type(values).__name__}")
+    try:
+        array = real_numbers(values, f"the signal of {what}")
+        if array.dtype.kind not in "fiu":
+            array = array.astype(np.float32)
+    except (_Ragged, TypeError, ValueError) as error:
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{expected}: {error}") from error
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(f"{expected}, got the shape {array.shape}")
+    return array
+
+
+def _is_no_array(values: Any) -> bool:
+    # Some sparse matrices are dicts, too.
+    return values is None or (isinstance(values, (str, bytes, dict, set)) and not scipy.sparse.issparse(values))
+
+
+class _Ragged(ValueError):
+    """Lists that are no array."""
+
+
+def real_numbers(values: Any, what: str) -> NDArray:
+    """Return numbers as an array; those of text and objects stay as they are, to be refused where they are used.
+
+    Tensors of any device become arrays. Masked samples become NaN, which is what missing ones are.
+
+    Raises
+    ------
+    TypeError
+        For sparse matrices, and for True and False.
+    ValueError
+        For complex numbers, and lists of unequal lengths.
+    """
+    if scipy.sparse.issparse(values):
+        raise TypeError(f"{what} is a sparse matrix: sparse input is not supported, signals are dense")
+    if isinstance(values, (list, tuple)) and any(hasattr(value, "detach") or np.ma.isMA(value) for value in values):
+        values = [real_numbers(value, what) for value in values]
+    array = _from_tensor(values, what) if hasattr(values, "detach") else values
+    try:
+        array = array if isinstance(array, np.ndarray) else np.asarray(array)
+    except ValueError as error:
+        raise _Ragged(str(error)) from error
+    if array.dtype.kind == "b":
+        raise TypeError(f"{what} holds True and False, not signals in mV")
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {what} must hold signals in mV")
+    if np.ma.isMaskedArray(array):
+        masked = np.ma.getmaskarray(array)
+        array = np.where(masked, np.nan, array.data) if masked.any() else array.data
+    return array
+
+
+def _from_tensor(tensor: Any, what: str) -> NDArray:
+    try:
+        plain = tensor.detach().cpu()
+        try:
+            found: NDArray = plain.numpy()
+        except TypeError:
+            # NumPy lacks half precision of eight exponent bits.
+            found = plain.float().numpy()
+    except (AttributeError, TypeError, RuntimeError, NotImplementedError) as error:
+        reason = f"a tensor that is no dense array of numbers ({error})"
+        raise TypeError(f"{what} is {reason}; pass a NumPy array") from error
+    return found
 
 
 def refuse_swapped_axes(shape: tuple[int, ...], n_leads: int | None = None) -> None:

@@ -18,7 +18,7 @@ from ..components import check_number, register
 from ..ecg.beats import BEAT_WINDOW, window_samples
 from ..ecg.leads import place_leads
 from ..ecg.preprocess import AMPLITUDES, Preprocessed, check_fs, preprocess
-from ..ecg.rpeaks import Detector, detect_rpeaks
+from ..ecg.rpeaks import DETECTORS, Detector, detect_rpeaks
 from .source import Block
 
 
@@ -72,6 +72,11 @@ class FrontEnd:
         if amplitude not in AMPLITUDES:
             raise ValueError(f"amplitude must be one of {', '.join(AMPLITUDES)}, got {amplitude!r}")
         return cls(float(fs_model), amplitude, detector, checked_beat_window(beat_window), int(phases))
+
+    def _check_file(self) -> None:
+        self.from_parameters(vars(self))
+        if not isinstance(self.rpeak_detector, str) or self.rpeak_detector not in DETECTORS:
+            raise ValueError(f"rpeak_detector must be one of {', '.join(DETECTORS)}, got {self.rpeak_detector!r:.80}")
 
     def __call__(self, block: Block) -> Preprocessed:
         """Return the signals of a block (n_records, n_times, 12) as the network reads them."""

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .labels import as_labels, check_labels
+
 # Random hold-outs, of which `hold_out_balanced_groups` takes the one with the most even class shares.
 _CANDIDATES = 64
 
 
-def group_codes(groups: ArrayLike | None, n_records: int) -> NDArray[np.int64]:
+def group_codes(groups: ArrayLike | None, n_records: int, name: str = "groups") -> NDArray[np.int64]:
     """Encode groups as integers from 0; without groups, each record is its own group.
 
     Parameters
@@ -24,6 +26,8 @@ def group_codes(groups: ArrayLike | None, n_records: int) -> NDArray[np.int64]:
         Label of each record's group.
     n_records : int
         Number of records.
+    name : str, default="groups"
+        Name of the parameter, for messages.
 
     Returns
     -------
@@ -32,14 +36,16 @@ def group_codes(groups: ArrayLike | None, n_records: int) -> NDArray[np.int64]:
 
     Raises
     ------
-    ValueError
-        If there is not one group per record.
+    ValueError, TypeError
+        If there is not one group per record, a group is missing (None, NaN, NaT or pandas' NA; the message names the
+        record), or groups of unlike types cannot be put in order.
     """
     if groups is None:
         return np.arange(n_records)
-    labels = np.asarray(groups)
+    labels = as_labels(groups, name)
     if labels.shape != (n_records,):
-        raise ValueError(f"groups must hold one label per record: shape {labels.shape} for {n_records} records")
+        raise ValueError(f"{name} must hold one label per record: shape {labels.shape} for {n_records} records")
+    check_labels(labels, name, "group")
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
@@ -162,7 +168,7 @@ def nested_subsets(
     Raises
     ------
     ValueError
-        If a fraction is out of range or shapes disagree.
+        If a fraction is out of range, shapes disagree, or a label or a group is missing; the message names its record.
     """
     wanted = np.asarray(fractions, dtype=np.float64)
     if wanted.ndim != 1 or not len(wanted) or not ((wanted > 0) & (wanted <= 1)).all():
@@ -231,9 +237,10 @@ def _labels_of_groups(table: NDArray[np.bool_], code: NDArray[np.int64]) -> NDAr
 
 def _indicator(y: ArrayLike) -> NDArray[np.bool_]:
     """Return labels as a table of bool: classes become columns, a table stays."""
-    target = np.asarray(y)
+    target = as_labels(y)
+    if target.ndim not in (1, 2) or not len(target):
+        raise ValueError(f"y must have shape (n,) or (n, n_classes), got {target.shape}")
+    check_labels(target, "y")
     if target.ndim == 2:
         return target.astype(bool)
-    if target.ndim != 1 or not len(target):
-        raise ValueError(f"y must have shape (n,) or (n, n_classes), got {target.shape}")
     return target[:, None] == np.unique(target)

@@ -16,10 +16,13 @@ from .._version import __version__
 from ..components import Nested
 from ..ecg.preprocess import check_fs
 from ..ecg.rpeaks import MIN_DURATION
-from .checks import as_array, check_duration, is_record_collection, name_leads, refuse_swapped_axes
+from .cells import Cells, cells_of, is_record
+from .checks import as_array, as_signal, check_duration, name_leads, refuse_swapped_axes
 from .source import ArraySource, RecordSource, Source
 
 VERSION_KEY = "_beatssl_version"
+# The rate of arrays where nobody gives one [Hz]. Shorter records [s] than this make it doubtful.
+_DEFAULT_FS, _DOUBTFUL_S = 500.0, 5.0
 
 
 class SignalEstimator(Nested):
@@ -61,7 +64,7 @@ class SignalEstimator(Nested):
 
         Parameters
         ----------
-        X : array, list of ECGRecord or lazily read collection
+        X : array, list of ECGRecord or of paths, column of a table, or lazily read collection
         fs, leads : float, sequence of str or None
             Rate and lead names of an array.
         allow_nan : bool
@@ -70,12 +73,9 @@ class SignalEstimator(Nested):
         n_leads : int or None
             Leads that an array must have; None takes any number.
         """
-        if is_record_collection(X):
-            if len(X) == 0:
-                raise ValueError("Found array with 0 sample(s): X holds no record")
-            if reset:
-                self.n_features_in_ = 12
-            return RecordSource(X, allow_nan)
+        cells = cells_of(X)
+        if cells is not None:
+            return self._source_of_cells(cells, fs, leads, allow_nan, reset, n_leads)
         fs = check_fs(fs)
         array = as_array(X)
         if array.ndim == 2 or hasattr(X, "columns"):
@@ -85,8 +85,9 @@ class SignalEstimator(Nested):
                     f"axes (n_records, n_leads, n_times). One record is X[None]; records of one lead, one in each row, "
                     f"are named by the parameter leads, such as leads='II'"
                 )
-            return self._source_of_one_lead(X, fs, leads, allow_nan, reset)
+            return self._source_of_one_lead(X if hasattr(X, "columns") else array, fs, leads, allow_nan, reset)
         refuse_swapped_axes(array.shape, n_leads)
+        integers = array.dtype.kind in "iu"
         if array.dtype.kind != "f" or array.ndim != 3 or 0 in array.shape:
             array = validate_data(
                 self,
@@ -99,14 +100,44 @@ class SignalEstimator(Nested):
         if array.ndim != 3 or 0 in array.shape:
             raise ValueError(f"X must have the shape (n_records, n_leads, n_times), got {array.shape}")
         check_duration(array.shape[2], fs)
-        if n_leads is not None and array.shape[1] != n_leads:
-            raise ValueError(
-                f"X has {array.shape[1]} leads, but {type(self).__name__} was fitted on {n_leads}; leads of other "
-                f"recordings are named by the parameter leads of an embedder"
-            )
+        self._check_n_leads(array.shape[1], n_leads)
         if reset:
             self.n_features_in_ = array.shape[1]
-        return ArraySource(array, fs, name_leads(leads, array.shape[1]), allow_nan)
+        notes = self._doubts(array.shape[2], fs)
+        return ArraySource(array, fs, name_leads(leads, array.shape[1]), allow_nan, integers, notes)
+
+    def _check_n_leads(self, n_leads: int, expected: int | None) -> None:
+        if expected is not None and n_leads != expected:
+            raise ValueError(
+                f"X has {n_leads} leads, but {type(self).__name__} was fitted on {expected}; leads of other "
+                f"recordings are named by the parameter leads of an embedder"
+            )
+
+    def _doubts(self, n_times: int, fs: float) -> list[str]:
+        """Return a note if the rate is the default of a parameter that was not given, and records would be short."""
+        if getattr(self, "fs", fs) is not None or fs != _DEFAULT_FS or n_times >= _DOUBTFUL_S * fs:
+            return []
+        taken = f"{n_times} samples are taken as {n_times / fs:g} s at {fs:g} Hz"
+        return [f"fs was not given: {taken}; is this the rate of X?"]
+
+    def _source_of_cells(
+        self, cells: Cells, fs: float, leads: Sequence[str] | None, allow_nan: bool, reset: bool, n_leads: int | None
+    ) -> RecordSource:
+        """Read records one by one; arrays among them have the rate and the leads of arrays."""
+        if len(cells.records) == 0:
+            raise ValueError("Found array with 0 sample(s): X holds no record")
+        source = RecordSource(cells.records, allow_nan, record_names=cells.names)
+        arrays = (i for i, x in enumerate(cells.records) if not is_record(x)) if isinstance(cells.records, list) else ()
+        first = next((i for i in arrays if hasattr(cells.records[i], "__len__")), None)
+        if first is not None:
+            values = cells.records[first]
+            shape = (1,) if np.ndim(values) == 1 else as_signal(values, f"record {first}").shape
+            self._check_n_leads(shape[0], n_leads)
+            source.fs, source.leads = check_fs(fs), name_leads(leads, shape[0])
+            source.notes = self._doubts(max(np.shape(x)[-1] for x in cells.records if np.ndim(x)), source.fs)
+        if reset:
+            self.n_features_in_ = source.n_leads
+        return source
 
     def _source_for(self, encoder: Any, X: Any, reset: bool, **changes: Any) -> Source:
         """Return X as a source that is described by a `FittedEncoder`, but for some changes."""
@@ -121,9 +152,11 @@ class SignalEstimator(Nested):
             self, X, dtype=np.float32, ensure_all_finite="allow-nan" if allow_nan else True, reset=reset
         )
         short = int(np.ceil(2 * MIN_DURATION * fs)) - table.shape[1]
+        # So few samples are no ECG, but what scikit-learn's tools try an estimator with.
+        notes = [] if short > 0 else self._doubts(table.shape[1], fs)
         if short > 0:
             table = np.pad(table, ((0, 0), (0, short)), mode="edge")
-        return ArraySource(table[:, None, :], fs, name_leads(leads, 1), allow_nan)
+        return ArraySource(table[:, None, :], fs, name_leads(leads, 1), allow_nan, notes=notes)
 
 
 class SignalTransformer(TransformerMixin, SignalEstimator):

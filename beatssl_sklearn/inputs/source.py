@@ -5,15 +5,17 @@ An array is never copied as a whole: `read` takes one block, checks it, and give
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ecg.leads import resolve_leads
 from ..ecg.preprocess import check_fs
-from .checks import check_duration
+from .cells import is_record
+from .checks import as_signal, check_duration
 
 # Samples that a block may hold: what lies in memory at once, whatever the length of a record.
 _BLOCK_SAMPLES = 8_000_000
@@ -34,6 +36,10 @@ class Block(NamedTuple):
         Names of the leads.
     blank : bool ndarray (n_records,)
         Records without a single known sample.
+    integers : bool
+        Whether the records held integers.
+    limits : ndarray (2, n_records, n_leads) or None
+        Largest and smallest value of each lead, which show whether all samples are numbers; None if they are not.
     """
 
     rows: NDArray[np.int64]
@@ -41,10 +47,19 @@ class Block(NamedTuple):
     fs: float
     leads: tuple[str, ...]
     blank: NDArray[np.bool_]
+    integers: bool = False
+    limits: NDArray[np.float32] | None = None
 
 
 class Source(Protocol):
     """Records that are read when they are needed."""
+
+    notes: list[str]
+    """What is odd about all of them, before one is read."""
+
+    @property
+    def record_names(self) -> Sequence[Any] | None:
+        """A label of each record: a folder's names, or the index of a table's column. None for arrays and lists."""
 
     @property
     def n_records(self) -> int: ...
@@ -69,6 +84,9 @@ class ArraySource:
     fs: float
     leads: tuple[str, ...]
     allow_nan: bool
+    integers: bool = False
+    notes: list[str] = field(default_factory=list)
+    record_names: Sequence[Any] | None = None
 
     @property
     def n_records(self) -> int:
@@ -89,62 +107,145 @@ class ArraySource:
             in_a_row = part[-1] - part[0] == len(part) - 1 and (np.diff(part) == 1).all()
             taken = self.array[part[0] : part[-1] + 1] if in_a_row else self.array[part]
             signal = _as_float32(taken)
-            yield _checked(part, signal, self.fs, self.leads, self.allow_nan)
+            yield _checked(Block(part, signal, self.fs, self.leads, _NONE_BLANK, self.integers), self.allow_nan)
 
 
 @dataclass
 class RecordSource:
-    """Records that know their own rate and leads, of any length: a list, or a folder that is read lazily."""
+    """Records of any length: a list, a column of a table, or a folder that is read lazily.
+
+    Records know their own rate and leads. Arrays in their place have those of the estimator.
+
+    Parameters
+    ----------
+    records : sequence
+        Anything that gives an `ECGRecord` for a position, or an array (n_leads, n_times) where `fs` and `leads` are
+        given.
+    allow_nan : bool
+        Whether NaN counts as missing samples instead of being an error.
+    fs : float, default=None
+        Sampling rate of arrays [Hz].
+    leads : tuple of str, default=None
+        Names of the leads of arrays.
+    record_names : sequence, default=None
+        A label of each record.
+    notes : list of str
+        What is odd about all of them, before one is read.
+    """
 
     records: Any
     allow_nan: bool
+    fs: float | None = None
+    leads: tuple[str, ...] | None = None
+    record_names: Sequence[Any] | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def n_records(self) -> int:
+        """Number of records."""
         return len(self.records)
 
     @property
     def n_leads(self) -> int:
-        return 12
+        """Leads of arrays; 12 where records know their own."""
+        return 12 if self.leads is None else len(self.leads)
 
     @property
-    def described(self) -> None:
-        return None
+    def described(self) -> tuple[float, tuple[str, ...]] | None:
+        """Rate [Hz] and leads of arrays; None where records know their own."""
+        return None if self.fs is None or self.leads is None else (self.fs, self.leads)
 
     def read(self, index: NDArray[np.int64], block_size: int) -> Iterator[Block]:
-        waiting: list[tuple[int, NDArray, float, tuple[str, ...]]] = []
+        """Yield records in blocks of one length, rate and lead set.
+
+        Parameters
+        ----------
+        index : ndarray of int64
+            Positions of the records, in the order wanted.
+        block_size : int
+            Most records of a block.
+
+        Yields
+        ------
+        Block
+
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            If a record cannot be used; the message names it.
+        """
+        waiting: list[_Record] = []
         for i in index:
-            signal, fs, leads = self._record(int(i))
-            full = len(waiting) >= max(1, min(block_size, _BLOCK_SAMPLES // max(1, signal.size)))
-            if waiting and (full or _kind(waiting[-1]) != (signal.shape, fs, leads)):
+            record = self._record(int(i))
+            full = len(waiting) >= max(1, min(block_size, _BLOCK_SAMPLES // max(1, record.signal.size)))
+            if waiting and (full or waiting[-1].kind != record.kind):
                 yield self._block(waiting)
                 waiting = []
-            waiting.append((int(i), signal, fs, leads))
+            waiting.append(record)
         if waiting:
             yield self._block(waiting)
 
-    def _record(self, i: int) -> tuple[NDArray, float, tuple[str, ...]]:
-        record = self.records[i]
-        try:
-            signal, fs, leads = record.signal, record.fs, tuple(record.leads)
-        except AttributeError:
-            raise TypeError(f"record {i} is a {type(record).__name__}, not an ECGRecord") from None
-        if not isinstance(signal, np.ndarray) or signal.dtype.kind not in "fiu":
-            kind = f"array of {signal.dtype}" if isinstance(signal, np.ndarray) else type(signal).__name__
-            raise TypeError(f"record {i}: its signal must be an array of real numbers in mV, got a {kind}")
-        if signal.ndim != 2 or signal.shape[0] != len(leads):
-            raise ValueError(f"record {i}: a signal of shape {signal.shape} does not go with {len(leads)} leads")
-        check_duration(signal.shape[1], check_fs(fs, f"fs of record {i}"), f"record {i}")
-        return signal, float(fs), leads
+    def _record(self, i: int) -> _Record:
+        record, what = self.records[i], f"record {i}"
+        if not is_record(record):
+            if self.described is None or not hasattr(record, "__len__"):
+                raise TypeError(f"{what} is a {type(record).__name__}, not an ECGRecord")
+            return self._array(i, record, *self.described)
+        signal = as_signal(record.signal, what)
+        leads = record_leads(getattr(record, "leads", None), what)
+        if len(signal) != len(leads):
+            raise ValueError(f"{what}: a signal of shape {signal.shape} does not go with {len(leads)} leads")
+        fs = check_fs(record.fs, f"fs of {what}")
+        check_duration(signal.shape[1], fs, what)
+        return _Record(i, signal, fs, leads)
 
-    def _block(self, waiting: list[tuple[int, NDArray, float, tuple[str, ...]]]) -> Block:
-        index = np.array([w[0] for w in waiting], dtype=np.int64)
-        signal = _as_float32(np.stack([w[1] for w in waiting]))
-        return _checked(index, signal, waiting[0][2], waiting[0][3], self.allow_nan)
+    def _array(self, i: int, values: Any, fs: float, leads: tuple[str, ...]) -> _Record:
+        """Return an array of a column as a record of the estimator's rate and leads; one axis is one lead."""
+        what = f"record {i}"
+        signal = as_signal([values] if np.ndim(values) == 1 else values, what)
+        if len(signal) != len(leads):
+            raise ValueError(f"{what} has {len(signal)} leads, but {len(leads)} are expected")
+        check_duration(signal.shape[1], fs, what)
+        return _Record(i, signal, fs, leads)
+
+    def _block(self, waiting: list[_Record]) -> Block:
+        index = np.array([w.row for w in waiting], dtype=np.int64)
+        signal = _as_float32(np.stack([w.signal for w in waiting]))
+        block = Block(index, signal, waiting[0].fs, waiting[0].leads, _NONE_BLANK, waiting[0].signal.dtype.kind in "iu")
+        return _checked(block, self.allow_nan)
 
 
-def _kind(waiting: tuple[int, NDArray, float, tuple[str, ...]]) -> tuple[tuple[int, ...], float, tuple[str, ...]]:
-    return waiting[1].shape, waiting[2], waiting[3]
+class _Record(NamedTuple):
+    row: int
+    signal: NDArray
+    fs: float
+    leads: tuple[str, ...]
+
+    @property
+    def kind(self) -> tuple[tuple[int, ...], bool, float, tuple[str, ...]]:
+        """What the records of a block have in common."""
+        return self.signal.shape, self.signal.dtype.kind in "iu", self.fs, self.leads
+
+
+def record_leads(leads: Any, what: str) -> tuple[str, ...]:
+    """Return the names of a record's leads.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no names, unknown or doubled; the message names the record.
+    """
+    if leads is None or isinstance(leads, (str, bytes)) or not hasattr(leads, "__iter__"):
+        raise TypeError(f"{what}: its leads must be a sequence of names, got {leads!r:.60}")
+    names = tuple(leads)
+    try:
+        resolve_leads(names)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what}: {error}") from error
+    return names
+
+
+_NONE_BLANK: NDArray[np.bool_] = np.zeros(0, dtype=bool)
 
 
 def _as_float32(signal: NDArray) -> NDArray[np.float32]:
@@ -153,18 +254,16 @@ def _as_float32(signal: NDArray) -> NDArray[np.float32]:
         return np.asarray(signal, dtype=np.float32)
 
 
-def _checked(index: NDArray, signal: NDArray[np.float32], fs: float, leads: tuple[str, ...], allow_nan: bool) -> Block:
-    blank: NDArray[np.bool_] = np.zeros(len(signal), dtype=bool)
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = np.add.reduce(signal, axis=None)
-    if not np.isfinite(total):
-        _refuse_infinite(index, signal, leads, allow_nan)
-        blank = np.asarray(np.isnan(signal).all(axis=(1, 2)))
-    return Block(index, signal, fs, leads, blank)
+def _checked(block: Block, allow_nan: bool) -> Block:
+    """Refuse samples that are no numbers, and mark records without a known sample."""
+    limits = np.stack([block.signal.max(axis=-1), block.signal.min(axis=-1)])
+    if np.isfinite(limits).all():
+        return block._replace(blank=np.zeros(len(block.signal), dtype=bool), limits=limits)
+    _refuse_infinite(block.rows, block.signal, block.leads, allow_nan)
+    return block._replace(blank=np.asarray(np.isnan(block.signal).all(axis=(1, 2))))
 
 
 def _refuse_infinite(index: NDArray, signal: NDArray, leads: tuple[str, ...], allow_nan: bool) -> None:
-    # A sum may overflow to infinity although every sample is finite: look at the samples themselves.
     for what, bad in (("infinity", np.isinf(signal)), ("NaN", np.isnan(signal))):
         if not bad.any() or (what == "NaN" and allow_nan):
             continue

@@ -63,7 +63,7 @@ def training_window(duration: NDArray[np.float64]) -> tuple[float, bool]:
 
 def read_windows(
     source: Source, front_end: FrontEnd, rows: NDArray[np.int64], start: NDArray[np.float64], seconds: float
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Read one window of each record, prepared for a network.
 
     Parameters
@@ -82,18 +82,15 @@ def read_windows(
     signal : ndarray (n, n_times, 12)
     present : ndarray (n, 12)
         Leads that are there and not flat.
-    scale : ndarray (n,)
-        Root mean square of the windows [mV].
     """
     n_times = front_end.n_times(seconds)
     signal = np.zeros((len(rows), n_times, 12), dtype=np.float32)
     present = np.zeros((len(rows), 12), dtype=bool)
-    scale = np.zeros(len(rows), dtype=np.float32)
     done = 0
     for block in source.read(rows, len(rows)):
         stop = done + len(block.rows)
         ready = front_end(block._replace(signal=cut_windows(block.signal, block.fs, start[done:stop], seconds)))
         signal[done:stop] = repeat_to_length(ready.signal, n_times)
-        present[done:stop], scale[done:stop] = ready.present, ready.scale
+        present[done:stop] = ready.present
         done = stop
-    return signal, present, scale
+    return signal, present

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .blocks import (
     N_LEADS,
+    POOL_PARTS,
     TOKEN_MULTIPLE,
     ConvNorm,
     ResidualBlock,
@@ -69,6 +70,8 @@ class BeatNet(nn.Module):
     He et al., "Deep residual learning for image recognition", CVPR 2016, figure 2; Lin et al., "Feature pyramid
     networks for object detection", CVPR 2017, figure 3.
     """
+
+    pool_parts = POOL_PARTS
 
     def __init__(
         self,

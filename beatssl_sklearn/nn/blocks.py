@@ -50,6 +50,10 @@ class Encoder(Protocol):
         """
 
 
+POOL_PARTS = ("mean", "max", "sd")
+"""What `pool_tokens` puts side by side."""
+
+
 def pool_tokens(e: Tensor) -> Tensor:
     """Compute mean, maximum and standard deviation over the tokens of ``(n, n_tokens, d)``: ``(n, 3 * d)`` float32."""
     pooled: Tensor = _MeanMaxDeviation.apply(e)
@@ -184,7 +188,7 @@ class ResidualBlock(nn.Module):
 
 
 def init_weights(module: nn.Module, generator: torch.Generator) -> nn.Module:
-    """Draw all parameters of `module` from `generator` (on the CPU), and reset its buffers.
+    """Draw all parameters of `module` from `generator` (on the CPU), and reset its buffers; all become float32.
 
     Convolutions and linear layers get He's normal initialisation (fan in) and zero biases; normalisations become the
     identity. The global random state stays as it is.
@@ -198,9 +202,11 @@ def init_weights(module: nn.Module, generator: torch.Generator) -> nn.Module:
     ----------
     He et al., "Delving Deep into Rectifiers", ICCV 2015, equation 10.
     """
+    # Whatever torch's default type is: inputs are float32.
+    module.float()
     for name, layer in module.named_modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
-            draw = torch.empty(layer.weight.shape)
+            draw = torch.empty(layer.weight.shape, dtype=torch.float32)
             nn.init.kaiming_normal_(draw, nonlinearity="relu", generator=generator)
             with torch.no_grad():
                 layer.weight.copy_(draw)

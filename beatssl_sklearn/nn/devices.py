@@ -33,6 +33,10 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
         raise ValueError(f"device={device!r}: CUDA is not available here")
     if resolved.type not in ("cpu", "cuda", "mps"):
         raise ValueError(f"device={device!r} is not supported; use 'cpu', 'cuda' or 'mps'")
+    if resolved.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError(f"device={device!r}: Apple's graphics processor is not available here")
+    if resolved.type == "cuda" and resolved.index is not None and resolved.index >= torch.cuda.device_count():
+        raise ValueError(f"device={device!r}: there are {torch.cuda.device_count()} CUDA devices here")
     return resolved
 
 
@@ -50,7 +54,7 @@ def check_precision(precision: object) -> str:
 
 
 def inference_precision(precision: str) -> str:
-    """Return "bf16" or "fp32"; "auto" is fp32, so that embeddings are the same on every machine and device."""
+    """Return "bf16" or "fp32"; "auto" is fp32, so that embeddings are the same on every machine, to rounding."""
     return "bf16" if check_precision(precision) == "bf16" else "fp32"
 
 

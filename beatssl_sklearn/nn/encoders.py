@@ -6,20 +6,21 @@ All encoders, also your own, follow this protocol:
 - ``forward(x)``: float32 ``(n, n_times, 12)`` to ``(n, ceil(n_times / stride), n_dims)``, for any ``n_times >= 1``;
 - ``stride``: samples per token; sample ``s`` lies at token ``u = (s + .5) / stride - .5``;
 - ``n_dims``: width of a token; ``receptive_field``: in seconds;
-- ``pool(e)``: embedding of the record, float32 ``(n, n_dims_record)``; ``n_dims_record``: its width.
+- ``pool(e)``: embedding of the record, float32 ``(n, n_dims_record)``; ``n_dims_record``: its width;
+- ``pool_parts``, optional: names of the equally wide parts of that embedding, such as ``("mean", "max")``.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from .beatnet import BeatNet
-from .blocks import init_weights
+from .blocks import Encoder, init_weights
 from .resnet1d import ResNet1d
 
 ENCODERS: dict[str, Callable[..., nn.Module]] = {"beatnet": BeatNet, "resnet1d": ResNet1d}
@@ -60,6 +61,32 @@ def build_encoder(
     params = dict(params or {})
     if not isinstance(encoder, str):
         return _build_foreign(encoder, fs_model, params, generator)
+    return init_weights(encoder_outline(encoder, fs_model, params).to_empty(device="cpu"), generator)
+
+
+def encoder_outline(encoder: str, fs_model: float, params: Mapping[str, Any] | None) -> nn.Module:
+    """Return an encoder on the meta device: names, shapes and sizes, without the memory of the weights.
+
+    Parameters
+    ----------
+    encoder : str
+        A name in ``ENCODERS``.
+    fs_model : float
+        Sampling rate of the network's input [Hz].
+    params : mapping, optional
+        Parameters of the encoder.
+
+    Returns
+    -------
+    torch.nn.Module
+        It cannot run.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or if a parameter is unknown or out of range.
+    """
+    params = dict(params or {})
     if encoder not in ENCODERS:
         raise ValueError(f"encoder must be one of {sorted(ENCODERS)}, a class or a callable, got {encoder!r}")
     factory = ENCODERS[encoder]
@@ -68,8 +95,7 @@ def build_encoder(
     if unknown:
         raise ValueError(f"encoder_params: encoder {encoder!r} has no parameters {unknown}, it has {known}")
     with torch.device("meta"):
-        module = factory(fs_model, **params)
-    return init_weights(module.to_empty(device="cpu"), generator)
+        return factory(fs_model, **params)
 
 
 def _build_foreign(
@@ -88,4 +114,8 @@ def _build_foreign(
     ]
     if missing:
         raise TypeError(f"encoder {encoder!r} must return a module with {missing}")
-    return module
+    parts, width = getattr(module, "pool_parts", None), cast(Encoder, module).n_dims_record
+    if parts and width % len(parts):
+        raise ValueError(f"encoder {encoder!r}: n_dims_record = {width} has no {len(parts)} equal pool_parts")
+    # Whatever torch's default type is.
+    return module.float()

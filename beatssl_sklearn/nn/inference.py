@@ -30,7 +30,7 @@ def bf16_supported(device: torch.device | str = "cpu") -> bool:
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    if device.type != "cpu" or not _has_fused_calls(torch.bfloat16):
         return False
     checks: list[Callable[[], bool]] = [
         getattr(torch.cpu, name)
@@ -76,6 +76,7 @@ class _Inference(nn.Module):
         self.autocast = dtype != torch.float32 and any(p.dtype == torch.float32 for p in self.encoder.parameters())
         for name in ("stride", "n_dims", "n_dims_record", "receptive_field"):
             setattr(self, name, getattr(encoder, name))
+        self.pool_parts = getattr(encoder, "pool_parts", None)
 
     @torch.inference_mode()
     def forward(self, x: Tensor) -> Tensor:
@@ -116,9 +117,9 @@ class _FusedConv(nn.Module):
         self._layouts: dict[int, Tensor] = {}
 
     def _packed(self, n_tokens: int) -> Tensor | None:
-        """Return the weights in oneDNN's layout; None if plain convolutions must do, as on other devices."""
+        """Return the weights in oneDNN's layout; None if plain convolutions must do, as where oneDNN cannot."""
         found = self._layouts.get(n_tokens)
-        if found is None and self.weight.device.type == "cpu" and _has_fused_calls():
+        if found is None and self.weight.device.type == "cpu" and _has_fused_calls(self.weight.dtype):
             if len(self._layouts) >= _MOST_LAYOUTS:
                 self._layouts = {}
             size = [_TYPICAL_RECORDS, self.weight.shape[1], 1, n_tokens]
@@ -130,9 +131,11 @@ class _FusedConv(nn.Module):
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         packed = self._packed(x.shape[3])
         if packed is None:
-            y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+            # Without oneDNN a processor is many times faster in float32 than in bfloat16, and rounds once per layer.
+            work = torch.float32 if x.device.type == "cpu" else x.dtype
+            y = F.conv2d(x.to(work), self.weight.to(work), self.bias.to(work), self.stride, self.padding)
             y = y if residual is None else y.add_(residual)
-            return F.relu_(y) if self.relu else y
+            return (F.relu_(y) if self.relu else y).to(x.dtype)
         geometry = (packed, self.bias, self.padding, self.stride, [1, 1], 1)
         unary = "relu" if self.relu else "none"
         if residual is None:
@@ -163,9 +166,13 @@ def _folded_weights(layer: ConvNorm) -> tuple[Tensor, Tensor]:
     return weight * scale[:, None, None, None], norm.bias.detach() - norm.running_mean * scale
 
 
-@lru_cache(maxsize=1)
-def _has_fused_calls() -> bool:
-    return torch.backends.mkldnn.is_available() and all(
-        hasattr(torch.ops.mkldnn, name)
-        for name in ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
-    )
+@lru_cache(maxsize=2)
+def _has_fused_calls(dtype: torch.dtype) -> bool:
+    """Return whether oneDNN runs a whole layer in one call. It refuses bfloat16 on processors without AVX-512."""
+    names = ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
+    ops = torch.ops.mkldnn
+    if not torch.backends.mkldnn.is_available() or not all(hasattr(ops, name) for name in names):
+        return False
+    if dtype != torch.bfloat16:
+        return True
+    return hasattr(ops, "_is_mkldnn_bf16_supported") and bool(ops._is_mkldnn_bf16_supported())

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .blocks import (
     N_LEADS,
+    POOL_PARTS,
     TOKEN_MULTIPLE,
     ConvNorm,
     ResidualBlock,
@@ -40,6 +41,8 @@ class ResNet1d(nn.Module):
     ----------
     He et al., "Deep residual learning for image recognition", CVPR 2016, table 1.
     """
+
+    pool_parts = POOL_PARTS
 
     def __init__(self, fs_model: float, *, width: int = 64, kernel_size: int = 7) -> None:
         super().__init__()

@@ -15,6 +15,11 @@ def module_arrays(module: torch.nn.Module) -> dict[str, NDArray]:
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
 
 
+def shapes_of(module: torch.nn.Module) -> dict[str, tuple[int | None, ...]]:
+    """Return the shape of each array of a module's state."""
+    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+
+
 def trained_arrays(module: torch.nn.Module, lr: Any) -> dict[str, NDArray]:
     """Return a copy of a trained module's state.
 

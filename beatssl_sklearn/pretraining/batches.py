@@ -1,6 +1,6 @@
 """Batches of an objective: what it may draw from the records of a step.
 
-Every draw is keyed by (seed, epoch), so that a run that was killed goes on bit for bit.
+Every draw is keyed by (seed, epoch), so that a run that was killed goes on bit for bit on its machine.
 """
 
 from __future__ import annotations
@@ -211,6 +211,8 @@ class Batches:
         self.objective, self.records, self.index, self.stride = objective, records, index, stride
         self.batch_size, self.device, self.seed, self.n_epochs = batch_size, device, seed, n_epochs
         self.epoch = 0
+        self._may_be_drawn = np.zeros(records.source.n_records, dtype=bool)
+        self._may_be_drawn[index] = True
         self._cache = self._cached_signals() if device.type == "cuda" else None
 
     def __len__(self) -> int:
@@ -224,13 +226,25 @@ class Batches:
         if len(parts) != len(self):
             name = type(self.objective).__name__
             raise ValueError(f"{name}.batches must return {len(self)} arrays, got {len(parts)}")
-        for step, rows in enumerate(parts):
+        for step, rows in enumerate(self._allowed(part) for part in parts):
             progress = (self.epoch + step / len(parts)) / max(1, self.n_epochs)
             batch = Batch(rows, self.records.known, rng, generator, progress, self)
             inputs, targets = self._drawn(batch)
             # How many records a batch has is the same for any number of views.
             self._n_records = len(rows)
             yield inputs, targets
+
+    def _allowed(self, rows: Any) -> NDArray[np.int64]:
+        """Refuse rows that an objective of the user's may not train on: they are held out, blank, or nowhere in X."""
+        name = f"{type(self.objective).__name__}.batches"
+        if not isinstance(rows, np.ndarray) or rows.ndim != 1 or rows.dtype.kind not in "iu" or not len(rows):
+            shown = f"{rows.dtype} {rows.shape}" if isinstance(rows, np.ndarray) else type(rows).__name__
+            raise TypeError(f"{name} must return arrays (n,) of row numbers, got {shown}")
+        inside = (rows >= 0) & (rows < len(self._may_be_drawn))
+        wrong = rows[~inside] if not inside.all() else rows[~self._may_be_drawn[rows]]
+        if len(wrong):
+            raise ValueError(f"{name} returned record {wrong[0]}, which is not among the rows that it was given")
+        return rows
 
     def _drawn(self, batch: Batch) -> tuple[dict[str, Tensor], Any]:
         drawn = self.objective.draw(batch)
@@ -261,8 +275,7 @@ class Batches:
     def _read(
         self, rows: NDArray[np.int64], start: NDArray[np.float64], seconds: float
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        signal, present, _ = read_windows(self.records.source, self.records.front_end, rows, start, seconds)
-        return signal, present
+        return read_windows(self.records.source, self.records.front_end, rows, start, seconds)
 
     def _cached_signals(self) -> tuple[Tensor, Tensor] | None:
         """Return all signals on the device in half precision, where they fit and no window is drawn anew."""

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..components import Bounds, register
+from ..components import Bounds, Limits, register
 from ..contrast.beat_targets import HardBeatTargets, SoftBeatTargets
 from ..contrast.diagnostics import alignment, effective_rank, uniformity
 from ..contrast.infonce import soft_infonce
@@ -120,8 +120,8 @@ class BeatSSL(Objective):
 
     defaults: ClassVar[Mapping[str, Any]] = {"views": VCGViews}
     keeps: ClassVar[tuple[str, ...]] = ("rhythm_projector", "beat_projector")
-    bounds: ClassVar[Mapping[str, Bounds | tuple[str, ...]]] = {
-        "projection_dim": Bounds(Integral, 1),
+    bounds: ClassVar[Mapping[str, Limits]] = {
+        "projection_dim": Bounds(Integral, 1, 8192),
         "temperature": Bounds(Real, 1e-6),
         "exponent": Bounds(Real, 0),
         "perplexity": Bounds(Real, 1),

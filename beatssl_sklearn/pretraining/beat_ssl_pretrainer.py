@@ -27,3 +27,4 @@ class BeatSSLPretrainer(Pretrainer):
     >>> pre.fit_transform(ecg.data).shape
     (16, 960)
     """
+

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..inputs.front_end import FrontEnd, check_given_rpeaks
 from ..inputs.groups import group_codes
-from ..inputs.plausibility import root_mean_square, warn_about_units
+from ..inputs.plausibility import RecordCheck
 from ..inputs.source import Block, Source
 from ..inputs.windows import training_window
 from .identity import digest_of
@@ -30,8 +30,6 @@ class MeasuredBlock(NamedTuple):
     rows: NDArray[np.int64]
     duration: NDArray[np.float64]
     blank: NDArray[np.bool_]
-    scale: NDArray[np.float32]
-    """Root mean square [mV]."""
     beat_time: list[NDArray[np.float64]]
     measured: Any
     digest: str
@@ -104,6 +102,7 @@ def measure_records(
     memory: Any = None,
     n_jobs: int | None = None,
     progress: bool = False,
+    check: str = "warn",
 ) -> Records:
     """Read every record once and measure it.
 
@@ -126,15 +125,20 @@ def measure_records(
         Threads.
     progress : bool
         Whether to show a bar.
+    check : {"warn", "raise", "ignore"}
+        What to do with records that look odd.
 
     Raises
     ------
     ValueError
-        If a record cannot be used, or fewer than two hold a sample; the message names it.
+        If a record cannot be used, or fewer than two hold a sample, or one looks odd and `check` is "raise"; the
+        message names it.
     """
     check_given_rpeaks(rpeaks, source.n_records)
     codes = None if groups is None else group_codes(groups, source.n_records)
-    parts = list(_measure_all(source, front_end, objective, rpeaks, memory, n_jobs, progress))
+    odd = RecordCheck(source, check)
+    parts = list(_measure_all(source, front_end, objective, rpeaks, memory, n_jobs, progress, odd))
+    odd.tell()
     duration = np.concatenate([p.duration for p in parts])
     window, whole = training_window(duration)
     beat_time = [t for p in parts for t in p.beat_time]
@@ -142,7 +146,6 @@ def measure_records(
     usable = np.flatnonzero(~np.concatenate([p.blank for p in parts]))
     if len(usable) < 2:
         raise ValueError(f"X: {len(usable)} of {source.n_records} records hold a sample; 2 are needed")
-    warn_about_units(usable, np.concatenate([p.scale for p in parts])[usable])
     arguments = {name: _per_record(name, value, source.n_records) for name, value in (arguments or {}).items()}
     context = FitContext(source.n_records, batch_size, seed, front_end, beat_offset, codes, arguments)
     return Records(
@@ -177,6 +180,7 @@ def _measure_all(
     memory: Any,
     n_jobs: int | None,
     progress: bool,
+    odd: RecordCheck,
 ) -> Iterator[MeasuredBlock]:
     measure = _measure if memory is None else check_memory(memory).cache(_measure, ignore=["objective", "rows"])
 
@@ -187,7 +191,10 @@ def _measure_all(
             # Records are known by their samples, wherever they lie in X.
             local = block._replace(rows=np.arange(len(block.rows)))
             key = (digest_of(type(objective).measure), objective.measurements())
-            found.append(measure(local, given, front_end, key, objective, block.rows)._replace(rows=block.rows))
+            measured = measure(local, given, front_end, key, objective, block.rows)._replace(rows=block.rows)
+            found_peaks = [np.rint(times * block.fs).astype(np.int64) for times in measured.beat_time]
+            odd.look(block, found_peaks, given=rpeaks is not None)
+            found.append(measured)
         return found
 
     every = np.arange(source.n_records)
@@ -221,7 +228,6 @@ def _measure(
         block.rows,
         np.full(n, signal.shape[2] / block.fs),
         block.blank,
-        root_mean_square(signal),
         [r / block.fs for r in found],
         objective.measure(block._replace(signal=signal), found, front_end),
         digest.hexdigest(),

@@ -8,16 +8,22 @@ from numbers import Integral, Real
 from typing import Any
 
 from sklearn.base import clone
+from skorch.callbacks import EarlyStopping
 
-from ..components import Bounds, check_bounds
+from .._file_values import check_array, check_described, check_type
+from ..components import Bounds, Limits, check_bounds
 from ..ecg.preprocess import check_fs
+from ..embedding.encoder_checks import check_encoder_name, check_reading
 from ..embedding.fitted_encoder import FittedEncoder
 from ..inputs.front_end import FrontEnd
+from ..inputs.plausibility import check_choice
 from ..nn.devices import check_precision
-from .identity import digest_of
+from .identity import digest_of, digest_of_callback
 from .objective import Objective
 
-_BOUNDS: dict[str, Bounds | tuple[str, ...]] = {
+_BOUNDS: dict[str, Limits] = {
+    "allow_nan": bool,
+    "warm_start": bool,
     "max_epochs": Bounds(Integral, 0),
     "batch_size": Bounds(Integral, 2),
     "lr": Bounds(Real, 0),
@@ -27,7 +33,7 @@ _BOUNDS: dict[str, Bounds | tuple[str, ...]] = {
 # Parameters that change how a fit runs, but not what it computes. The number of epochs has a rule of its own.
 _NOT_OF_THE_RESULT = (
     *("checkpoint_dir", "device", "max_epochs", "n_jobs"),
-    *("verbose", "warm_start", "callbacks", "memory"),
+    *("verbose", "warm_start", "memory", "check"),
 )
 
 
@@ -50,6 +56,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> FrontEnd:
     if folder is not None and parameters["random_state"] is None:
         raise ValueError("checkpoint_dir needs a random_state other than None: a resumed run repeats its draws")
     check_precision(parameters["precision"])
+    check_choice(parameters["check"])
     return front_end
 
 
@@ -66,6 +73,29 @@ def checked_objective(objective: Any) -> Objective:
     found: Objective = clone(objective)
     found.check()
     return found
+
+
+def check_pretrainer_file(pretrainer: Any) -> None:
+    """Check a pretrainer that a file describes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The message names the parameter or attribute.
+    """
+    check_described(pretrainer)
+    parameters = pretrainer.get_params(deep=False)
+    check_reading(parameters)
+    check_parameters(parameters)
+    checked_objective(pretrainer.component("objective", Objective))
+    if pretrainer.encoder is not None:
+        check_encoder_name(pretrainer.encoder, pretrainer.encoder_params)
+    if hasattr(pretrainer, "heads_"):
+        check_type("encoder_", pretrainer.encoder_, FittedEncoder)
+        checked_objective(pretrainer.objective_)
+        check_type("heads_", pretrainer.heads_, dict)
+        for name, array in pretrainer.heads_.items():
+            check_array(f"heads_[{name!r}]", array, "fiub", *getattr(array, "shape", ()))
 
 
 def needed_arguments(objective: Objective, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,9 +139,17 @@ def refuse_changes(parameters: Mapping[str, Any], fitted: FittedEncoder) -> None
             )
 
 
+def _stops_early(callback: Any) -> bool:
+    """Whether a callback decides how long a training lasts; others are taken to look on."""
+    # With or without the name that skorch takes, too; a class or an instance of it.
+    given = callback[-1] if isinstance(callback, tuple) else callback
+    return issubclass(given if isinstance(given, type) else type(given), EarlyStopping)
+
+
 def fingerprint_of(parameters: Mapping[str, Any], objective: Objective, encoder: Any, seed: int) -> dict[str, str]:
     """Return digests of what decides a fit's result beside the records: each parameter, those of the objective, too."""
     own = {name: value for name, value in parameters.items() if name not in (*_NOT_OF_THE_RESULT, "random_state")}
+    own["callbacks"] = [digest_of_callback(c) for c in parameters["callbacks"] or () if _stops_early(c)]
     own |= {"encoder": encoder, "objective": type(objective)}
     own |= {f"objective__{name}": value for name, value in objective.get_params(deep=False).items()}
     return {name: digest_of(value) for name, value in own.items()} | {"random_state": str(seed)}

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
@@ -18,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..components import check_number, register, seed_of
 from ..ecg.rpeaks import Detector
 from ..embedding.fitted_encoder import FittedEncoder
+from ..embedding.output import RecordOutput
 from ..embedding.stream import LEVELS, embed, embed_rhythm, gather
 from ..inputs.front_end import FrontEnd, check_given_rpeaks
 from ..inputs.reading import SignalTransformer
@@ -27,6 +27,7 @@ from .beat_ssl import BeatSSL
 from .objective import Objective
 from .parameters import (
     check_parameters,
+    check_pretrainer_file,
     checked_objective,
     described_by,
     fingerprint_of,
@@ -37,7 +38,7 @@ from .run import Start, TrainingSettings, build_module, pretrain
 
 
 @register
-class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
+class Pretrainer(RecordOutput, SignalTransformer):
     """Pretrain an ECG encoder without labels, and embed records with it.
 
     Parameters
@@ -52,6 +53,9 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         and one as lead II.
     allow_nan : bool, default=False
         Whether NaN counts as missing samples instead of being an error.
+    check : {"warn", "raise", "ignore"}, default="warn"
+        What to do with records that look odd (unit, rate, leads, noise): one warning that lists them by kind, a
+        ValueError before anything is returned, or nothing.
     fs_model : float, default=100
         Rate that the network works at [Hz]; X is resampled inside.
     amplitude : {"absolute", "relative"}, default="absolute"
@@ -79,7 +83,8 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         Share of the groups (or records) held out to record validation losses.
     callbacks : list of skorch callbacks, default=None
     checkpoint_dir : str or path, default=None
-        Folder for checkpoints. An interrupted fit that is started again continues where it stopped, bit for bit.
+        Folder for checkpoints. An interrupted fit that is started again continues where it stopped, bit for bit on
+        the same machine.
     warm_start : bool, default=False
         Whether `fit` begins with the weights of the previous fit.
     memory : str or joblib.Memory, default=None
@@ -133,6 +138,7 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
     _in_file: ClassVar[tuple[str, ...]] = (
         *("encoder_", "objective_", "heads_", "history_", "n_iter_", "device_", "n_features_in_"),
     )
+    _check_file = check_pretrainer_file
 
     def __init__(
         self,
@@ -141,6 +147,7 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         fs: float = 500.0,
         leads: Sequence[str] | None = None,
         allow_nan: bool = False,
+        check: str = "warn",
         fs_model: float = 100.0,
         amplitude: str = "absolute",
         rpeak_detector: Detector = "multilead",
@@ -167,6 +174,7 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         self.fs = fs
         self.leads = leads
         self.allow_nan = allow_nan
+        self.check = check
         self.fs_model = fs_model
         self.amplitude = amplitude
         self.rpeak_detector = rpeak_detector
@@ -239,8 +247,7 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or a record cannot be used, or an argument is missing that the objective needs; the message
-            names it.
+            If a parameter or a record cannot be used, or an argument is missing that the objective needs: it is named.
         FloatingPointError
             If training diverges.
         OSError
@@ -270,13 +277,14 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         Returns
         -------
         ndarray (n_records, n_dims) float32
-            The embedding of a record does not depend on the others. Records that are NaN throughout give NaN.
+            To rounding, the embedding of a record does not depend on the others. One that is NaN throughout gives NaN.
         """
         check_is_fitted(self)
         check_number("batch_size", self.batch_size, Integral, 1)
         encoder = self.encoder_
         source = self._source_for(encoder, X, reset=False)
-        return embed_rhythm(encoder, source, batch_size=self.batch_size, device=self.device, precision=self.precision)
+        run = {name: getattr(self, name) for name in ("batch_size", "device", "precision", "check")}
+        return self._as_output(embed_rhythm(encoder, source, **run), source)
 
     def embed(self, X: Any, *, levels: Sequence[str] = ("rhythm", "beat"), rpeaks: Any = None) -> Bunch:
         """Embed records at several levels in one pass.
@@ -303,7 +311,8 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         source = self._source_for(encoder, X, reset=False)
         check_given_rpeaks(rpeaks, source.n_records)
         model = encoder.model(self.device, self.precision)
-        return gather(embed(source, model, batch_size=self.batch_size, levels=levels, rpeaks=rpeaks), levels)
+        blocks = embed(source, model, batch_size=self.batch_size, levels=levels, rpeaks=rpeaks, check=self.check)
+        return gather(blocks, levels)
 
     def untrained_encoder(self, seed: int) -> FittedEncoder:
         """Return the encoder that this pretrainer's parameters describe, with random weights from a seed.
@@ -347,10 +356,6 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         """Leads of X in `fit`."""
         return self.encoder_.n_leads
 
-    @property
-    def _n_features_out(self) -> int:
-        return self.encoder_.model(self.device, self.precision).n_dims_record
-
     def _described(self) -> dict[str, Any]:
         return described_by(self.get_params(deep=False))
 
@@ -358,7 +363,6 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
         return objective.default_encoder if self.encoder is None else self.encoder
 
     def _checked(self) -> tuple[Objective, FrontEnd]:
-        """Return a clone of the objective, and the front end, after checking all parameters."""
         front_end = check_parameters(self.get_params(deep=False))
         return checked_objective(self.component("objective", Objective)), front_end
 
@@ -378,13 +382,8 @@ class Pretrainer(ClassNamePrefixFeaturesOutMixin, SignalTransformer):
             raise ValueError(f"n_samples = {source.n_records}: pretraining needs at least 2 records")
         parameters = self.get_params(deep=False)
         settings = TrainingSettings.from_parameters(
-            parameters,
-            max_epochs=max_epochs,
-            checkpoint_dir=None if constant_lr else self.checkpoint_dir,
-            device=resolve_device(self.device),
-            seed=seed,
-            constant_lr=constant_lr,
-            first_epoch=0 if reset else self.n_iter_,
+            parameters, max_epochs=max_epochs, seed=seed, constant_lr=constant_lr, device=resolve_device(self.device),
+            checkpoint_dir=None if constant_lr else self.checkpoint_dir, first_epoch=0 if reset else self.n_iter_,
             fingerprint=fingerprint_of(parameters, objective, encoder, seed),
         )
         of_fit = {"groups": given["groups"], "rpeaks": rpeaks, "arguments": needed}

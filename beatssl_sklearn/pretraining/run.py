@@ -48,6 +48,7 @@ class TrainingSettings:
     n_jobs: int | None
     seed: int
     verbose: int
+    check: str = "warn"
     constant_lr: bool = False
     """Whether the rate stays what it is."""
     first_epoch: int = 0
@@ -149,8 +150,10 @@ def pretrain(
         memory=settings.memory,
         n_jobs=settings.n_jobs,
         progress=settings.verbose > 0,
+        check=settings.check,
     )
-    module = PretrainedModule(encoder, objective.heads(encoder, records.known, generator))
+    module = PretrainedModule(encoder, objective.heads(encoder, records.known, generator)).float()
+    check_kept(module, objective)
     if start is not None:
         load_start(module, objective, start)
     train, held_out = build_batches(objective, module, records, settings)
@@ -167,6 +170,23 @@ def _go_on(net: EpochNet, settings: TrainingSettings, records: Records, start: S
     fingerprint = {**settings.fingerprint, "data": records.digest(), START: "" if start is None else start.digest()}
     net.callbacks_.append(("checkpoint", Checkpoint(str(settings.checkpoint_dir), fingerprint, settings.max_epochs)))
     return resume(net, settings.checkpoint_dir, fingerprint, settings.max_epochs)
+
+
+def check_kept(module: PretrainedModule, objective: Objective) -> None:
+    """Refuse names in `keeps` that the heads do not have; None is a head that these parameters leave out.
+
+    Raises
+    ------
+    TypeError
+        Naming the objective and the head.
+    """
+    for name in objective.keeps:
+        if not hasattr(module.heads, name) or not isinstance(getattr(module.heads, name), (nn.Module, type(None))):
+            heads = sorted(key for key, _ in module.heads.named_children())
+            raise TypeError(
+                f"{type(objective).__name__}.keeps names {name!r}, which is no module of its heads (modules: "
+                f"{', '.join(heads) or 'none'}); a head that is left out must be None"
+            )
 
 
 def load_start(module: PretrainedModule, objective: Objective, start: Start) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..components import Bounds, Component, register
+from ..components import Bounds, Component, Limits, register
 from ..ecg.leads import EIGHT_LEADS, place_leads
 from ..ecg.preprocess import UNIT_MV
 from ..ecg.simulate.noise import electrode_noise
@@ -43,7 +43,7 @@ class WaveAugment(Component):
         no annotated record shows.
     """
 
-    bounds: ClassVar[Mapping[str, Bounds | tuple[str, ...]]] = {
+    bounds: ClassVar[Mapping[str, Limits]] = {
         "stretch": Bounds(Real, 1, 4),
         "gain": Bounds(Real, 1, 4),
         "noise": Bounds(Real, 0, 1),

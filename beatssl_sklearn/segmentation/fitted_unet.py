@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
 
+from .._file_values import check_arrays, check_type
 from ..components import register
+from ..embedding.encoder_checks import outline_of
+from ..embedding.file_checks import check_labelled
 from ..embedding.fitted_encoder import FittedEncoder
 from ..nn.inference import fold_layers
 from ..nn.ready import ReadyNetworks
+from ..nn.weights import shapes_of
 from .inference import SegmentationModel
-from .net import TrainedUNet, build_unet
+from .net import TrainedUNet, build_unet, unet_outline
+from .run import check_network, check_segmenter
 
 ENCODER_PREFIX = "encoder."
 
@@ -39,6 +45,15 @@ class FittedUNet:
     fs_model: float
     widths: tuple[int, ...]
     _ready: ReadyNetworks[SegmentationModel] = field(default_factory=ReadyNetworks, repr=False)
+
+    def _check_file(self) -> None:
+        check_type("encoder", self.encoder, FittedEncoder)
+        check_network(self.fs_model, self.widths)
+        context = outline_of(self.encoder)
+        if context is None:
+            raise TypeError(f"a segmenter's encoder must have a name in a file, got {self.encoder.encoder!r:.80}")
+        rates = {"fs": self.fs_model, "fs_encoder": self.encoder.front_end.fs_model}
+        check_arrays("weights", self.weights, shapes_of(unet_outline(context, **rates, widths=self.widths)))
 
     @classmethod
     def trained(
@@ -103,3 +118,17 @@ class FittedUNet:
             return SegmentationModel(net, replace(front_end, fs_model=self.fs_model), front_end, device, dtype)
 
         return self._ready.get((str(device), str(dtype)), make)
+
+
+def check_segmenter_file(segmenter: Any) -> None:
+    """Check a `WaveSegmenter` that a file describes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The message names the parameter or attribute.
+    """
+    check_segmenter(segmenter)
+    check_labelled(segmenter)
+    if hasattr(segmenter, "unet_"):
+        check_type("unet_", segmenter.unet_, FittedUNet)

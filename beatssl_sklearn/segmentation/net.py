@@ -57,6 +57,13 @@ class TrainedUNet(WaveUNet):
         return self
 
 
+def unet_outline(encoder: nn.Module, *, fs: float, fs_encoder: float, widths: tuple[int, ...]) -> TrainedUNet:
+    """Return the network around an encoder, but without it and without the memory of its weights; it cannot run."""
+    # The layers' own initialisation draws from the global state; on the meta device nothing is drawn.
+    with torch.device("meta"):
+        return TrainedUNet(nn.Identity(), fs=fs, fs_encoder=fs_encoder, widths=widths, stage_widths=_widths(encoder))
+
+
 def build_unet(
     encoder: nn.Module,
     *,
@@ -68,10 +75,7 @@ def build_unet(
 ) -> TrainedUNet:
     """Build the network around an encoder, its other weights drawn from a seed, or given."""
     generator = torch.Generator().manual_seed(seed)
-    # The layers' own initialisation draws from the global state; on the meta device nothing is drawn.
-    with torch.device("meta"):
-        module = TrainedUNet(nn.Identity(), fs=fs, fs_encoder=fs_encoder, widths=widths, stage_widths=_widths(encoder))
-    module = module.to_empty(device="cpu")
+    module = unet_outline(encoder, fs=fs, fs_encoder=fs_encoder, widths=widths).to_empty(device="cpu")
     for layer in module.children():
         init_weights(layer, generator)
     module.encoder = encoder

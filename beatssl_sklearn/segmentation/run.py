@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..components import Bounds, check_bounds
+from ..components import Bounds, Limits, check_bounds
 from ..ecg.preprocess import check_fs
 from ..embedding.fitted_encoder import FittedEncoder
 from ..inputs.groups import hold_out_groups
+from ..inputs.plausibility import check_choice
 from ..nn.devices import check_precision, resolve_device, training_precision
 from ..nn.wave_unet import FRAME_S, FS_STEP, N_LEVELS
 from ..training.net import EpochNet, make_net, optimizer_settings, run_epochs
@@ -22,7 +23,8 @@ from .batches import AnnotatedRecord, WaveBatches
 from .inference import checked_wave_params
 from .net import WaveLoss, build_unet
 
-_BOUNDS: dict[str, Bounds | tuple[str, ...]] = {
+_BOUNDS: dict[str, Limits] = {
+    "allow_nan": bool,
     "max_epochs": Bounds(Integral, 0),
     "batch_size": Bounds(Integral, 1),
     "leads_per_window": Bounds(Integral, 1, 12),
@@ -33,6 +35,7 @@ _BOUNDS: dict[str, Bounds | tuple[str, ...]] = {
     "encoder_lr": Bounds(Real, 0, or_none=True),
     "validation_fraction": Bounds(Real, 0.01, 0.9, or_none=True),
 }
+_MAX_WIDTH = 4096
 # The share of `lr` that a pretrained encoder learns with.
 _SLOW = 0.1
 
@@ -46,20 +49,28 @@ def check_segmenter(segmenter: Any) -> None:
         Naming the parameter and the value.
     """
     check_bounds(segmenter.get_params(deep=False), _BOUNDS)
-    check_fs(segmenter.fs_model, "fs_model")
-    if segmenter.fs_model % FS_STEP:
-        raise ValueError(f"fs_model must be a multiple of {FS_STEP:g} Hz, got {segmenter.fs_model!r}")
-    _check_widths(segmenter.widths)
+    check_network(segmenter.fs_model, segmenter.widths)
     check_precision(segmenter.precision)
+    check_choice(segmenter.check)
     resolve_device(segmenter.device)
     checked_augment(segmenter.augment)
     checked_wave_params(segmenter.wave_params)
 
 
-def _check_widths(widths: Any) -> None:
+def check_network(fs_model: Any, widths: Any) -> None:
+    """Check the parameters that describe the U-Net.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and the value.
+    """
+    check_fs(fs_model, "fs_model")
+    if fs_model % FS_STEP:
+        raise ValueError(f"fs_model must be a multiple of {FS_STEP:g} Hz, got {fs_model!r}")
     good = isinstance(widths, (Sequence, np.ndarray)) and len(widths) == N_LEVELS
-    if not good or not all(isinstance(w, Integral) and int(w) > 0 for w in widths):
-        raise ValueError(f"widths must be {N_LEVELS} positive integers, got {widths!r}")
+    if not good or not all(isinstance(w, Integral) and 0 < int(w) <= _MAX_WIDTH for w in widths):
+        raise ValueError(f"widths must be {N_LEVELS} positive integers up to {_MAX_WIDTH}, got {widths!r}")
 
 
 def split_records(

@@ -18,9 +18,9 @@ from ..ecg.preprocess import check_fs
 from ..ecg.waves.consensus import consensus as find_consensus
 from ..ecg.waves.table import empty_table, make_table
 from ..embedding.fitted_encoder import FittedEncoder
-from ..embedding.starting_encoder import LabelledEstimator, read_by, starting_encoder
+from ..embedding.starting_encoder import LabelledEstimator, read_by
 from ..inputs.groups import group_codes
-from ..inputs.plausibility import root_mean_square, warn_about_units
+from ..inputs.plausibility import RecordCheck
 from ..inputs.source import Block, Source
 from ..nn.devices import check_precision, resolve_device
 from ..nn.inference import bf16_supported
@@ -28,7 +28,7 @@ from ..nn.weights import trained_arrays
 from ..persistence import load
 from ..training.net import history_rows
 from .augment import WaveAugment
-from .fitted_unet import FittedUNet
+from .fitted_unet import FittedUNet, check_segmenter_file
 from .inference import SegmentationModel, block_probabilities, block_waves, checked_wave_params
 from .masks import N_CLASSES, checked_mask, read_annotated, record_masks
 from .run import check_segmenter, split_records, train_unet
@@ -84,6 +84,8 @@ class WaveSegmenter(LabelledEstimator):
         .08, `need_qrs` True and `min_confidence` .6.
     allow_nan : bool, default=False
         Whether NaN counts as missing samples instead of being an error.
+    check : {"warn", "raise", "ignore"}, default="warn"
+        What to do with records that look odd; see `Pretrainer`.
     device : str, default=None
         None is the best there is.
     precision : {"auto", "bf16", "fp32"}, default="auto"
@@ -123,6 +125,7 @@ class WaveSegmenter(LabelledEstimator):
 
     defaults: ClassVar[Mapping[str, Any]] = {"augment": WaveAugment}
     _in_file: ClassVar[tuple[str, ...]] = ("unet_", "history_", "n_iter_", "device_", "n_features_in_")
+    _check_file = check_segmenter_file
 
     def __init__(
         self,
@@ -144,6 +147,7 @@ class WaveSegmenter(LabelledEstimator):
         validation_fraction: float | None = None,
         wave_params: dict[str, Any] | None = None,
         allow_nan: bool = False,
+        check: str = "warn",
         device: Any = None,
         precision: str = "auto",
         random_state: Any = None,
@@ -166,6 +170,7 @@ class WaveSegmenter(LabelledEstimator):
         self.validation_fraction = validation_fraction
         self.wave_params = wave_params
         self.allow_nan = allow_nan
+        self.check = check
         self.device = device
         self.precision = precision
         self.random_state = random_state
@@ -212,7 +217,7 @@ class WaveSegmenter(LabelledEstimator):
         """
         check_segmenter(self)
         seed = seed_of(self.random_state)
-        start, scratch = starting_encoder(self.pretrainer, seed)
+        start, scratch = self._starting_encoder(seed)
         source = self._read_as(X, start, reset=True)
         records = read_annotated(source, y, replace(start.front_end, fs_model=float(self.fs_model)))
         patients = group_codes(groups, source.n_records)
@@ -302,17 +307,9 @@ class WaveSegmenter(LabelledEstimator):
             waves = block_waves(block, self._ready(), checked_wave_params(self.wave_params))
             names = np.array(block.leads, dtype=object)
             record, lead = np.divmod(waves.strip, len(names))
-            table = make_table(
-                block.rows[record],
-                names[lead],
-                waves.wave,
-                waves.onset,
-                waves.peak,
-                waves.offset,
-                block.fs,
-                waves.confidence,
-                leads=block.leads,
-            )
+            positions = waves.onset, waves.peak, waves.offset
+            columns = block.rows[record], names[lead], waves.wave, *positions, block.fs, waves.confidence
+            table = make_table(*columns, leads=block.leads)
             tables.append(_with_consensus(table, block) if consensus else table)
         return _one_table(tables)
 
@@ -352,11 +349,12 @@ class WaveSegmenter(LabelledEstimator):
 
     def _blocks(self, X: Any) -> Iterator[Block]:
         source = self._known_source(X)
-        scales = np.zeros(source.n_records, dtype=np.float32)
+        odd, front_end = RecordCheck(source, self.check), self.encoder_.front_end
         for block in source.read(np.arange(source.n_records), _BLOCK):
-            scales[block.rows] = root_mean_square(block.signal)
+            if odd.wanted:
+                odd.look(block, front_end.find_rpeaks(block))
             yield block
-        warn_about_units(np.arange(source.n_records), scales)
+        odd.tell()
 
     def _read_as(self, X: Any, start: FittedEncoder, reset: bool) -> Source:
         # The network is the same for any leads, so that what is predicted may have others than what was trained on.

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from ..components import Bounds, Component, register
+from ..components import Bounds, Component, Limits, register
 from .leads import kept_leads
 from .vcg import view_matrix
 
@@ -51,7 +51,8 @@ class VCGViews(Component):
     `lead_drop`, `lead_subset` and `p` are this package's own.
     """
 
-    bounds: ClassVar[Mapping[str, Bounds | tuple[str, ...]]] = {
+    bounds: ClassVar[Mapping[str, Limits]] = {
+        "residual": bool,
         "angle": Bounds(Real, 0, 360),
         "mask_ratio": Bounds(Real, 0, 1),
         "lead_drop": Bounds(Real, 0, 1),
@@ -136,7 +137,9 @@ class VCGViews(Component):
             raise ValueError(
                 f"x must be (n, n_times, 12) and present (n, 12), got {tuple(x.shape)} and {tuple(present.shape)}"
             )
-        changed = None if self.p == 1 else torch.rand(len(x), device=x.device, generator=generator) < self.p
+        changed = None
+        if self.p != 1:
+            changed = torch.rand(len(x), dtype=torch.float32, device=x.device, generator=generator) < self.p
         view = self._transform(x, present, changed, generator)
         masked = self._masked(x, changed, generator)
         kept = kept_leads(present, self.lead_drop, self.lead_subset, generator)

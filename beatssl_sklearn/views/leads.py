@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from numbers import Real
 from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
-from ..components import Bounds, Component, register
+from ..components import Bounds, Component, Limits, register
 
 __all__ = ["LeadMasking", "kept_leads"]
 
@@ -35,10 +36,11 @@ def kept_leads(present: Tensor, drop: float, subset: float, generator: Generator
     """
     if drop == subset == 0:
         return present
-    draw = torch.rand(present.shape, device=present.device, generator=generator).masked_fill(~present, -1.0)
-    dropped = torch.full((len(present), 1), drop, device=present.device)
+    random = partial(torch.rand, dtype=torch.float32, device=present.device, generator=generator)
+    draw = random(present.shape).masked_fill(~present, -1.0)
+    dropped = torch.full((len(present), 1), drop, dtype=torch.float32, device=present.device)
     if subset > 0:
-        reduced, share = torch.rand((2, len(present), 1), device=present.device, generator=generator)
+        reduced, share = random((2, len(present), 1))
         # A probability that is uniform itself makes subsets of all sizes equally likely.
         dropped = torch.where(reduced < subset, share, dropped)
     # Keep at least one lead: the one with the largest draw.
@@ -63,7 +65,7 @@ class LeadMasking(Component):
     2022, section 3.3.
     """
 
-    bounds: ClassVar[Mapping[str, Bounds | tuple[str, ...]]] = {"p": Bounds(Real, 0, 1), "subset": Bounds(Real, 0, 1)}
+    bounds: ClassVar[Mapping[str, Limits]] = {"p": Bounds(Real, 0, 1), "subset": Bounds(Real, 0, 1)}
 
     def __init__(self, p: float = 0.5, *, subset: float = 0.0) -> None:
         self.p = p

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from beatssl_sklearn.plotting import plot_delineation
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
         drawn = change(ludb, np.array([record]))
         table = segmenter.set_params(fs=drawn.fs, leads=drawn.leads).delineate(drawn.X)
         title = f"LUDB {ludb.record_id[record]}, {name.replace('_', ' ')}"
-        figure = plot_delineation(drawn.X[0], drawn.fs, table, leads=drawn.leads, title=title)
+        figure = plot_delineation(drawn.X[0], drawn.fs, table, leads=drawn.leads, title=title, figure=Figure())
         figure.savefig(folder / f"{name}.png", dpi=64)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from beatssl_sklearn.plotting import plot_embedding, plot_label_fractions
 
@@ -36,13 +37,11 @@ def label_fractions(out: Path) -> Any:
         for row in Table(out / file, CELL_KEYS).rows:
             rows.setdefault((row["row"], row["fraction"]), {**row, "mode": row["row"]})
     chosen = [row for name in CURVES for (own, _), row in rows.items() if own == name]
-    return plot_label_fractions(chosen) if chosen else None
+    return plot_label_fractions(chosen, figure=Figure()) if chosen else None
 
 
 def ablation(rows: Sequence[Row], score: str = "auroc") -> Any:
     """Return dots with intervals, the best on top, and a line through "ours"."""
-    from matplotlib.figure import Figure
-
     chosen = sorted((row for row in rows if row.get(score, "") != ""), key=lambda row: float(row[score]))
     if not chosen:
         return None
@@ -74,7 +73,7 @@ def map_of_embeddings(study: Study, name: str, method: str) -> Any:
     Z = (Z - Z.mean(axis=0)) / np.maximum(Z.std(axis=0), 1e-6)
     target = task.target[rows]
     labels = [task.classes[t.argmax()] if t.sum() == 1 else "" for t in target]
-    return plot_embedding(Z, labels, method=method)
+    return plot_embedding(Z, labels, method=method, figure=Figure())
 
 
 def main(argv: list[str] | None = None) -> None:

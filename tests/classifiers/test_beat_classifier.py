@@ -3,11 +3,13 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -110,9 +112,141 @@ def test_methods_are_those_of_the_estimator(beats):
 
 def test_fit_parameters_are_passed_on(beats):
     X, y = beats
-    labels = np.concatenate(list(y))
-    only_normal = BeatClassifier(LogisticRegression()).fit(X, y, sample_weight=np.where(labels == "N", 1.0, 1e-9))
-    assert set(np.concatenate(list(only_normal.predict(X)))) == {"N"}
+
+    class Remembers(LogisticRegression):
+        def fit(self, X, y, word=None):
+            self.word_ = word
+            return super().fit(X, y)
+
+    assert BeatClassifier(Remembers()).fit(X, y, word="given").estimator_.word_ == "given"
+
+
+# Beats without a label
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_beats_without_a_label_are_left_out(beats, missing):
+    X, y = beats
+    with_gaps = [np.array(own, dtype=object) for own in y]
+    with_gaps[0][1] = with_gaps[2][4] = missing
+    with_gaps[3][:] = missing  # a whole record
+    kept = [np.array([label is not missing for label in own], dtype=bool) for own in with_gaps]
+    clean_X, clean_y = (ragged(*(a[k] for a, k in zip(arrays, kept, strict=True))) for arrays in (X, y))
+    classifier = BeatClassifier(LogisticRegression()).fit(X, with_gaps)
+    clean = BeatClassifier(LogisticRegression()).fit(clean_X, clean_y)
+    np.testing.assert_array_equal(classifier.estimator_.coef_, clean.estimator_.coef_)
+    assert classifier.classes_.tolist() == ["N", "V"] and classifier.classes_.dtype == clean.classes_.dtype
+    assert [len(own) for own in classifier.predict(X)] == list(LENGTHS)
+    wrong, clean_wrong = (
+        [[{"N": "V", "V": "N"}.get(v, v) for v in labels[0]], *labels[1:]] for labels in (with_gaps, list(clean_y))
+    )
+    assert 0 < classifier.score(X, wrong) == clean.score(clean_X, clean_wrong) < 1
+
+
+def test_numbers_with_gaps_stay_numbers(beats):
+    X, y = beats
+    numbers = [np.where(own == "N", 0.0, 1.0) for own in y]
+    numbers[0][0] = np.nan
+    assert BeatClassifier(LogisticRegression()).fit(X, numbers).classes_.tolist() == [0.0, 1.0]
+    # A record of which no label is known says nothing of what labels are.
+    texts = [*y[:3], np.array([np.nan]), y[4]]
+    assert BeatClassifier(LogisticRegression()).fit(X, texts).classes_.tolist() == ["N", "V"]
+
+
+def test_no_label_at_all_is_told(beats):
+    X, y = beats
+    classifier = BeatClassifier(LogisticRegression()).fit(X, y)
+    for call in (classifier.fit, classifier.score):
+        with pytest.raises(ValueError, match="y: none of the 13 beats has a label"):
+            call(X, [np.full(n, None) for n in LENGTHS])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y: [np.array(["N", 1, "V"], dtype=object), *y[1:]], "record 0 has labels of the types int, str"),
+        (lambda y: [*y[:3], np.array([1]), y[4]], "labels of some records are text, and those of others numbers"),
+    ],
+)
+def test_labels_of_unlike_types_are_told(beats, change, message):
+    X, y = beats
+    with pytest.raises(TypeError, match=message):
+        BeatClassifier(LogisticRegression()).fit(X, change(list(y)))
+
+
+# Weights
+
+
+@pytest.mark.parametrize("inner", [LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())])
+def test_weights_are_those_of_beats_or_of_records(beats, inner):
+    X, y = beats
+    flat, labels = np.concatenate(list(X)), np.concatenate(list(y))
+    name = "sample_weight" if isinstance(inner, LogisticRegression) else "logisticregression__sample_weight"
+    of_records = [1.0, 5.0, 0.5, 2.0, 1.0]
+    of_beats = [np.full(n, w) for n, w in zip(LENGTHS, of_records, strict=True)]
+    alone = clone(inner).fit(flat, labels, **{name: np.concatenate(of_beats)})
+    for given in (of_records, np.array(of_records), of_beats, ragged(*of_beats), [1.0, [], *of_beats[2:]]):
+        found = BeatClassifier(inner).fit(X, y, sample_weight=given)
+        np.testing.assert_array_equal(found.predict_proba(X)[2], alone.predict_proba(X[2]))
+    plain = BeatClassifier(inner).fit(X, y).predict_proba(X)[2]
+    assert np.abs(plain - alone.predict_proba(X[2])).max() > 1e-3
+
+
+def test_weights_of_beats_without_a_label_are_left_out(beats):
+    X, y = beats
+    weights = [np.arange(1.0, n + 1) for n in LENGTHS]
+    gaps = [np.array(own, dtype=object) for own in y]
+    gaps[2][1] = None
+    clean = [np.delete(a[2], 1, axis=0) for a in (X, y, weights)]
+    rows = [0, 1, 3, 4]
+    parts = [[*(a[i] for i in rows), own] for a, own in zip((X, y, weights), clean, strict=True)]
+    ours = BeatClassifier(LogisticRegression()).fit(X, gaps, sample_weight=weights)
+    theirs = BeatClassifier(LogisticRegression()).fit(*parts)
+    np.testing.assert_allclose(ours.estimator_.coef_, theirs.estimator_.coef_, rtol=1e-4)
+
+
+def test_score_takes_weights(beats):
+    X, y = beats
+    classifier = BeatClassifier(LogisticRegression()).fit(X, y)
+    wrong = ragged(*y)
+    wrong[2] = np.where(y[2] == "N", "V", "N")
+    assert classifier.score(X, wrong, sample_weight=[1, 1, 0, 1, 1]) == 1.0
+    assert classifier.score(X, wrong, sample_weight=[1, 1, 2, 1, 1]) == pytest.approx(8 / 18)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (np.ones(13), ValueError, "sample_weight holds the weights of 13 records, X has 5"),
+        (2.0, ValueError, "sample_weight must hold weights per record, got 2.0"),
+        ([1, 1, [1, 1], 1, 1], ValueError, r"sample_weight of record 2 must hold one .* per beat: shape \(2,\) for 5"),
+        ([1, 1, 1, -1, 1], ValueError, "sample_weight of record 3 .* that of beat 0 is -1.0"),
+        ([1, 1, [1, 1, np.nan, 1, 1], 1, 1], ValueError, "sample_weight of record 2 .* beat 2 is nan"),
+        ([1, 1, "many", 1, 1], TypeError, "sample_weight of record 2 must hold numbers"),
+    ],
+)
+def test_weights_that_cannot_be_used(beats, weights, error, message):
+    X, y = beats
+    with pytest.raises(error, match=message):
+        BeatClassifier(LogisticRegression()).fit(X, y, sample_weight=weights)
+
+
+def test_a_classifier_that_takes_no_weights_is_named(beats):
+    X, y = beats
+    for inner in (KNeighborsClassifier(1), make_pipeline(StandardScaler(), KNeighborsClassifier(1))):
+        with pytest.raises(TypeError, match="fit of KNeighborsClassifier takes no weights"):
+            BeatClassifier(inner).fit(X, y, sample_weight=np.ones(5))
+
+
+def test_weights_are_routed(beats):
+    X, y = beats
+    weights = [np.where(own == "N", 1.0, 1e-9) for own in y]
+    with config_context(enable_metadata_routing=True):
+        classifier = BeatClassifier(LogisticRegression().set_fit_request(sample_weight=True))
+        asked = classifier.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        scores = cross_val_score(asked, X, y, params={"sample_weight": weights}, cv=KFold(2), error_score="raise")
+    # With weights on N alone, everything is called N, and only N counts.
+    assert scores.tolist() == [pytest.approx(1), pytest.approx(1)]
 
 
 def test_the_estimator_that_was_passed_stays_unfitted(beats):

@@ -116,7 +116,7 @@ def read_embeddings() -> Callable[[Path], tuple[list[str], dict[str, list[str]],
     def read(path: Path) -> tuple[list[str], dict[str, list[str]], np.ndarray]:
         with open(path, newline="", encoding="utf-8") as stream:
             header, *rows = csv.reader(stream)
-        n = next(i for i, name in enumerate(header) if name == "e0")
+        n = next(i for i, name in enumerate(header) if name in ("mean_0", "beat1_0", "token_0"))
         described = {name: [row[i] for row in rows] for i, name in enumerate(header[:n])}
         return header, described, np.array([row[n:] for row in rows], dtype=np.float32)
 

@@ -24,6 +24,8 @@ def test_a_pretrainer(model: Path, info: Info) -> None:
     Z = found.embed(make_ecg(1, random_state=0).data)
     assert rows["dimensions per record"] == str(Z.rhythm.shape[1])
     assert rows["dimensions per beat"] == str(Z.beat[0].shape[1])
+    names = found.get_feature_names_out()
+    assert rows["columns"] == f"{names[0]} to {names[-1]}"
     assert rows["beat window"] == "0.25 s before to 0.45 s after the R peak, in 7 parts"
     assert rows["R-peak detector"] == "multilead" and rows["missing samples"] == "refused"
     assert rows["objective"] == "BeatSSL()" and rows["epochs"] == "1"
@@ -48,6 +50,8 @@ def test_an_embedder_shows_what_it_embeds_with(model: Path, info: Info, tmp_path
     assert rows["class"] == "BeatEmbedder" and rows["other parameters"] == "batch_size=2"
     for name in ("encoder", "encoder parameters", "dimensions per beat", "objective", "epochs", "last training loss"):
         assert rows[name] == inner[name]
+    assert rows["columns"].startswith("beat1_0 to ")
+    assert "dimensions per record" not in rows and "dimensions per token" not in rows
 
 
 def test_a_segmenter(wave_model: Path, segmenter: WaveSegmenter, info: Info) -> None:
@@ -60,6 +64,9 @@ def test_a_segmenter(wave_model: Path, segmenter: WaveSegmenter, info: Info) -> 
     total = sum(int(rows[f"{name} parameters"].replace(",", "")) for name in ("encoder", "U-Net"))
     assert int(rows["numbers in the file"].replace(",", "")) >= total
     assert "objective" not in rows
+    assert rows["waves"] == "onset, peak and offset of P, QRS, T, in each lead and by consensus"
+    # A segmenter embeds nothing by itself.
+    assert not any(name.startswith("dimensions") for name in rows) and "beat window" not in rows
 
 
 def test_a_classifier(info: Info, tmp_path: Path) -> None:
@@ -79,6 +86,10 @@ def test_shipped_models_have_a_card(name: str, licence: str, info: Info) -> None
     assert Path(rows["model card"]).read_text(encoding="utf-8").startswith("# Model card: `")
     assert f"`{name}`" in Path(rows["model card"]).read_text(encoding="utf-8").splitlines()[0]
     assert rows["licence of its data"] == licence
+    of_ludb, of_ptbxl = ("LUDB 1.0.1", "150 of the 200 records"), ("PTB-XL 1.0.3", "17,418 records")
+    database, number = of_ludb if name == "ludb" else of_ptbxl
+    assert rows["trained on"].startswith(database) and number in rows["trained on"] and "](" not in rows["trained on"]
+    assert rows["use"] == "For research only. This is not a medical device"
 
 
 @register
@@ -118,7 +129,11 @@ def test_nothing_in_a_file_reaches_the_terminal_as_a_command(
     assert info(tmp_path / "c.bssl")["classes"] == "a\\x1b[31m, b"
 
 
-def test_what_cannot_be_read(model: Path, refusal: Callable[..., str], tmp_path: Path) -> None:
+def test_what_cannot_be_read(model: Path, good: Path, refusal: Callable[..., str], tmp_path: Path) -> None:
     assert "'no.bssl' is neither a file nor a shipped model" in refusal("info", "no.bssl")
-    (tmp_path / "damaged.bssl").write_bytes(model.read_bytes()[:-1])
-    assert "damaged.bssl" in refusal("info", tmp_path / "damaged.bssl")
+    damaged = tmp_path / "damaged.bssl"
+    damaged.write_bytes(model.read_bytes()[:-1])
+    # Every command shows the path as it was given.
+    for command in (["info", damaged], ["embed", damaged, good, "--out", tmp_path / "t.csv"]):
+        assert refusal(*command).startswith(f"beatssl: {damaged}: ")
+    assert refusal("delineate", damaged, good, "--out", tmp_path / "o").startswith(f"beatssl: {damaged}: ")

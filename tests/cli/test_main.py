@@ -17,7 +17,7 @@ import pytest
 from beatssl_sklearn import __version__
 from beatssl_sklearn.cli.main import main
 from beatssl_sklearn.cli.messages import in_options, printable
-from beatssl_sklearn.cli.parser import setting, value_of
+from beatssl_sklearn.cli.parser import lead_names, seconds, setting, value_of
 
 COMMANDS = ("demo", "pretrain", "embed", "delineate", "info")
 
@@ -89,6 +89,55 @@ def test_values(text: str, value: Any) -> None:
     assert value_of(text) == value and type(value_of(text)) is type(value)
 
 
+@pytest.mark.parametrize("command", ["embed", "delineate"])
+def test_the_model_comes_before_the_folder_or_by_its_option(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[str, Path]] = []
+
+    def run(arguments: argparse.Namespace) -> int:
+        found.append((arguments.model, arguments.folder))
+        return 0
+
+    monkeypatch.setattr(f"beatssl_sklearn.cli.{command}.run", run)
+    out, default = ["--out", "t.csv"], {"embed": "ptbxl", "delineate": "ludb"}[command]
+    for words, model in (
+        (["m", "d", *out], "m"),
+        ([*out, "m", "d"], "m"),
+        (["d", *out, "--model", "m"], "m"),
+        (["--model", "m", *out, "d"], "m"),
+        (["d", *out], default),
+    ):
+        assert main([command, *words]) == 0
+        assert found.pop() == (model, Path("d"))
+    for words, text in (
+        (["m", "d", "--model", "m2"], "two models are given: m and m2"),
+        (["--model", "m2", "m", "d"], "two models are given: m2 and m"),
+        (["m", "d", "e"], "a model and a folder are expected, got m d e"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main([command, *words, *out])
+        assert stop.value.code == 2 and text in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"usage: beatssl {command} [MODEL] DIR --out OUT" in capsys.readouterr().out
+
+
+def test_leads() -> None:
+    assert lead_names("I, II,V2") == ["I", "II", "V2"]
+    assert lead_names("ECG1=II, V1") == {"ECG1": "II", "V1": "V1"}
+    assert lead_names("a=b=V1") == {"a=b": "V1"}
+    with pytest.raises(argparse.ArgumentTypeError, match="twice"):
+        lead_names("ECG1=II,ECG1=V1")
+
+
+def test_times() -> None:
+    assert seconds("0") == 0 and seconds("1.5") == 1.5
+    for text in ("-1", "inf", "nan", "soon"):
+        with pytest.raises(argparse.ArgumentTypeError, match="time in seconds"):
+            seconds(text)
+
+
 def test_settings() -> None:
     assert setting("views.angle=20") == setting("views__angle=20") == ("views.angle", 20)
     assert setting("x=a=b") == ("x", "a=b")
@@ -110,6 +159,7 @@ def test_settings() -> None:
         ("encoder_params: encoder 'x' has no", "--encoder-set: encoder 'x' has no"),
         ("angle must be a number", "--set views.angle must be a number"),
         ("rectangle must be a number", "rectangle must be a number"),
+        ("leads={NAME: LEAD} names some", "--leads NAME=LEAD names some"),
         ("leads not found: V1", "leads not found: V1"),
         ("--batch-size must be", "--batch-size must be"),
     ],

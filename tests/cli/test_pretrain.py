@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from beatssl_sklearn import BeatSSL, BeatSSLPretrainer, LeadMasking, RhythmEmbedder, VCGViews, WFDBFolder, load
+from beatssl_sklearn import (
+    BeatSSL,
+    BeatSSLPretrainer,
+    LeadMasking,
+    RhythmEmbedder,
+    VCGViews,
+    WFDBFolder,
+    load,
+    make_ecg,
+)
 from beatssl_sklearn.cli.main import main
 from beatssl_sklearn.cli.objective import build_objective
 from beatssl_sklearn.cli.parser import setting
-from beatssl_sklearn.cli.record_column import record_column
+from beatssl_sklearn.cli.record_column import RecordColumn
 from beatssl_sklearn.ecg.leads import LEADS
 
 NUMBER = itertools.count()
@@ -296,13 +306,31 @@ class TestColumns:
     def test_a_table(self, tmp_path: Path) -> None:
         path = tmp_path / "t.csv"
         path.write_bytes('\ufeffreport,record\n"a, ""b""\nc",r1\n,r2\nx,r3\nx,r3\n'.encode())
-        assert record_column(path, ["r3", "r1", "r2"], ["report"]) == ["x", 'a, "b"\nc', ""]
+        names = ["r3", "r1", "r2"]
+        assert RecordColumn(path, ["report"]).values(names, {n: n for n in names}) == ["x", 'a, "b"\nc', ""]
         path.write_text("record,report\nr1,a\nr1,b\n")
         with pytest.raises(ValueError, match="t.csv: record r1 has two different entries of report"):
-            record_column(path, ["r1"], ["report"])
+            RecordColumn(path, ["report"])
         path.write_bytes(b"record,report\nr1,\xff\n")
         with pytest.raises(ValueError, match="t.csv: a table with the columns record and report was expected"):
-            record_column(path, ["r1"], ["report"])
+            RecordColumn(path, ["report"])
+
+
+def test_odd_records_are_named_once(
+    write_record: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the reader says, each time that it reads, and what training says of a record."""
+    signal = make_ecg(3, fs=100, duration=4, random_state=0).data
+    for i, x in enumerate(signal):
+        write_record(tmp_path / "data" / f"r{i}", (20 if i == 1 else 1) * x, 100, LEADS)
+    header = tmp_path / "data" / "r0.hea"
+    header.write_text(header.read_text().replace("1000(0)/mV", "0"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        command = ["pretrain", tmp_path / "data", *options(tmp_path / "m.bssl"), "--epochs", 1, "--batch-size", 2]
+        assert main([str(c) for c in command]) == 0
+    stderr = capsys.readouterr().err
+    assert stderr.count("record 'r0': no gain") == 1 and stderr.count("'r1': root mean square above") == 1
 
 
 def test_an_encoder_is_refused_before_records_are_read(

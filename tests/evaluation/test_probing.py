@@ -128,6 +128,23 @@ def test_curve_errors(ecg, pretrainer, table):
         label_fraction_curve(pretrainer, ecg.data, table, X_test=ecg.data)
 
 
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_missing_label_or_group_is_told_with_its_record(ecg, pretrainer, missing):
+    y = np.where(np.asarray(ecg.target) > 2, "a", "b").astype(object)
+    gaps, groups = y.copy(), np.arange(60).astype(object)
+    gaps[[4, 9]], groups[7] = missing, missing
+    test = {"X_test": ecg.data[:9], "y_test": y[:9], "groups_test": [f"other {i}" for i in range(9)]}
+    cases = {
+        "y: the label of record 4 and 1 others is missing": ((gaps,), {}),
+        "groups: the group of record 7 is missing": ((y, groups), {}),
+        "y_test: the label of record 4 is missing": ((y,), test | {"y_test": gaps[:9]}),
+        "groups_test: the group of record 7 is missing": ((y,), test | {"groups_test": groups[:9]}),
+    }
+    for message, (labels, options) in cases.items():
+        with pytest.raises(ValueError, match=message):
+            label_fraction_curve(pretrainer, ecg.data, *labels, modes=["frozen"], **options)
+
+
 def test_plot_of_a_curve(ecg, pretrainer, table):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     curve = label_fraction_curve(pretrainer, ecg.data, table, None, (0.3, 1.0), FROZEN, seeds=1)

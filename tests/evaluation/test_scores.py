@@ -108,6 +108,47 @@ class TestBootstrap:
         assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
+def test_a_weight_counts_rows():
+    rng = np.random.default_rng(7)
+    y = rng.random((60, 3)) < 0.4
+    score = np.round(rng.normal(size=(60, 3)) + y, 1)
+    weight = rng.integers(0, 4, 60)
+    repeated = np.repeat(y, weight, axis=0), np.repeat(score, weight, axis=0)
+    assert macro_auroc(y, score, sample_weight=weight) == pytest.approx(macro_auroc(*repeated), abs=1e-12)
+    assert macro_auroc(y, score, sample_weight=weight) != pytest.approx(macro_auroc(y, score), abs=1e-3)
+    f1 = [
+        [f1_score(y[:, k], score[:, k] >= t, sample_weight=weight) for t in np.unique(score[:, k])] for k in range(3)
+    ]
+    found = best_thresholds(y, score, sample_weight=weight)
+    at_found = [f1_score(y[:, k], score[:, k] >= t, sample_weight=weight) for k, t in enumerate(found)]
+    np.testing.assert_allclose(at_found, [max(own) for own in f1])
+    # A class that only rows of weight 0 have is no class.
+    only = np.array([[1, 0], [0, 1], [0, 1], [1, 1]])
+    assert np.isnan(macro_auroc(only, rng.normal(size=(4, 2)), sample_weight=[0, 1, 1, 0]))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_missing_label_is_told_with_its_record(missing):
+    y = np.array([0, 1, missing, missing], dtype=object)
+    calls = [macro_auroc, best_thresholds, lambda y, s: macro_f1(y, s, [0.5])]
+    calls.append(lambda y, s: bootstrap_interval("macro_auroc", y, s))
+    for call in calls:
+        with pytest.raises(ValueError, match="y: the label of record 2 and 1 others is missing"):
+            call(y, [0.1, 0.2, 0.3, 0.4])
+    with pytest.raises(ValueError, match="groups: the group of record 2 and 1 others is missing"):
+        bootstrap_interval("macro_auroc", [0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4], y)
+
+
+def test_an_interval_of_few_draws_is_no_interval():
+    """A statistic that nearly every draw of patients leaves undefined."""
+
+    def rare(y, score):
+        return float(score[0]) if y[:2].sum() == 2 else float("nan")
+
+    y = np.r_[1, np.zeros(9, int)]
+    assert np.isnan(bootstrap_interval(rare, y, np.arange(10.0), n_bootstrap=200)).all()
+
+
 def test_thresholds_maximise_f1():
     rng = np.random.default_rng(4)
     y = rng.random((80, 3)) < [0.5, 0.1, 0.0]

@@ -65,3 +65,29 @@ def test_writers_at_once_do_not_mix(tmp_path):
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "no" / "f", b"new")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444])
+def test_an_older_file_keeps_its_permissions(tmp_path, mode):
+    path = tmp_path / "f"
+    path.write_bytes(b"older")
+    path.chmod(mode)
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new" and os.stat(path).st_mode & 0o777 == mode
+
+
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
+    path = tmp_path / ("x" * 255)
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX only")
+def test_the_new_name_is_flushed_too(tmp_path, monkeypatch):
+    """Otherwise a power cut may bring back the older file."""
+    flushed = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino) or fsync(handle))
+    write_atomically(tmp_path / "f", b"new")
+    assert flushed == [os.stat(tmp_path / "f").st_ino, os.stat(tmp_path).st_ino]

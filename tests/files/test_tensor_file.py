@@ -233,3 +233,14 @@ def test_names_in_messages_are_not_paths(tmp_path):
     with pytest.raises(ValueError) as error:
         read_tensor_file(tmp_path / "x.bssl")
     assert not re.search(re.escape(str(tmp_path)), str(error.value))
+
+
+def test_half_a_character_is_damage(tmp_path):
+    """Texts that UTF-8 cannot hold have no digest."""
+    path = tmp_path / "t"
+    write_tensor_file(path, {"a": np.zeros(1)}, {"x": "0123456789"})
+    content = path.read_bytes()
+    # The description is JSON inside JSON: a backslash of its own there is two here.
+    path.write_bytes(content.replace(b"0123456789", b"\\ud8009999"))
+    with pytest.raises(ValueError, match="t is damaged"):
+        read_tensor_file(path)

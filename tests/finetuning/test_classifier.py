@@ -6,6 +6,7 @@ import warnings
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn import config_context
@@ -248,6 +249,91 @@ def test_a_heavy_class_is_predicted_more(pre, y):
         for w in (None, {key: 50.0})
     )
     assert heavy > plain + 0.03
+
+
+# Weights of records
+
+
+def test_to_the_frozen_probe_a_weight_counts_records(pre):
+    weight = np.random.default_rng(0).integers(0, 4, 24)
+    frozen = FineTunedClassifier(pre, **(FAST | {"max_epochs": 0}))
+    ours = clone(frozen).fit(X, Y, groups=PATIENT, sample_weight=weight)
+    theirs = clone(frozen).fit(*(np.repeat(a, weight, axis=0) for a in (X, Y)), groups=np.repeat(PATIENT, weight))
+    expected = theirs.decision_function(X)
+    np.testing.assert_allclose(ours.decision_function(X), expected, atol=1e-2 * np.abs(expected).max())
+    plain = clone(frozen).fit(X, Y, groups=PATIENT).decision_function(X)
+    assert np.abs(plain - expected).max() > 0.05 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("changes", [{}, {"early_stopping": True, "validation_fraction": 0.3}])
+def test_records_of_weight_0_are_absent(pre, changes):
+    kept = np.arange(24) < 18
+    other, y = X.copy(), np.where(kept, Y, 7)
+    other[~kept] *= -3
+    clf = FineTunedClassifier(pre, **(FAST | changes))
+    ours = clone(clf).fit(other, y, groups=PATIENT, sample_weight=kept)
+    theirs = clone(clf).fit(X[kept], Y[kept], groups=PATIENT[kept])
+    assert ours.classes_.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), atol=1e-4)
+    losses = [[row["train_loss"] for row in fitted.history_] for fitted in (ours, theirs)]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_weights_in_training_are_relative():
+    three, heavy = np.full(24, 3.0), np.where(Y == 1, 20.0, 1.0)
+    plain, equal, uneven = (scratch().fit(X, Y, sample_weight=w).predict_proba(X) for w in (None, three, heavy))
+    np.testing.assert_allclose(equal, plain, atol=1e-5)
+    of_class = scratch(class_weight={1: 20.0}).fit(X, Y).predict_proba(X)
+    np.testing.assert_allclose(uneven, of_class, atol=1e-5)
+    assert np.abs(uneven - plain).max() > 0.01
+
+
+def test_weights_are_routed(pre):
+    weight = np.arange(24) % 3 + 1.0
+    given = {"groups": PATIENT, "sample_weight": weight}
+    with config_context(enable_metadata_routing=True):
+        clf = FineTunedClassifier(pre, **(FAST | {"max_epochs": 0}))
+        clf.set_fit_request(groups=True, sample_weight=True).set_score_request(sample_weight=True)
+        scores = cross_validate(clf, X, Y, cv=GroupKFold(2), params=given, error_score="raise")["test_score"]
+        search = GridSearchCV(clf, {"class_weight": [None, "balanced"]}, cv=GroupKFold(2), error_score="raise")
+        search.fit(X, Y, **given)
+    expected = []
+    for train, test in GroupKFold(2).split(X, groups=PATIENT):
+        own = FineTunedClassifier(pre, **(FAST | {"max_epochs": 0}))
+        own.fit(X[train], Y[train], groups=PATIENT[train], sample_weight=weight[train])
+        expected.append(own.score(X[test], Y[test], sample_weight=weight[test]))
+    np.testing.assert_allclose(scores, expected)
+    assert search.cv_results_["mean_test_score"][0] == pytest.approx(np.mean(scores))
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.ones(23), r"sample_weight must hold one weight per record: shape \(23,\) for 24 records"),
+        (np.where(np.arange(24) == 2, -1.0, 1), "sample_weight must hold finite weights .* record 2 is -1.0"),
+        (np.zeros(24), "sample_weight is zero for every record"),
+        (np.where(np.arange(24) == 2, 1.0, 0), "y holds one class only, 2"),
+    ],
+)
+def test_weights_that_cannot_be_used(pre, weight, message):
+    with pytest.raises(ValueError, match=message):
+        FineTunedClassifier(pre, **FAST).fit(X, Y, sample_weight=weight)
+
+
+# Missing labels and groups
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_missing_label_or_group_is_told_with_its_record(pre, missing):
+    labels = pd.Series(np.array(["a", "b", "c"])[Y], dtype=object)
+    labels[[3, 5]] = missing
+    clf = FineTunedClassifier(pre, **FAST)
+    with pytest.raises(ValueError, match="y: the label of record 3 and 1 others is missing"):
+        clf.fit(X, labels)
+    with pytest.raises(ValueError, match="groups: the group of record 3 and 1 others is missing"):
+        clf.fit(X, Y, groups=labels)
+    with pytest.raises(ValueError, match="y: the label of record 3 and 1 others is missing"):
+        FineTunedClassifier(pre, **(FAST | {"max_epochs": 0})).fit(X, Y).score(X, labels)
 
 
 # All forms of X

@@ -1,6 +1,7 @@
 """Labels for training a classifier: encoded, weighed, held out, or refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from beatssl_sklearn.finetuning.labels import encode_labels, hold_out
@@ -85,6 +86,48 @@ def test_weights_that_cannot_be_used(class_weight, message):
         encode_labels(Y, N, class_weight)
 
 
+# Weights of records
+
+
+@pytest.mark.parametrize("y", [Y, Y == 1, BOTH])
+@pytest.mark.parametrize("class_weight", [None, "balanced", {1: 3.0}])
+def test_weights_of_records_are_records_that_are_repeated(y, class_weight):
+    counts = np.arange(N) % 4
+    weighted = encode_labels(y, N, class_weight, counts)
+    repeated = encode_labels(np.repeat(y, counts, axis=0), counts.sum(), class_weight)
+    assert np.array_equal(weighted.counts, counts) and weighted.mean_count == counts[counts > 0].mean()
+    # In numbers of records, the weights of a record are the sum over its copies.
+    ours = weighted.weights * weighted.mean_count
+    theirs = np.array([part.sum(axis=0) for part in np.split(repeated.weights, np.cumsum(counts)[:-1])])
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    assert weighted.weights[counts > 0].mean() == pytest.approx(1)
+
+
+def test_records_of_weight_0_have_no_say_in_the_classes():
+    counts = np.where(Y == 2, 0, 1)
+    targets = encode_labels(np.array(["a", "b", "c"])[Y], N, None, counts)
+    assert targets.classes.tolist() == ["a", "b"] and targets.n_outputs == 1
+    assert np.array_equal(targets.values[counts > 0, 0], Y[counts > 0])
+    with pytest.raises(ValueError, match="y holds one class only, 0"):
+        encode_labels(Y, N, None, Y == 0)
+    with pytest.raises(ValueError, match="column 0 is 0 in every record"):
+        encode_labels(BOTH, N, None, Y != 1)
+
+
+@pytest.mark.parametrize(
+    ("weight", "error", "message"),
+    [
+        (np.ones(N - 1), ValueError, r"sample_weight must hold one weight per record: shape \(23,\) for 24 records"),
+        (np.where(np.arange(N) == 3, -1, 1), ValueError, "that of record 3 is -1.0"),
+        (np.zeros(N), ValueError, "sample_weight is zero for every record"),
+        (["heavy"] * N, TypeError, "sample_weight must hold numbers"),
+    ],
+)
+def test_weights_of_records_that_cannot_be_used(weight, error, message):
+    with pytest.raises(error, match=message):
+        encode_labels(Y, N, None, weight)
+
+
 # Held-out records
 
 
@@ -134,6 +177,8 @@ def test_a_class_that_only_validation_would_have_is_named():
         (np.stack([Y < 9, Y == 1], axis=1).astype(int), "column 0 is 1 in every record"),
         (np.where(BOTH == 1, np.nan, 0), r"the label of record \d+.* is missing"),
         (np.array(["a", "b", None, "c"] * (N // 4), dtype=object), "the label of record 2 and 5 others is missing"),
+        (pd.array([1, 2, None] * (N // 3), dtype="Int64"), "the label of record 2 and 7 others is missing"),
+        (["a", float("nan"), "b"] * (N // 3), "the label of record 1 and 7 others is missing"),
         (np.array([["a", "b"]] * N), "Unknown label type"),
         (np.zeros((N, 2, 2)), r"y must have the shape"),
     ],
@@ -141,3 +186,8 @@ def test_a_class_that_only_validation_would_have_is_named():
 def test_labels_that_cannot_be_learned(y, message):
     with pytest.raises(ValueError, match=message):
         encode_labels(y, N, None)
+
+
+def test_labels_of_unlike_types_are_told():
+    with pytest.raises(TypeError, match="y must hold labels of one type, got int and str"):
+        encode_labels(np.array([1, "a"] * (N // 2), dtype=object), N, None)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from closeness import assert_close_to_rounding
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 
@@ -65,6 +66,29 @@ def test_the_penalty_is_chosen_over_patients():
     assert np.linalg.norm(leaky) > 5 * np.linalg.norm(honest)
 
 
+@pytest.mark.parametrize("kind", ["two", "three", "several"])
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_a_weight_counts_records(kind, class_weight):
+    """A record of weight 2 is the record twice, where the copies share a group, and so a fold."""
+    Z, signal = labelled(90, 12)
+    y = {"two": signal[:, 0] > 0.5, "three": signal.argmax(axis=1), "several": signal > 0.5}[kind].astype(int)
+    counts, groups = np.random.default_rng(1).integers(0, 4, 90), np.arange(90) // 3
+    targets = encode_labels(y, 90, class_weight, counts)
+    index = np.flatnonzero(counts)
+    found = fit_probe(Z, standardisation(Z[index], counts[index]), targets, index, groups, 0)
+    Z2, y2, groups2 = (np.repeat(a, counts, axis=0) for a in (Z, y, groups))
+    repeated = encode_labels(y2, len(y2), class_weight)
+    standard = standardisation(Z2)
+    expected = fit_probe(Z2, standard, repeated, np.arange(len(y2)), groups2, 0)
+    np.testing.assert_allclose(standardisation(Z[index], counts[index]).mean, standard.mean, rtol=1e-5)
+    np.testing.assert_allclose(standardisation(Z[index], counts[index]).variance, standard.variance, rtol=1e-5)
+    size = np.abs(expected[0]).max()
+    np.testing.assert_allclose(found[0], expected[0], atol=5e-3 * size)
+    np.testing.assert_allclose(found[1], expected[1], atol=5e-3 * max(size, np.abs(expected[1]).max()))
+    plain = fit_probe(Z, standardisation(Z), encode_labels(y, 90, class_weight), np.arange(90), groups, 0)
+    assert np.abs(plain[0] - expected[0]).max() > 0.05 * size
+
+
 def test_one_patient_has_the_strongest_penalty():
     Z, signal = labelled(60, 5)
     targets = encode_labels(signal[:, 0] > 0, 60, None)
@@ -86,4 +110,4 @@ def test_embeddings_are_standardised_as_in_the_network():
     standard = standardisation(Z)
     norm = torch.nn.BatchNorm1d(8, eps=NORM_EPS, affine=False).eval()
     norm.running_mean, norm.running_var = torch.from_numpy(standard.mean), torch.from_numpy(standard.variance)
-    np.testing.assert_allclose(standard.apply(Z), norm(torch.from_numpy(Z)).numpy(), atol=1e-5)
+    assert_close_to_rounding(standard.apply(Z), norm(torch.from_numpy(Z)), 1e-5)

@@ -1,6 +1,7 @@
 """Groups of records: codes, hold-outs, nested subsets and folds that keep patients together."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from beatssl_sklearn.inputs.groups import (
@@ -41,6 +42,33 @@ def test_codes_number_the_groups():
 def test_each_record_needs_a_group(groups):
     with pytest.raises(ValueError, match="groups must hold one label per record: shape .* for 3 records"):
         group_codes(groups, 3)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+@pytest.mark.parametrize("others", ["ab", (7, 8)])
+def test_a_missing_group_is_told_with_its_record(missing, others):
+    groups = [others[0], others[1], missing, missing]
+    calls = {
+        "group_codes": lambda: group_codes(groups, 4),
+        "held_out_folds": lambda: held_out_folds([0, 1, 0, 1], groups, 2),
+        "nested_subsets": lambda: nested_subsets([0, 1, 0, 1], groups, [0.5]),
+    }
+    for call in calls.values():
+        with pytest.raises(ValueError, match="groups: the group of record 2 and 1 others is missing"):
+            call()
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_missing_label_is_told_with_its_record(missing):
+    y = np.array([0, missing, 1, 0], dtype=object)
+    for call in (held_out_folds, nested_subsets):
+        with pytest.raises(ValueError, match="y: the label of record 1 is missing"):
+            call(y, None, 2 if call is held_out_folds else [0.5])
+
+
+def test_groups_of_unlike_types_are_told():
+    with pytest.raises(TypeError, match="groups must hold groups of one type, got int and str"):
+        group_codes(np.array([1, "a"], dtype=object), 2)
 
 
 # Hold-outs

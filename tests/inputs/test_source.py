@@ -7,17 +7,19 @@ import pytest
 import scipy.sparse
 import torch
 
-from beatssl_sklearn import BeatSSLPretrainer, ECGRecord, RhythmEmbedder, make_ecg
+from beatssl_sklearn import (
+    BeatEmbedder,
+    BeatSSLPretrainer,
+    ECGRecord,
+    FineTunedClassifier,
+    RhythmEmbedder,
+    SampleEmbedder,
+    WaveSegmenter,
+    make_ecg,
+)
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.inputs import source as inputs
-from beatssl_sklearn.inputs.checks import (
-    as_array,
-    check_duration,
-    is_record_collection,
-    name_leads,
-    refuse_swapped_axes,
-)
-from beatssl_sklearn.inputs.plausibility import warn_about_scale
+from beatssl_sklearn.inputs.checks import as_array, check_duration, name_leads, refuse_swapped_axes
 from beatssl_sklearn.inputs.source import ArraySource, RecordSource
 
 X = make_ecg(7, fs=100, duration=2, random_state=0).data
@@ -119,9 +121,19 @@ def test_records_are_read_when_they_are_needed():
 @pytest.mark.parametrize(
     ("record", "error", "message"),
     [
-        (SimpleNamespace(signal=X[0], fs=100.0), TypeError, "record 1 is a SimpleNamespace"),
+        (SimpleNamespace(fs=100.0), TypeError, "record 1 is a SimpleNamespace, not an ECGRecord"),
+        (SimpleNamespace(signal=X[0], fs=100.0), TypeError, "record 1: its leads must be a sequence of names"),
         (ECGRecord(X[0], 100.0, LEADS[:5]), ValueError, r"record 1: a signal of shape \(12, 200\)"),
-        (ECGRecord(X[0][0], 100.0, ("I",)), ValueError, "record 1: a signal of shape"),
+        (ECGRecord(X[0][0], 100.0, ("I",)), ValueError, r"record 1: its signal must be .* got the shape \(200,\)"),
+        (ECGRecord(X[0][:, :0], 100.0, LEADS), ValueError, r"record 1: its signal must be .* got the shape \(12, 0\)"),
+        (ECGRecord(X[:1], 100.0, LEADS), ValueError, r"record 1: its signal must be .* got the shape \(1, 12, 200\)"),
+        (ECGRecord(X[0], 100.0, "II"), TypeError, "record 1: its leads must be a sequence of names, got 'II'"),
+        (ECGRecord(X[0], 100.0, ("x",) * 12), ValueError, "record 1: unknown lead names 'x'"),
+        (ECGRecord(X[0], 100.0, ("I",) * 12), ValueError, "record 1: duplicate lead names 'I'"),
+        (ECGRecord(X[0], 100.0, (1,) * 12), ValueError, "record 1: a lead's name must be a str, got int"),
+        (ECGRecord(X[0], None, LEADS), TypeError, "fs of record 1 must be a sampling rate"),
+        (ECGRecord(X[0], np.nan, LEADS), ValueError, "fs of record 1 must lie between"),
+        (ECGRecord(X[0], True, LEADS), TypeError, "fs of record 1 must be a sampling rate"),
         (ECGRecord(X[0], 5.0, LEADS), ValueError, "fs of record 1"),
         (ECGRecord(X[0], "fast", LEADS), TypeError, "fs of record 1"),
         (ECGRecord(X[0][:, :20], 100.0, LEADS), ValueError, "record 1 has 20 samples at 100 Hz"),
@@ -209,10 +221,9 @@ def test_an_array_is_not_copied():
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.int64])
 def test_integers_look_like_adc_counts(dtype, pre):
     counts = np.round(np.clip(X, 0, 2) * 100).astype(dtype)
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="integers, taken as mV; are these ADC counts") as caught:
         z = pre.transform(counts)
-    first, second = (str(warning.message) for warning in caught)
-    assert f"integers ({np.dtype(dtype)})" in first and "ADC counts" in first and "above 5 mV" in second
+    assert len(caught) == 1 and "above 2.5 mV" in str(caught[0].message)
     assert np.isfinite(z).all()
 
 
@@ -277,14 +288,6 @@ def test_swapped_axes(shape, n_leads, refused):
         refuse_swapped_axes(shape, n_leads)
 
 
-def test_what_counts_as_records():
-    record = ECGRecord(X[0], 100.0, LEADS)
-    assert is_record_collection([record, record]) and is_record_collection((record,))
-    assert is_record_collection(Counting([record]))
-    for other in (X, list(X), [], [record, X[0]], "ab", {"signal": X}, None, 3):
-        assert not is_record_collection(other)
-
-
 @pytest.mark.parametrize(
     ("n_times", "fs", "enough"), [(30, 100, True), (29, 100, False), (150, 500, True), (149, 500, False)]
 )
@@ -322,21 +325,90 @@ def test_named_leads():
             name_leads(leads, n)
 
 
-# Warnings about amplitudes
+# Signals of records: the rules of arrays
 
 
-def test_warnings_name_the_records():
-    scale = np.array([1.0, 0.0, 6.0, 5.0, 0.0], dtype=np.float32)
-    with pytest.warns(UserWarning) as caught:
-        warn_about_scale(np.arange(10, 15), scale)
-    assert [str(w.message).split(":")[0] for w in caught] == ["records 11, 14", "record 12"]
-    with pytest.warns(UserWarning, match="^records 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and others: no lead varies"):
-        warn_about_scale(np.arange(50), np.zeros(50))
-    warn_about_scale(np.arange(3), np.ones(3))
+@pytest.mark.parametrize("kind", ["list", "tensor", "bfloat16", "object", "float64", "fortran", "masked nowhere"])
+def test_signals_of_records_may_be_what_arrays_may_be(kind):
+    signal = X[0]
+    same = {
+        "list": signal.tolist(),
+        "tensor": torch.tensor(signal, requires_grad=True),
+        "bfloat16": torch.tensor(signal).bfloat16(),
+        "object": signal.astype(object),
+        "float64": signal.astype(np.float64),
+        "fortran": np.asfortranarray(signal),
+        "masked nowhere": np.ma.masked_invalid(signal),
+    }[kind]
+    (block,) = RecordSource([ECGRecord(same, 100.0, LEADS)], False).read(np.arange(1), 1)
+    np.testing.assert_allclose(block.signal[0], signal, rtol=1e-2 if kind == "bfloat16" else 1e-6)
 
 
-@pytest.mark.parametrize("signal", [[[0.0] * 500] * 12, np.zeros((12, 500), dtype=bool), np.full((12, 500), "x")])
-def test_records_hold_arrays_of_real_numbers(signal):
+NO_SIGNALS = {
+    "none": (None, TypeError, "got a NoneType"),
+    "text": ("ecg.dat", TypeError, "got a str"),
+    "bool": (X[0] > 0, TypeError, "True and False"),
+    "complex": (X[0].astype(complex), ValueError, "Complex data not supported"),
+    "letters": (np.full((12, 500), "x"), ValueError, "could not convert"),
+    "ragged": ([[0.0] * 500, [0.0] * 400], ValueError, "inhomogeneous"),
+    "sparse": (scipy.sparse.csr_matrix(np.eye(12)), TypeError, "sparse"),
+    "sparse tensor": (torch.eye(12).to_sparse(), TypeError, "no dense array of numbers"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_SIGNALS)
+def test_signals_of_records_are_refused_where_arrays_are(kind):
+    signal, error, message = NO_SIGNALS[kind]
     source = RecordSource([ECGRecord(signal, 100.0, LEADS)], False)
-    with pytest.raises(TypeError, match="record 0: its signal must be an array of real numbers in mV, got a"):
+    wanted = r"record 0: its signal must be an array \(n_leads, n_times\) of real numbers in mV"
+    with pytest.raises(error, match=f"{wanted}.*{message}"):
         list(source.read(np.arange(1), 1))
+
+
+@pytest.mark.parametrize("how", ["array", "list", "record"])
+def test_masked_samples_are_missing_ones(how, pre):
+    masked = np.ma.masked_array(X, mask=np.zeros_like(X, dtype=bool), fill_value=1e20)
+    masked[5, 8, 10:13] = np.ma.masked
+    x = {"array": masked, "list": list(masked), "record": [ECGRecord(m, 100.0, LEADS) for m in masked]}[how]
+    with pytest.raises(ValueError, match="NaN: record 5, lead V3 has 3 such samples.*allow_nan=True"):
+        pre.transform(x)
+    missing = masked.filled(np.nan)
+    expected = RhythmEmbedder(pre, allow_nan=True).transform(missing)
+    np.testing.assert_array_equal(RhythmEmbedder(pre, allow_nan=True).transform(x), expected)
+
+
+def test_masked_integers_do_not_show_what_is_below_the_mask(pre):
+    counts = np.ma.masked_array(np.round(X * 10).astype(np.int16), mask=np.zeros_like(X, dtype=bool))
+    counts[0, 0, :5] = np.ma.masked
+    with pytest.raises(ValueError, match="NaN: record 0, lead I has 5 such samples"):
+        pre.transform(counts)
+
+
+# The advice of messages
+
+
+@pytest.mark.parametrize("cls", [RhythmEmbedder, BeatEmbedder, SampleEmbedder, FineTunedClassifier, WaveSegmenter])
+def test_allow_nan_can_be_followed_wherever_it_is_advised(cls):
+    signal = make_ecg(4, fs=100, duration=6, random_state=0)
+    x, labels = signal.data.copy(), {FineTunedClassifier: np.arange(4) % 2, WaveSegmenter: signal.masks}.get(cls)
+    x[1, 3, 100:110] = np.nan
+    options = {"fs": 100} if labels is None else {"fs": 100, "max_epochs": 0, "random_state": 0}
+    for allow_nan in (None, False):
+        given = {} if allow_nan is None else {"allow_nan": allow_nan}
+        with pytest.raises(ValueError, match="record 1, lead aVR has 10 such samples.*; allow_nan=True takes NaN"):
+            cls("ptbxl-s", **options, **given).fit(x, labels)
+            cls("ptbxl-s", **options, **given).transform(x)
+    fitted = cls("ptbxl-s", **options, allow_nan=True).fit(x, labels)
+    found = fitted.transform(x) if labels is None else fitted.predict_proba(x)
+    assert all(np.isfinite(record).all() for record in found)
+    assert fitted.__sklearn_tags__().input_tags.allow_nan
+
+
+def test_an_embedder_without_allow_nan_is_as_its_pretrainer(pre):
+    x = X.copy()
+    x[1, 3, 100:110] = np.nan
+    tolerant = BeatSSLPretrainer(**{**pre.get_params(deep=False), "allow_nan": True}).fit(x)
+    assert np.isfinite(RhythmEmbedder(tolerant).transform(x)).all()
+    assert RhythmEmbedder(tolerant).__sklearn_tags__().input_tags.allow_nan
+    with pytest.raises(ValueError, match="allow_nan=True"):
+        RhythmEmbedder(tolerant, allow_nan=False).transform(x)

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from closeness import assert_close_to_rounding
 from torch import nn
 
 from beatssl_sklearn.nn.blocks import init_weights, to_image, to_tokens
@@ -119,20 +120,20 @@ def test_a_record_does_not_depend_on_the_others(net):
     leads, signal = batch(4, 2)
     together = net(leads, signal)
     for i in range(4):
-        torch.testing.assert_close(net(leads[i : i + 1], signal[i : i + 1]), together[i : i + 1], rtol=1e-4, atol=1e-5)
+        assert_close_to_rounding(net(leads[i : i + 1], signal[i : i + 1]), together[i : i + 1], 1e-5)
 
 
 @torch.inference_mode()
 def test_one_lead_of_one_record_alone_and_among_others(net):
     leads, signal = batch(5, 1)
-    torch.testing.assert_close(net(leads[3:4], signal[3:4])[0], net(leads, signal)[3], rtol=1e-4, atol=1e-5)
+    assert_close_to_rounding(net(leads[3:4], signal[3:4])[0], net(leads, signal)[3], 1e-5)
 
 
 @torch.inference_mode()
 def test_permuted_leads_give_permuted_logits(net):
     leads, signal = batch(2, 12)
     order = torch.randperm(12, generator=generator())
-    torch.testing.assert_close(net(leads[:, order], signal), net(leads, signal)[:, order], rtol=1e-4, atol=1e-4)
+    assert_close_to_rounding(net(leads[:, order], signal), net(leads, signal)[:, order], 1e-5)
 
 
 @torch.inference_mode()
@@ -178,7 +179,7 @@ def test_a_sample_lies_in_the_middle_of_what_it_sees(fs, fs_encoder, make):
                 layer.bias.zero_()
     leads, signal = batch(1, 2, 8, fs=fs, fs_encoder=fs_encoder)
     logits, mirrored = net(leads, signal), net(leads.flip(2), signal.flip(1))
-    torch.testing.assert_close(mirrored.flip(2), logits, rtol=1e-4, atol=1e-6)
+    assert_close_to_rounding(mirrored.flip(2), logits, 1e-5)
     assert (mirrored - logits).abs().max() > 0.01 * logits.abs().max()
 
 
@@ -211,9 +212,9 @@ def test_folded_norms_give_the_same_logits(make):
     folded = fold_layers(copy.deepcopy(net), torch.float32)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
     assert not folded.training and not any(p.requires_grad for p in folded.parameters())
-    torch.testing.assert_close(folded(*inputs), expected, rtol=1e-4, atol=1e-4)
+    assert_close_to_rounding(folded(*inputs), expected, 1e-4)
     # The residuals are written in place, the inputs are not.
-    torch.testing.assert_close(folded(*inputs), expected, rtol=1e-4, atol=1e-4)
+    assert_close_to_rounding(folded(*inputs), expected, 1e-4)
     assert all(torch.equal(a, b) for a, b in zip(inputs, batch(3, 2), strict=True))
 
 

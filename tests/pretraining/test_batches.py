@@ -75,6 +75,8 @@ def test_signals_are_those_that_transform_sees(equal):
         np.testing.assert_array_equal(context.features, equal.known.records.values[context.group.numpy()])
 
 
+# Marks in place of beats are no ECGs.
+@pytest.mark.filterwarnings("ignore:(.|\\n)*is fs the sampling rate:UserWarning")
 @pytest.mark.parametrize("kind", ["equal", "unequal"])
 def test_regions_lie_on_their_beats(kind, request):
     """A mark on every given R peak must be found where the region says that the peak is."""

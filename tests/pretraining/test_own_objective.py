@@ -158,3 +158,32 @@ def test_a_class_that_is_not_registered_is_not_saved(tmp_path):
     with pytest.raises(TypeError, match="objective=Unregistered.*registered.*joblib"):
         save(fitted, tmp_path / "m.bssl")
     assert not list(tmp_path.iterdir())
+
+
+class Missing(HeartRate):
+    keeps = ("out", "projector")
+
+
+def test_a_head_to_keep_that_is_missing_is_named():
+    with pytest.raises(TypeError, match="Missing.keeps names '(out|projector)', which is no module of its heads"):
+        make(Missing(), max_epochs=0).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("batches", "error", "message"),
+    [
+        (lambda rows, held: [held[:2], rows[1:]], ValueError, "not among the rows that it was given"),
+        (lambda rows, held: [np.array([12]), rows[1:]], ValueError, "returned record 12"),
+        (lambda rows, held: [np.array([-1]), rows[1:]], ValueError, "returned record -1"),
+        (lambda rows, held: [rows[:0], rows], TypeError, "must return arrays .n,. of row numbers, got int64 .0,."),
+        (lambda rows, held: [rows > 3, rows], TypeError, "must return arrays .n,. of row numbers, got bool"),
+        (lambda rows, held: [rows[:2].tolist(), rows], TypeError, "must return arrays .n,. of row numbers, got list"),
+    ],
+)
+def test_batches_hold_what_may_be_trained_on(batches, error, message, monkeypatch):
+    def own(self, rows, groups, batch_size, rng):
+        return batches(rows, np.setdiff1d(np.arange(12), rows))
+
+    monkeypatch.setattr(HeartRate, "batches", own)
+    with pytest.raises(error, match=f"HeartRate.batches .*{message}|HeartRate.batches {message}"):
+        make(validation_fraction=0.25, batch_size=6).fit(X)

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_random_state
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 
 from beatssl_sklearn import (
     PAPER_PRESET,
@@ -740,7 +740,7 @@ def test_hash_of_a_fitted_estimator_is_stable(fitted):
 
 def test_tables_for_pandas(fitted):
     names = list(fitted.get_feature_names_out())
-    assert names == [f"beatsslpretrainer{i}" for i in range(10 * N_DIMS)]
+    assert len(names) == 10 * N_DIMS and names[0] == "mean_0" and names[-1] == f"beat7_{N_DIMS - 1}"
     frame = make().set_output(transform="pandas").fit_transform(X)
     assert isinstance(frame, pandas.DataFrame) and list(frame.columns) == names
     np.testing.assert_array_equal(frame.to_numpy(), fitted.transform(X))
@@ -760,3 +760,26 @@ def test_every_warm_fit_with_checkpoints_trains(tmp_path):
     assert not same_weights(est.fit(X), first), "the checkpoint of the first fit is not the second one's"
     plain = make(max_epochs=1, warm_start=True).fit(X).fit(X)
     assert same_weights(est, plain)
+
+
+# Early stopping and checkpoints
+
+
+def stopping(patience=2):
+    return EarlyStopping("train_loss", patience=patience, threshold=0.9, sink=lambda text: None)
+
+
+def test_early_stopping_goes_on_after_an_interruption(tmp_path):
+    whole = make(max_epochs=6, callbacks=[stopping()]).fit(X)
+    assert whole.n_iter_ == 3
+    with pytest.raises(Stop):
+        make(max_epochs=6, checkpoint_dir=tmp_path, callbacks=[stopping(), Interrupt(3, Stop)]).fit(X)
+    resumed = make(max_epochs=6, checkpoint_dir=tmp_path, callbacks=[stopping()]).fit(X)
+    assert resumed.n_iter_ == 3 and same_weights(resumed, whole)
+    with pytest.raises(ValueError, match="another run: callbacks differ"):
+        make(max_epochs=6, checkpoint_dir=tmp_path, callbacks=[stopping(patience=3)]).fit(X)
+
+
+def test_a_parameter_that_is_the_objectives_is_explained():
+    with pytest.raises(TypeError, match=r"no parameter 'temperature': .*objective=BeatSSL\(temperature=\.\.\.\)"):
+        BeatSSLPretrainer(temperature=0.2)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from closeness import assert_close_to_rounding
 from sklearn.base import clone
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -73,10 +74,10 @@ def test_same_generator_same_view_and_global_state_untouched(name, x, present):
 def test_einthoven_and_goldberger_survive(make, x, present):
     view, _ = make(**MATRIX_ONLY)(x, present, generator())
     lead_i, lead_ii = view[..., 0], view[..., 1]
-    torch.testing.assert_close(view[..., 2], lead_ii - lead_i, rtol=0, atol=1e-5)
-    torch.testing.assert_close(view[..., 3], -(lead_i + lead_ii) / 2, rtol=0, atol=1e-5)
-    torch.testing.assert_close(view[..., 4], lead_i - lead_ii / 2, rtol=0, atol=1e-5)
-    torch.testing.assert_close(view[..., 5], lead_ii - lead_i / 2, rtol=0, atol=1e-5)
+    assert_close_to_rounding(view[..., 2], lead_ii - lead_i)
+    assert_close_to_rounding(view[..., 3], -(lead_i + lead_ii) / 2)
+    assert_close_to_rounding(view[..., 4], lead_i - lead_ii / 2)
+    assert_close_to_rounding(view[..., 5], lead_ii - lead_i / 2)
 
 
 def test_the_published_views_are_the_published_ones():

@@ -61,9 +61,9 @@ def record_features(
     Returns
     -------
     table : FeatureTable
-        One row per record; NaN if a value cannot be measured (no beat, no such wave, an absent lead). `beats` holds the
-        median beats, shape (n_records, 8, 70): leads I, II, V1 to V6 at 100 Hz over [R - .25, R + .45) s, divided by
-        their RMS over the present leads (the column ``log_rms`` is its log).
+        One row per record; NaN if a value cannot be measured (no beat, no such wave, a lead absent from the record or
+        from most beats). `beats` holds the median beats, shape (n_records, 8, 70): leads I, II, V1 to V6 at 100 Hz over
+        [R - .25, R + .45) s, divided by their RMS over the present leads (the column ``log_rms`` is its log).
 
     Raises
     ------

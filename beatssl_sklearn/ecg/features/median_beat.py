@@ -86,7 +86,7 @@ def median_beat(
     Returns
     -------
     beat : ndarray of float32, shape (n_leads, n_samples)
-        [mV], each lead with mean near 0; NaN for leads that no beat has completely.
+        [mV], each lead with mean near 0; NaN for leads that most beats lack.
 
     Notes
     -----
@@ -105,7 +105,9 @@ def median_beat(
         return (beats[(len(beats) - 1) // 2] + beats[len(beats) // 2]) * np.float32(0.5)
     lead = np.arange(x.shape[0])
     low, high = np.maximum(n_valid - 1, 0) // 2, np.minimum(n_valid // 2, len(beats) - 1)
-    return np.where((n_valid > 0)[:, None], (beats[low, lead] + beats[high, lead]) * np.float32(0.5), np.nan)
+    # A median of what most beats lack would be a median of the odd ones.
+    known = (2 * n_valid >= len(beats))[:, None]
+    return np.where(known, (beats[low, lead] + beats[high, lead]) * np.float32(0.5), np.nan)
 
 
 def beat_correlation(beats: Floats, template: Floats) -> Floats:

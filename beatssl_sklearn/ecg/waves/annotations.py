@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..leads import LEADS
 from ..wfdb.annotations import read_annotations, write_annotations
-from ..wfdb.header import LARGEST_HEADER, parse_header
-from ..wfdb.paths import read_bytes, refuse, split_record
+from ..wfdb.paths import refuse, split_record
+from ..wfdb.segments import record_rates
 from .find import WAVES
 from .table import CONSENSUS, check_table, table_of_marks, wave_labels
 
@@ -89,7 +89,8 @@ def read_waves(
         Leads to read, in this order; "consensus" means the waves over all leads. None means the standard leads and the
         consensus, as far as they have a file.
     fs : float, default=None
-        Sampling rate of the marks [Hz]. None means the rate in the header of the record.
+        Sampling rate of the table [Hz]. None means the rate of the record, from its header. Marks of a file with a time
+        resolution of its own are converted to it; other files count at this rate.
     record : int, default=0
         Number of the record in the table.
     strict : bool, default=False
@@ -115,15 +116,15 @@ def read_waves(
         if not leads:
             raise FileNotFoundError(f"record {name!r}: there is no annotation file of any lead")
     extensions = _extensions(leads)
-    fs = _rate(directory, name) if fs is None else fs
+    frames, rate = _rates(directory, name) if fs is None else (fs, fs)
     waves = {}
     for lead, extension in extensions.items():
-        annotations = read_annotations(path, extension)
+        annotations = read_annotations(path, extension, fs=rate if frames == rate else None)
         samples = annotations.sample.tolist()
         if strict:
             _check_order(samples, annotations.symbol, name, lead)
         waves[lead] = group_marks(samples, annotations.symbol)
-    table = table_of_marks([waves], fs)
+    table = table_of_marks([waves], rate)
     table["record"] += record
     return table
 
@@ -210,12 +211,11 @@ def _marks(rows: DataFrame, record: str, lead: str) -> tuple[NDArray[np.int64], 
     return samples, symbols[there].tolist()
 
 
-def _rate(directory: str, name: str) -> float:
+def _rates(directory: str, name: str) -> tuple[float, float]:
     try:
-        raw = read_bytes(directory, f"{name}.hea", name, at_most=LARGEST_HEADER)
+        return record_rates(directory, name)
     except FileNotFoundError:
         raise FileNotFoundError(f"record {name!r}: there is no header with the sampling rate: give fs") from None
-    return parse_header(raw, name).fs
 
 
 def _check_order(samples: Sequence[int], symbols: Sequence[str], record: str, lead: str) -> None:

@@ -24,6 +24,8 @@ MIN_SHARE = {"P": 1 / 3, "QRS": 1 / 2, "T": 1 / 3}
 _WIDEST_GAP = np.array([np.nan, 0.10, 0.12, 0.15])
 _WIDEST_SPREAD = np.array([np.nan, 0.14, 0.16, 0.20])
 _QRS = 2
+# Of the members of a group: what fewer of them have is missing in the group.
+_LEAST_SHARE = 0.5
 
 
 def consensus(
@@ -62,7 +64,7 @@ def consensus(
     -------
     waves : DataFrame
         As returned by `make_table`, with ``lead`` "consensus", sorted by record and onset. ``peak`` and ``confidence``
-        are medians over the leads that show the wave.
+        are medians over the leads that show the wave. A mark that most of these leads lack is NaN.
 
     Raises
     ------
@@ -178,13 +180,14 @@ def group_quantiles(
     Returns
     -------
     quantiles : ndarray of float64, shape (n_groups,)
-        With numpy's linear interpolation; NaN for a group without finite values.
+        With numpy's linear interpolation; NaN for a group of which most values are not finite, or that has none.
     """
     finite = np.isfinite(values)
     v, g = values[finite], group[finite]
     v = v[np.lexsort((v, g))]
     n = np.bincount(g, minlength=n_groups)
-    some = np.flatnonzero(n)
+    # A quantile of what most members lack would be one of the odd members.
+    some = np.flatnonzero((n > 0) & (n >= _LEAST_SHARE * np.bincount(group, minlength=n_groups)))
     start, at = (np.cumsum(n) - n)[some], quantile * (n[some] - 1)
     low = np.floor(at).astype(np.int64)
     below, above = v[start + low], v[start + np.minimum(low + 1, n[some] - 1)]

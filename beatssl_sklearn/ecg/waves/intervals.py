@@ -17,8 +17,6 @@ __all__ = ["INTERVALS", "beat_intervals", "record_intervals"]
 
 INTERVALS = ("RR", "PR", "QRS", "QT", "QTcB", "QTcF")
 """Columns of the intervals [ms]."""
-# Of the beats of a record: what fewer of them have is missing in its row.
-_LEAST_SHARE = 0.5
 
 _P, _QRS, _T = 1, 2, 3
 
@@ -172,10 +170,6 @@ def record_intervals(
         name: group_quantiles(beats[name].to_numpy(), group, len(records), 0.5) for name in ("heart_rate", *INTERVALS)
     }
     p_share = np.where(n_beats > 0, n_p / np.maximum(n_beats, 1), np.nan)
-    # A median of what most beats lack would be a median of the odd ones.
-    for name in ("heart_rate", *INTERVALS):
-        n_known = np.bincount(group, weights=np.isfinite(beats[name].to_numpy()), minlength=len(records))
-        medians[name] = np.where(n_known >= _LEAST_SHARE * n_beats, medians[name], np.nan)
     return _frame({"record": records, "n_beats": n_beats, **medians, "p_share": p_share})
 
 

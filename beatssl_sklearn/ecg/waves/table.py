@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -168,7 +169,7 @@ def table_of_marks(waves: Iterable[Mapping[str, Mapping[str, ArrayLike]]], fs: f
 
 def check_rate(fs: float) -> None:
     """Raise ValueError unless the sampling rate `fs` [Hz] is a positive finite number."""
-    if not (np.isfinite(fs) and fs > 0):
+    if not (isinstance(fs, Real) and np.isfinite(fs) and fs > 0):
         raise ValueError(f"fs must be a positive number [Hz], got {fs!r}")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 import warnings
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,21 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._optional import find_stack_level
 from ...files.atomic import write_atomically
+from .annotation_codes import CODES, Content, decode, encode
 from .paths import read_bytes, refuse, split_record
+from .segments import record_rates
 
 _EXTENSION = re.compile(r"[A-Za-z0-9_\-]{1,32}", re.ASCII)
 _LARGEST_FILE = 2**26
 _LARGEST_SAMPLE = 2**31 - 1
 _LONGEST_AUX = 255
-
-_NOTHING, _NOTE, _LARGEST_CODE = 0, 22, 49
-_SKIP, _AUX = 59, 63
-# Codes of the number, the subtype and the channel of an annotation.
-_IGNORED = (60, 61, 62)
-# Codes 15 and 17 are not assigned; users define 42 to 49.
-_SYMBOLS = dict(enumerate("NLRaVFJASEj/Q~ | sT*D\"=pB^t+u?![]en@xf()r", start=1))
-del _SYMBOLS[15], _SYMBOLS[17]
-_CODES = {symbol: code for code, symbol in _SYMBOLS.items()}
 
 
 class Annotations(NamedTuple):
@@ -53,7 +46,7 @@ class Annotations(NamedTuple):
         return f"Annotations(n={len(self.symbol)}, symbols={sorted(set(self.symbol))})"
 
 
-def read_annotations(path: str | os.PathLike[str], extension: str) -> Annotations:
+def read_annotations(path: str | os.PathLike[str], extension: str, *, fs: float | None = None) -> Annotations:
     """Read an annotation file.
 
     Parameters
@@ -62,6 +55,8 @@ def read_annotations(path: str | os.PathLike[str], extension: str) -> Annotation
         The record without extension.
     extension : str
         Extension of the annotation file, for example "atr".
+    fs : float, default=None
+        Sampling rate of the record [Hz]. None means that of its header, as `read_wfdb` gives it.
 
     Returns
     -------
@@ -71,18 +66,21 @@ def read_annotations(path: str | os.PathLike[str], extension: str) -> Annotation
     Raises
     ------
     ValueError
-        If the file is not a valid annotation file; the message names the record.
+        If the file is not a valid annotation file, or if `fs` is not positive; the message names the record.
     OSError
         If there is no such file.
 
     Warns
     -----
     UserWarning
-        If there is no end mark, as in a truncated file.
+        If there is no end mark, as in a truncated file, or if something follows it.
 
     Notes
     -----
-    Subtypes, channels and numbers of annotations are dropped.
+    A file may count in a time resolution of its own. Positions are then converted to the rate of the record and rounded
+    to the nearest sample; without a header and without `fs` they are left as they are. Other files count in the frames
+    of the header, or at the rate `fs`. Subtypes, channels and numbers of annotations are dropped, and so are notes that
+    define symbols.
 
     References
     ----------
@@ -95,22 +93,49 @@ def read_annotations(path: str | os.PathLike[str], extension: str) -> Annotation
     """
     directory, name = split_record(path)
     file = f"{name}.{_check_extension(extension)}"
+    if fs is not None and not (isinstance(fs, Real) and np.isfinite(float(fs)) and fs > 0):
+        refuse(name, f"fs must be positive and finite, got {fs!r:.40}")
     raw = read_bytes(directory, file, name, at_most=_LARGEST_FILE)
     if not raw:
         refuse(name, f"file {file!r} is empty: even an end mark is missing")
     try:
-        entries, complete = _decode(raw)
+        content = decode(raw)
     except (ValueError, IndexError) as error:
         refuse(name, f"file {file!r} is not a valid annotation file: {error}")
-    if not complete:
-        text = f"record {name!r}: file {file!r} has no end mark: it may be truncated"
-        warnings.warn(text, UserWarning, stacklevel=find_stack_level())
-    symbols = _symbols(entries)
-    kept = [entry for entry in entries if entry.code != _NOTHING and not entry.definition]
-    sample = np.array([entry.sample for entry in kept], dtype=np.int64)
+    if not content.complete:
+        _warn(name, f"file {file!r} has no end mark: it may be truncated")
+    if content.n_after:
+        _warn(name, f"file {file!r} goes on after its end mark: {content.n_after} bytes are ignored")
+    sample = np.array([entry.sample for entry in content.entries], dtype=np.int64)
     if len(sample) and (sample[0] < 0 or (np.diff(sample) < 0).any()):
         refuse(name, f"file {file!r} has annotations before the record starts or out of order")
-    return Annotations(sample, [symbols.get(entry.code, str(entry.code)) for entry in kept], [e.aux for e in kept])
+    ratio = _samples_per_tick(directory, name, content, fs)
+    if ratio != 1 and len(sample):
+        if sample[-1] * ratio >= 2**53:
+            refuse(name, f"file {file!r} has the implausible time resolution {content.resolution!r}")
+        sample = np.floor(sample * ratio + 0.5).astype(np.int64)
+    symbols = [content.symbols.get(entry.code, str(entry.code)) for entry in content.entries]
+    return Annotations(sample, symbols, [entry.aux for entry in content.entries])
+
+
+def _samples_per_tick(directory: str, name: str, content: Content, fs: float | None) -> float:
+    """Return how many samples at the wanted rate one tick of a file is; 1 where that is unknown."""
+    if fs is not None:
+        return float(fs) / (content.resolution or fs)
+    try:
+        frames, rate = record_rates(directory, name)
+    except FileNotFoundError:
+        return 1.0
+    except ValueError:
+        # A header that cannot be read matters only where it is needed.
+        if content.resolution is None:
+            return 1.0
+        raise
+    return rate / (content.resolution or frames)
+
+
+def _warn(name: str, text: str) -> None:
+    warnings.warn(f"record {name!r}: {text}", UserWarning, stacklevel=find_stack_level())
 
 
 def write_annotations(
@@ -155,7 +180,7 @@ def write_annotations(
     symbols, notes = _check_texts(name, len(positions), symbol, aux)
     if fs is not None and not (np.isfinite(fs) and fs > 0):
         refuse(name, f"fs must be positive and finite, got {fs!r}")
-    raw = _encode(positions.tolist(), symbols, notes, fs)
+    raw = encode(positions.tolist(), symbols, notes, fs)
     try:
         write_atomically(target, raw)
     except OSError as error:
@@ -169,82 +194,6 @@ def _check_extension(extension: str) -> str:
     if not _EXTENSION.fullmatch(extension) or extension in ("hea", "dat"):
         raise ValueError(f"extension {extension[:40]!r} does not fit an annotation file: expected for example 'atr'")
     return extension
-
-
-class _Entry(NamedTuple):
-    sample: int
-    code: int
-    aux: str
-    definition: bool = False
-
-
-def _decode(raw: bytes) -> tuple[list[_Entry], bool]:
-    """Return all annotations, and whether an end mark was found."""
-    words = np.frombuffer(raw[: len(raw) // 2 * 2], dtype="<u2").tolist()
-    entries: list[_Entry] = []
-    i, sample = 0, 0
-    while i < len(words):
-        # The highest six bits are the code, the others a distance or a length.
-        code, value = words[i] >> 10, words[i] & 1023
-        i += 1
-        if code == _NOTHING and value == 0:
-            return entries, True
-        if code == _SKIP:
-            # The distance has 32 bits and a sign; the high word comes first, as on the PDP-11.
-            step = (words[i] << 16) + words[i + 1]
-            sample += step - (1 << 32 if step >= 1 << 31 else 0)
-            i += 2
-        elif code == _AUX:
-            text = raw[2 * i : 2 * i + value]
-            if not entries or len(text) < value:
-                raise ValueError("text without an annotation, or cut off")
-            entries[-1] = entries[-1]._replace(aux=text.decode("latin-1").rstrip("\0"))
-            # Text is padded to whole words.
-            i += (value + 1) // 2
-        elif code <= _LARGEST_CODE:
-            sample += value
-            entries.append(_Entry(sample, code, ""))
-        elif code not in _IGNORED:
-            raise ValueError(f"unknown code {code}")
-    return entries, False
-
-
-def _symbols(entries: list[_Entry]) -> dict[int, str]:
-    """Return the symbols by code, with those that the file defines; mark the entries that are definitions."""
-    symbols = dict(_SYMBOLS)
-    defining = False
-    for i, entry in enumerate(entries):
-        if entry.sample != 0 or entry.code != _NOTE or not (defining or entry.aux.startswith("## ")):
-            continue
-        entries[i] = entry._replace(definition=True)
-        parts = entry.aux.split(None, 2)
-        if entry.aux.startswith("## "):
-            defining = entry.aux == "## annotation type definitions"
-        elif len(parts) > 1 and parts[0].isascii() and parts[0].isdecimal():
-            symbols[int(parts[0][:4])] = parts[1]
-    return symbols
-
-
-def _encode(samples: list[int], symbols: list[str], aux: list[str] | None, fs: float | None) -> bytes:
-    """Return the content of an annotation file; the inverse of `_decode`."""
-    parts: list[bytes] = []
-
-    def add(step: int, code: int, text: str) -> None:
-        # A distance of more than ten bits precedes the annotation.
-        if step > 1023:
-            parts.append(struct.pack("<HHH", _SKIP << 10, step >> 16, step & 0xFFFF))
-            step = 0
-        parts.append(struct.pack("<H", code << 10 | step))
-        if text:
-            parts.append(struct.pack("<H", _AUX << 10 | len(text)) + text.encode("ascii") + b"\0" * (len(text) % 2))
-
-    if fs is not None:
-        add(0, _NOTE, f"## time resolution: {float(fs):.12g}")
-    previous = 0
-    for i, (sample, symbol) in enumerate(zip(samples, symbols, strict=True)):
-        add(sample - previous, _CODES[symbol], aux[i] if aux is not None else "")
-        previous = sample
-    return b"".join(parts) + b"\0\0"
 
 
 def _check_positions(name: str, sample: ArrayLike) -> NDArray[np.int64]:
@@ -268,7 +217,7 @@ def _check_texts(
     for parameter, values in (("symbol", symbols), ("aux", symbols if notes is None else notes)):
         if len(values) != n_annotations:
             refuse(name, f"{parameter} has {len(values)} entries for {n_annotations} positions")
-    unknown = sorted({repr(s)[:20] for s in symbols if not (isinstance(s, str) and s in _CODES)})
+    unknown = sorted({repr(s)[:20] for s in symbols if not (isinstance(s, str) and s in CODES)})
     if unknown:
         refuse(name, f"unknown annotation symbols {', '.join(unknown[:10])}")
     for text in notes or ():

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .paths import is_inside, is_plain_name, local_path, read_bytes
-from .record import ECGRecord, lead_names, load_record
-
-_LARGEST_LIST = 2**26
+from ..._optional import find_stack_level
+from .fingerprint import fingerprint
+from .listing import check_names, list_records
+from .paths import local_path
+from .record import ECGRecord, load_record
+from .selection import wanted_signals
 
 
 class WFDBFolder:
@@ -27,30 +31,48 @@ class WFDBFolder:
     root : str or path-like
         The folder.
     leads, positional : as for `read_wfdb`
-        Which signals to read, of every record.
+        Which signals to read, of every record. The `info` of a record calls it by its name here, with its subfolder.
     names : sequence of str, default=None
-        Records to take, as paths relative to `root` without extension. None means the names in the file RECORDS.
-        Without that file, it means all header files below `root`, in natural order ("2" before "10"); the segments of a
-        record then count as records, too.
+        Records to take, as paths relative to `root` without extension. None means the names in the file RECORDS; a name
+        that ends in a slash means the records of that subfolder, which may have a file RECORDS of its own. Where that
+        file is missing, it means all header files and all subfolders, in natural order ("2" before "10"); the segments
+        of a record then count as records, too.
+    pattern : str or sequence of str, default=None
+        Keep only the records whose name matches this pattern, or one of these, as a shell would: ``"records100/*"``. An
+        asterisk stands for slashes, too.
+    skip_unreadable : bool, default=False
+        What happens if a subfolder cannot be searched: False raises an error, True warns and goes on with the others.
 
     Attributes
     ----------
     names : tuple of str
         Names of the records.
+    unreadable : tuple of str
+        Subfolders that could not be searched, each with the reason; their records are not among `names`.
     shape : tuple of one int
         (n_records,).
 
     Raises
     ------
     ValueError
-        If there are no records, or if a name leaves the folder.
+        If there are no records, if none matches `pattern`, or if a name leaves the folder.
     OSError
-        If the folder is missing or cannot be read.
+        If the folder is missing or cannot be read, or if a subfolder cannot be searched. A record whose file is gone
+        raises when it is indexed.
+
+    Warns
+    -----
+    UserWarning
+        If links to folders outside are not followed, or, with `skip_unreadable`, if a subfolder cannot be searched.
 
     Notes
     -----
-    Symbolic links to files are followed within `root`, not out of it. A pickle holds the path of the folder and the
-    names, but no signals.
+    Symbolic links to files are followed within `root`, not out of it; links to folders are followed only where a name
+    leads through them. Hidden folders are not searched.
+
+    A pickle holds the path of the folder and the names, but no signals. It also holds a digest of the headers and of
+    the size and time of change of the signal files, so that caches that compare by pickle, as joblib's do, notice a
+    record that has changed. Making a pickle therefore takes as long as reading all headers.
 
     Examples
     --------
@@ -63,26 +85,51 @@ class WFDBFolder:
         self,
         root: str | os.PathLike[str],
         *,
-        leads: Sequence[str] | None = None,
+        leads: Sequence[str] | Mapping[str, str] | None = None,
         positional: bool = False,
         names: Sequence[str] | None = None,
+        pattern: str | Sequence[str] | None = None,
+        skip_unreadable: bool = False,
     ) -> None:
         self._root = local_path(root, "root")
         if not os.path.isdir(self._root):
             raise NotADirectoryError(f"root {self._label!r} is not an existing folder")
         if isinstance(names, (str, bytes)):
             raise TypeError(f"names must be a sequence of str, got the single value {names!r:.60}")
-        self._leads = lead_names(leads)
-        self._positional = positional
-        self._names = _listed_names(self._root, self._label) if names is None else tuple(names)
-        if not self._names:
+        self._wanted = wanted_signals(leads, positional)
+        self._unreadable: tuple[str, ...] = ()
+        listed = self._listed(skip_unreadable) if names is None else list(names)
+        if not listed:
             raise ValueError(f"folder {self._label!r} holds no records: no RECORDS file with names and no *.hea file")
-        _check_names(self._root, self._names, self._label)
+        check_names(self._root, listed, self._label)
+        # Some lists name the header files.
+        self._names = tuple([name.removesuffix(".hea") for name in listed])
+        if pattern is not None:
+            self._names = _matching(self._names, pattern, self._label)
+
+    def _listed(self, skip_unreadable: bool) -> list[str]:
+        """Return the names of all records; tell what could not be searched."""
+        found = list_records(self._root, self._label)
+        if found.unreadable and not skip_unreadable:
+            raise OSError(f"folder {self._label!r}: {_first(found.unreadable)} cannot be searched; "
+                          "skip_unreadable=True goes on without")
+        self._unreadable = tuple(found.unreadable)
+        for paths, text in ((found.unreadable, "cannot be searched: its records are left out"),
+                            (found.links, "is a link to a folder outside and is not followed")):
+            if paths:
+                warnings.warn(f"folder {self._label!r}: {_first(paths)} {text}", UserWarning,
+                              stacklevel=find_stack_level())
+        return found.names
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the records, as paths relative to the folder."""
         return self._names
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Subfolders that could not be searched, each with the reason."""
+        return self._unreadable
 
     @property
     def shape(self) -> tuple[int]:
@@ -139,7 +186,7 @@ class WFDBFolder:
             if out is None or first is None:
                 first = record
                 out = np.empty((len(self), *record.signal.shape), dtype=dtype or np.float32)
-            elif record.signal.shape != first.signal.shape or record[1:] != first[1:]:
+            elif (record.signal.shape, record.fs, record.leads) != (first.signal.shape, first.fs, first.leads):
                 raise ValueError(f"record {self._names[i]!r} differs from {self._names[0]!r} in length, rate or leads")
             out[i] = record.signal
         return np.empty((0, 0, 0), dtype=dtype or np.float32) if out is None else out
@@ -153,54 +200,35 @@ class WFDBFolder:
     def _read(self, name: str) -> ECGRecord:
         directory, record = os.path.split(name)
         directory = os.path.join(self._root, directory) if directory else self._root
-        return load_record(directory, record, self._leads, self._positional, self._root)
+        try:
+            return load_record(directory, record, self._wanted, self._root, name)
+        except FileNotFoundError:
+            if os.path.isdir(self._root):
+                raise
+            raise FileNotFoundError(f"folder {self._label!r} is gone: record {name!r} cannot be read") from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_files": fingerprint(self._root, self._names)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # The digest is of the moment of pickling: it is never compared, and made anew in the next pickle.
+        state.pop("_files", None)
+        self.__dict__.update(state)
 
 
-def _listed_names(root: str, label: str) -> tuple[str, ...]:
-    """Return the names in the file RECORDS, or the names of all headers below the folder."""
-    try:
-        raw = read_bytes(root, "RECORDS", label, at_most=_LARGEST_LIST, root=root)
-    except FileNotFoundError:
-        return _walk(root)
-    names: list[str] = []
-    for line in raw.decode("utf-8-sig", errors="replace").splitlines():
-        name = line.strip().replace("/./", "/").removeprefix("./")
-        if name.endswith("/"):
-            # A slash at the end means a folder of records. Check the folder before it is searched.
-            _check_names(root, (name + "x",), label)
-            names += [name + inner for inner in _walk(os.path.join(root, name))]
-        elif name and not name.startswith("#"):
-            names.append(name)
-    return tuple(names)
+def _matching(names: tuple[str, ...], pattern: str | Sequence[str], label: str) -> tuple[str, ...]:
+    """Return the names that match one of the patterns."""
+    patterns = [pattern] if isinstance(pattern, str) else list(pattern)
+    for one in patterns:
+        if not isinstance(one, str):
+            raise TypeError(f"pattern must be a str or a sequence of str, got {type(one).__name__}: {one!r:.60}")
+    match = re.compile("|".join(map(fnmatch.translate, patterns)) or r"\Z.").match
+    kept = tuple([name for name in names if match(name)])
+    if not kept:
+        raise ValueError(f"folder {label!r}: pattern {pattern!r:.100} matches none of its {len(names)} records")
+    return kept
 
 
-def _walk(root: str) -> tuple[str, ...]:
-    """Return the names of all headers below a folder, in natural order; hidden folders are skipped."""
-    names = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        inner = os.path.relpath(folder, root).replace(os.sep, "/")
-        prefix = "" if inner == "." else inner + "/"
-        names += [prefix + file[:-4] for file in files if file.endswith(".hea") and len(file) > 4]
-    return tuple(sorted(names, key=_natural))
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Return a sorting key that reads digits as numbers."""
-    parts = re.split(r"(\d{1,18})", name)
-    return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
-
-
-def _check_names(root: str, names: tuple[str, ...], label: str) -> None:
-    """Raise an error for names that leave the folder, by their text or through a link to a directory."""
-    checked: set[str] = set()
-    for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"names must hold str, got {type(name).__name__}")
-        if not all(is_plain_name(part) for part in name.split("/")) or "://" in name:
-            raise ValueError(f"folder {label!r}: record name {os.path.basename(name)[:40]!r} leaves the folder")
-        directory = name.rpartition("/")[0]
-        if directory and directory not in checked:
-            checked.add(directory)
-            if not is_inside(os.path.join(root, directory), root):
-                raise ValueError(f"folder {label!r}: a link leads record {os.path.basename(name)[:40]!r} outside")
+def _first(paths: Sequence[str]) -> str:
+    """Name a few paths for a message."""
+    return ", ".join(map(repr, paths[:5])) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")

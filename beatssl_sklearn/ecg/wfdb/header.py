@@ -1,25 +1,29 @@
 """Strict parser of WFDB header files: it checks everything before any signal file is opened.
 
-Comments are skipped: they can hold names and diagnoses.
+Comments are kept apart, and no message shows them: they can hold names and diagnoses.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
 from typing import NamedTuple
 
 from .formats import INVALID
-from .paths import is_plain_name, read_bytes, refuse
+from .paths import own_name, read_bytes, refuse
 
 LARGEST_HEADER = 2**20
 DEFAULT_FS = 250.0
 DEFAULT_GAIN = 200.0
 NO_SAMPLES = "0"
+LARGEST_FS = 1e6
 
 _LONGEST_LINE = 4096
-_FS_RANGE = (0.1, 1e6)
+_LOWEST_FS = 0.01
 _GAIN_RANGE = (1e-4, 1e12)
+# A frame of a minute at 1,000 Hz.
+_LARGEST_FRAME = 2**16
 # How many of a unit make one mV. Units of voltage are in lower case; the micro sign has two code points.
 _PER_MV = {"mv": 1.0, "uv": 1e3, "\u00b5v": 1e3, "\u03bcv": 1e3, "nv": 1e6, "v": 1e-3}
 
@@ -33,8 +37,11 @@ _SIGNAL = re.compile(
 )
 _FORMAT = re.compile(r"(\d{1,4})(?:x(\d{1,12}))?(?::(\d{1,12}))?(?:\+(\d{1,15}))?", re.ASCII)
 _GAIN = re.compile(rf"({_FLOAT})(?:\(([+-]?\d{{1,10}})\))?(?:/(\S+))?", re.ASCII)
-_CLOCK = re.compile(r"(?:(?:([01]?\d|2[0-3]):)?([0-5]?\d):)?[0-5]?\d(?:\.\d+)?", re.ASCII)
-_DATE = re.compile(r"(?:0?[1-9]|[12]\d|3[01])[/-](?:0?[1-9]|1[0-2]|[A-Za-z]{3})[/-]\d{1,4}", re.ASCII)
+CLOCK = re.compile(r"(?:(?:([01]?\d|2[0-3]):)?([0-5]?\d):)?[0-5]?\d(?:\.\d+)?", re.ASCII)
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+DATE = re.compile(
+    rf"(?:0?[1-9]|[12]\d|3[01])[/-](?:0?[1-9]|1[0-2]|{'|'.join(MONTHS)})[/-]\d{{1,4}}", re.ASCII | re.IGNORECASE
+)
 
 
 class SignalSpec(NamedTuple):
@@ -54,7 +61,12 @@ class SignalSpec(NamedTuple):
 
 
 class Header(NamedTuple):
-    """A parsed header; `segments` holds (name, length [samples]) of each segment, and is empty for a plain record."""
+    """A parsed header.
+
+    `fs` counts frames, and so do `n_times` and the length of a segment: a frame has one sample of a signal or more.
+    `n_times` is None where no length is given. `segments` holds (name, length) of each segment; a plain one has none.
+    `start` holds the words on when the record starts.
+    """
 
     fs: float
     n_times: int | None
@@ -62,6 +74,8 @@ class Header(NamedTuple):
     signals: tuple[SignalSpec, ...]
     segments: tuple[tuple[str, int], ...]
     notes: tuple[str, ...]
+    start: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
 
 
 def read_header(directory: str, record: str, root: str | None, notes: list[str]) -> Header:
@@ -103,20 +117,19 @@ def parse_header(raw: bytes, record: str) -> Header:
     ----------
     WFDB Applications Guide, header(5).
     """
-    lines = _lines(raw, record)
+    lines, comments = _lines(raw, record)
     tokens = lines[0].split()
     notes: list[str] = []
     n_segments = _count_segments(tokens[0], record, notes)
     n_signals, fs, n_times = _record_fields(tokens, record, notes)
+    if not n_signals:
+        refuse(record, f"the number of signals is {tokens[1][:20]!r}: expected a positive integer")
     rest = lines[1:]
-    # Only the layout of a record of several segments may have no length: its signals have no file.
-    if n_times == 0 and (n_segments is not None or not all(line.startswith("~ ") for line in rest)):
-        refuse(record, "the length is 0: expected a positive number of samples")
     if n_segments is not None:
         if len(rest) != n_segments:
             refuse(record, f"the header announces {n_segments} segments but has {len(rest)} segment lines")
         segments = tuple(_segment(line, record) for line in rest)
-        return Header(fs, n_times, n_signals, (), segments, tuple(notes))
+        return Header(fs, n_times, n_signals, (), segments, tuple(notes), tuple(tokens[4:]), comments)
     if len(rest) != n_signals:
         refuse(record, f"the header announces {n_signals} signals but has {len(rest)} signal lines")
     signals = []
@@ -126,7 +139,21 @@ def parse_header(raw: bytes, record: str) -> Header:
         except ValueError as error:
             refuse(record, f"signal {i}: {error}")
     signals = _calibrated(signals, notes)
-    return Header(fs, n_times, n_signals, tuple(signals), (), tuple(notes))
+    if n_times is None:
+        # By the format's rules, checksums mean nothing where no length is given.
+        signals = [spec._replace(checksum=None) for spec in signals]
+    return Header(fs, n_times, n_signals, tuple(signals), (), tuple(notes), tuple(tokens[4:]), comments)
+
+
+def frame_rate(raw: bytes, record: str) -> float:
+    """Return the frames per second of a header, of which only the record line is read.
+
+    Raises
+    ------
+    ValueError
+        If the record line cannot be read.
+    """
+    return _record_fields(_lines(raw, record)[0][0].split(), record, [])[1]
 
 
 def _calibrated(signals: list[SignalSpec], notes: list[str]) -> list[SignalSpec]:
@@ -142,20 +169,23 @@ def _calibrated(signals: list[SignalSpec], notes: list[str]) -> list[SignalSpec]
     return signals
 
 
-def _lines(raw: bytes, record: str) -> list[str]:
-    """Decode a header, and return its lines without blank lines and comments."""
+def _lines(raw: bytes, record: str) -> tuple[list[str], tuple[str, ...]]:
+    """Decode a header, and return its lines without blank ones, and its comments without their mark."""
     if b"\0" in raw:
         refuse(record, "the header holds NUL bytes: it is binary or UTF-16, not text")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    lines = [line for line in map(str.strip, text.split("\n")) if line and line[0] != "#"]
+    every = [line for line in map(str.strip, text.split("\n")) if line]
+    has_comments = "#" in text
+    lines = [line for line in every if line[0] != "#"] if has_comments else every
+    comments = [line.lstrip("#").strip() for line in every if line[0] == "#"] if has_comments else []
     if not lines:
         refuse(record, "the header is empty: it has no record line")
     if max(map(len, lines)) > _LONGEST_LINE:
         refuse(record, f"a line of the header is longer than {_LONGEST_LINE} characters")
-    return lines
+    return lines, tuple(comments)
 
 
 def _count_segments(token: str, record: str, notes: list[str]) -> int | None:
@@ -166,20 +196,22 @@ def _count_segments(token: str, record: str, notes: list[str]) -> int | None:
         if len(last) > 7 or last == "0":
             refuse(record, f"implausible number of segments {last[:20]!r}")
         n_segments = int(last)
-    else:
         # Some publishers write the path of the record, not its name.
+        name = name.rpartition("/")[2]
+    else:
         name = last
-    if name != record:
+    # A name that is not UTF-8 was decoded in two ways: compare its bytes.
+    if name != record and name.encode("latin-1", "replace") != os.fsencode(record):
         notes.append("the header gives another record name: the file may have been renamed")
     return n_segments
 
 
 def _record_fields(tokens: list[str], record: str, notes: list[str]) -> tuple[int, float, int | None]:
-    """Return the number of signals, the sampling rate [Hz] and the length [samples] in the record line."""
+    """Return the number of signals, the rate of frames [Hz] and the length [frames] in the record line."""
     if len(tokens) < 2:
         refuse(record, "the record line has no number of signals")
     n_signals = _count(tokens[1], 9)
-    if not n_signals:
+    if n_signals is None:
         refuse(record, f"the number of signals is {tokens[1][:20]!r}: expected a positive integer")
     fs, n_times = DEFAULT_FS, None
     if len(tokens) == 2:
@@ -187,13 +219,15 @@ def _record_fields(tokens: list[str], record: str, notes: list[str]) -> tuple[in
     else:
         match = _FS.fullmatch(tokens[2])
         fs = float(match[1]) if match else 0.0
-        if not _FS_RANGE[0] <= fs <= _FS_RANGE[1]:
+        if not _LOWEST_FS <= fs <= LARGEST_FS:
             refuse(record, f"implausible sampling rate {tokens[2][:20]!r} Hz")
     if len(tokens) > 3:
         n_times = _count(tokens[3], 15)
         if n_times is None:
             refuse(record, f"the length is {tokens[3][:20]!r}: expected a number of samples")
-    if len(tokens) > 4 and not all(_CLOCK.fullmatch(token) or _DATE.fullmatch(token) for token in tokens[4:]):
+    # A length of 0 is one that is not given.
+    n_times = n_times or None
+    if len(tokens) > 4 and not all(CLOCK.fullmatch(token) or DATE.fullmatch(token) for token in tokens[4:]):
         notes.append("the start time is not readable and is ignored")
     return n_signals, fs, n_times
 
@@ -207,9 +241,10 @@ def _segment(line: str, record: str) -> tuple[str, int]:
     length = _count(tokens[1], 15) if len(tokens) == 2 else None
     if length is None:
         refuse(record, f"malformed segment line {line[:40]!r}: expected a name and a number of samples")
-    if tokens[0] != "~" and not is_plain_name(tokens[0]):
+    name = own_name(tokens[0])
+    if name is None:
         refuse(record, "the name of a segment leaves the record's directory")
-    return tokens[0], length
+    return name.removesuffix(".hea"), length
 
 
 def _signal(line: str) -> SignalSpec:
@@ -218,19 +253,22 @@ def _signal(line: str) -> SignalSpec:
     if not match:
         raise ValueError(f"malformed line {line[:40]!r}: expected FILE FORMAT GAIN, up to five integers, NAME")
     file, storage, calibration, _, zero, initial, checksum, _, name = match.groups()
-    _check_file(file)
+    file = _own_file(file)
     fmt, per_frame, skew, offset = _format(storage)
     gain, baseline, unit = _gain(calibration or "0")
     if baseline is None:
         baseline = int(zero or 0)
-    first, total = int(initial or 0), None if checksum is None else int(checksum)
+    # Without an initial value, a signal of differences starts at the middle of the converter's range.
+    first, total = int(initial or zero or 0), None if checksum is None else int(checksum)
     return SignalSpec(file, fmt, per_frame, skew, offset, gain, baseline, unit, first, total, name or "")
 
 
 @lru_cache(256)
-def _check_file(file: str) -> None:
-    if not is_plain_name(file):
+def _own_file(file: str) -> str:
+    name = own_name(file)
+    if name is None:
         raise ValueError("the name of its signal file leaves the record's directory")
+    return name
 
 
 @lru_cache(256)
@@ -242,6 +280,8 @@ def _format(token: str) -> tuple[str, int, int, int]:
     fmt, per_frame, skew, offset = match[1], int(match[2] or 1), int(match[3] or 0), int(match[4] or 0)
     if per_frame < 1:
         raise ValueError(f"format {token[:20]!r} has no sample per frame")
+    if per_frame > _LARGEST_FRAME:
+        raise ValueError(f"implausible format {token[:20]!r}: more than {_LARGEST_FRAME} samples per frame")
     return fmt, per_frame, skew, offset
 
 

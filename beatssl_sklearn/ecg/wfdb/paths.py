@@ -13,7 +13,13 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+SMALL_FILE = 2**26
+"""Bytes that may be read without a look at what is stored."""
+
 _LONGEST_NAME = 250
+# Compressing file systems store several bytes in one, but not as many.
+_BYTES_PER_STORED = 64
+_MOST_EXTENTS = 1000
 # Do not block if a pipe replaces the file after the check.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -76,6 +82,15 @@ def is_plain_name(name: str) -> bool:
     )
 
 
+def own_name(path: str) -> str | None:
+    """Return the last part of a path in a header, or None if the path could mean a file outside.
+
+    Publishers leave the folders of their own disk in headers. The file is always looked for in the record's directory.
+    """
+    parts = [part for part in path.split("/") if part != "."] if "/" in path else [path]
+    return parts[-1] if parts and all(map(is_plain_name, parts)) else None
+
+
 def refuse(record: str, reason: str) -> NoReturn:
     """Raise a ValueError that names the record."""
     raise ValueError(f"record {record!r}: {reason}") from None
@@ -100,7 +115,7 @@ def regular_size(directory: str, file: str, record: str, root: str | None = None
     OSError
         If it is missing or cannot be examined.
     """
-    path = os.path.join(directory, file)
+    path = _joined(directory, file)
     try:
         status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode):
@@ -136,9 +151,44 @@ def read_array(directory: str, file: str, record: str, offset: int, n_bytes: int
     return np.frombuffer(_read(directory, file, record, offset, n_bytes), dtype=np.uint8)
 
 
+def check_large_file(directory: str, file: str, record: str, size: int) -> None:
+    """Refuse a large file that is nearly all hole: it has few bytes on disk and would fill the memory with zeros.
+
+    Raises
+    ------
+    ValueError
+        If the file is refused.
+    OSError
+        If it cannot be read.
+    """
+    if not hasattr(os, "SEEK_DATA"):
+        return
+    stored, end = 0, 0
+    try:
+        handle = os.open(_joined(directory, file), _FLAGS)
+    except OSError as error:
+        raise _unreadable(record, file, error) from None
+    try:
+        for _ in range(_MOST_EXTENTS):
+            start = os.lseek(handle, end, os.SEEK_DATA)
+            end = os.lseek(handle, start, os.SEEK_HOLE)
+            stored += end - start
+            if end >= size:
+                break
+        else:
+            stored += size - end
+    except OSError:
+        # There is no data behind the last hole.
+        pass
+    finally:
+        os.close(handle)
+    if size > SMALL_FILE + _BYTES_PER_STORED * stored:
+        refuse(record, f"file {file!r} has {size} bytes but only {stored} are stored: the others are a hole")
+
+
 def _read(directory: str, file: str, record: str, offset: int, n_bytes: int) -> bytes:
     try:
-        handle = os.open(os.path.join(directory, file), _FLAGS)
+        handle = os.open(_joined(directory, file), _FLAGS)
         try:
             if offset:
                 os.lseek(handle, offset, os.SEEK_SET)
@@ -153,6 +203,11 @@ def _read(directory: str, file: str, record: str, offset: int, n_bytes: int) -> 
     if len(raw) < n_bytes:
         refuse(record, f"file {file!r} ended early: {len(raw)} of {n_bytes} bytes")
     return raw
+
+
+def _joined(directory: str, file: str) -> str:
+    # Of a plain name, this is what os.path.join gives, in a fifth of the time.
+    return f"{directory}/{file}" if directory else file
 
 
 def _unreadable(record: str, file: str, error: OSError) -> OSError:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .formats import COMPRESSED, stored_bytes, stored_samples
 from .header import Header, SignalSpec
-from .paths import find_record, refuse, regular_size
-from .record import ECGRecord, choose_signals, lead_names, load_record, warn_of
-from .samples import Digital, check_units, checksum_notes, physical_signals, read_digital, sum_samples
-from .segments import Segment, join_segments, read_headers
+from .paths import SMALL_FILE, check_large_file, find_record, refuse, regular_size
+from .physical import check_units, physical_signals
+from .record import ECGRecord, load_record, warn_of
+from .samples import Digital, checksum_notes, frame_width, read_digital, sum_samples
+from .segments import Segment, check_length, common_multiple, join_segments, read_headers
+from .selection import choose_signals, wanted_signals
 
 __all__ = ["WFDBReader"]
 
@@ -61,27 +63,32 @@ class WFDBReader:
         self,
         path: str | os.PathLike[str],
         *,
-        leads: Sequence[str] | None = None,
+        leads: Sequence[str] | Mapping[str, str] | None = None,
         positional: bool = False,
         confine_to_root: str | os.PathLike[str] | None = None,
     ) -> None:
         self._directory, self._name, self._root = find_record(path, confine_to_root)
-        wanted, notes = lead_names(leads), list[str]()
+        wanted, notes = wanted_signals(leads, positional), list[str]()
         header, headers = read_headers(self._directory, self._name, self._root, notes)
-        self._chosen = choose_signals(self._name, header, headers, wanted, positional)
-        self.fs, self.leads = header.fs, self._chosen.names
+        self._chosen = choose_signals(self._name, header, headers, wanted)
+        self.leads = self._chosen.names
         self._whole: ECGRecord | None = None
         self._segments: list[Segment] = []
+        self._multiple = 1
         if _needs_the_beginning(header, headers):
-            self._whole = load_record(self._directory, self._name, wanted, positional, self._root)
-            self.n_times = self._whole.signal.shape[1]
+            self._whole = load_record(self._directory, self._name, wanted, self._root)
+            self.fs, self.n_times = self._whole.fs, self._whole.signal.shape[1]
             return
         if header.segments:
             self._segments = join_segments(self._name, header, headers, self._chosen.columns)
-            self.n_times = sum(length for _, length in header.segments)
+            n_frames = sum(length for _, length in header.segments)
         else:
             self._segments = [self._whole_record(header)]
-            self.n_times = self._segments[0].n_times
+            n_frames = self._segments[0].n_times
+        self._multiple = common_multiple(self._name, header, self._segments, notes)
+        self.fs, self.n_times = header.fs * self._multiple, n_frames * self._multiple
+        if header.segments:
+            check_length(self._directory, self._name, self._segments, self.n_times * len(self.leads), self._root)
         for segment in self._segments:
             self._check_files(segment)
         warn_of(self._name, notes)
@@ -110,14 +117,24 @@ class WFDBReader:
             refuse(self._name, f"there are no samples {start} to {stop}: it has {self.n_times}")
         if self._whole is not None:
             return self._whole.signal[:, start:stop]
-        out = np.full((stop - start, len(self.leads)), np.nan, dtype=np.float32)
+        try:
+            return self._read(start, stop)
+        except MemoryError:
+            refuse(self._name, f"there is not enough memory to read {stop - start} samples of it")
+
+    def _read(self, start: int, stop: int) -> NDArray[np.float32]:
+        # Files are read by whole frames.
+        multiple = self._multiple
+        begin, end = start // multiple, -(-stop // multiple)
+        out = np.full(((end - begin) * multiple, len(self.leads)), np.nan, dtype=np.float32)
         for part in self._segments:
-            first, last = max(start, part.start), min(stop, part.start + part.n_times)
+            first, last = max(begin, part.start), min(end, part.start + part.n_times)
             if first < last:
-                out[first - start : last - start, part.to] = self._physical(part, first - part.start, last - part.start)
+                rows = slice((first - begin) * multiple, (last - begin) * multiple)
+                out[rows, part.to] = self._physical(part, first - part.start, last - part.start)
         if -1 in self._chosen.signs:
             out *= np.array(self._chosen.signs, dtype=np.float32)
-        return out.T
+        return out[start - begin * multiple : stop - begin * multiple].T
 
     def check(self) -> None:
         """Read all samples once, and warn of wrong checksums and of trailing data, as `read_wfdb` does."""
@@ -132,7 +149,7 @@ class WFDBReader:
         n_times = segment.n_times
         signals = tuple(spec._replace(skew=0 if spec.skew < n_times else spec.skew) for spec in segment.header.signals)
         segment = segment._replace(header=segment.header._replace(signals=signals))
-        width = sum(spec.per_frame for spec in signals)
+        width = frame_width(signals)
         step = max(1, _CHUNK_SAMPLES // width // _ALIGNED) * _ALIGNED
         sums: Counter[int] = Counter()
         notes: list[str] = []
@@ -158,7 +175,7 @@ class WFDBReader:
     def _stored(self, name: str, specs: list[SignalSpec]) -> int:
         """Return how many frames a file holds."""
         available = regular_size(self._directory, specs[0].file, name, self._root) - specs[0].offset
-        return stored_samples(specs[0].fmt, max(available, 0)) // sum(spec.per_frame for spec in specs)
+        return stored_samples(specs[0].fmt, max(available, 0)) // frame_width(specs)
 
     def _check_files(self, segment: Segment) -> None:
         """Refuse wrong units and short files before any sample is read."""
@@ -166,17 +183,20 @@ class WFDBReader:
         check_units(segment.name, segment.header, segment.columns)
         for file in dict.fromkeys(signals[i].file for i in segment.columns):
             specs = [spec for spec in signals if spec.file == file]
+            if (size := regular_size(self._directory, file, segment.name, self._root)) > SMALL_FILE:
+                check_large_file(self._directory, file, segment.name, size)
             needed = max(segment.n_times, 1)
             if specs[0].fmt not in COMPRESSED and (n_stored := self._stored(segment.name, specs)) < needed:
                 refuse(segment.name, f"file {file!r} holds {n_stored} samples of each signal, {needed} are needed")
 
     def _physical(self, segment: Segment, start: int, stop: int) -> NDArray[np.float32]:
-        """Read a range of a segment: (stop - start, n_columns) [mV]."""
+        """Read a range of frames of a segment: ((stop - start) * multiple, n_columns) [mV]."""
         # Skewed signals begin later in the file than in time, and end later.
         skew = max(spec.skew for spec in segment.header.signals)
         first = min(start, max(0, segment.n_times - skew - 1))
         digital, header, first = self._digital(segment, first, min(segment.n_times, stop + skew), [])
-        return physical_signals(digital, header, segment.columns)[start - first : stop - first]
+        values = physical_signals(digital, header, segment.columns, self._multiple)
+        return values[(start - first) * self._multiple : (stop - first) * self._multiple]
 
     def _digital(self, segment: Segment, first: int, last: int, notes: list[str]) -> tuple[list[Digital], Header, int]:
         """Read the frames up to `last` from `first` or a little before; return them, their header and their start."""

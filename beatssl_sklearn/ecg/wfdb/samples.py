@@ -1,8 +1,7 @@
-"""Samples of one WFDB segment as integers, and their conversion to mV."""
+"""Samples of one WFDB segment as integers: signal files, compressed or not, and their checksums."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,15 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .formats import COMPRESSED, INVALID, block_bytes, decode, stored_bytes, stored_samples
-from .header import NO_SAMPLES, Header, SignalSpec
-from .paths import read_array, refuse, regular_size
+from .formats import COMPRESSED, block_bytes, decode, stored_bytes, stored_samples
+from .header import Header, SignalSpec
+from .paths import SMALL_FILE, check_large_file, read_array, refuse, regular_size
 
 # How many rows are handled as one: numpy is slow on short rows.
 _ROWS = 64
-# FLAC stores a constant block of 65,535 samples in a few bytes; no real signal comes near.
-_LARGEST_COMPRESSION = 5000
-_LARGEST_FLAC = 2**29
+# FLAC stores a constant block of 65,535 samples in a few bytes. Real signals take a quarter of a byte per sample or
+# more; some leads may be off, and a short record may be flat.
+_FLAC_SAMPLES_PER_BYTE = 32
+_FREE_FLAC_SAMPLES = 2**24
+# 8 GiB as float32. Records of more are read by ranges.
+_LARGEST_READ = 2**31
 
 
 class Digital(NamedTuple):
@@ -34,14 +36,6 @@ class Digital(NamedTuple):
 
     frames: NDArray[Any]
     signals: tuple[int, ...]
-
-
-def check_units(record: str, header: Header, wanted: Sequence[int]) -> None:
-    """Raise a ValueError if the unit of a wanted signal is not one of voltage."""
-    signals = header.signals
-    for i in wanted:
-        if math.isnan(signals[i].gain):
-            refuse(record, f"signal {i + 1} has the unit {signals[i].unit[:20]!r}, which is not one of voltage")
 
 
 def read_digital(
@@ -82,7 +76,8 @@ def read_digital(
         if len(files) > 1 and not any(i in members for i in wanted):
             continue
         specs = [header.signals[i] for i in members]
-        if len({(spec.fmt, spec.offset) for spec in specs}) > 1:
+        fmt, offset = specs[0].fmt, specs[0].offset
+        if [spec for spec in specs if spec.fmt != fmt or spec.offset != offset]:
             refuse(record, f"signals in the file {file!r} have different formats or offsets")
         n_times, frames = _read_file(directory, record, header, specs, root, notes)
         if n_times != header.n_times:
@@ -98,10 +93,10 @@ def _read_file(
 ) -> tuple[int, NDArray[Any]]:
     """Return the length of one file, and its samples (n_times, n_samples_per_frame)."""
     first = specs[0]
-    per_frame = sum([spec.per_frame for spec in specs])
-    if first.fmt == NO_SAMPLES:
-        refuse(record, f"format 0: {', '.join(spec.name or '?' for spec in specs)} have no samples")
+    per_frame = frame_width(specs)
     size = regular_size(directory, first.file, record, root)
+    if size > SMALL_FILE:
+        check_large_file(directory, first.file, record, size)
     if first.fmt in COMPRESSED:
         n_times, flat = _read_flac(directory, record, header.n_times, specs, size)
     else:
@@ -110,6 +105,9 @@ def _read_file(
         needed = stored_bytes(first.fmt, n_times * per_frame)
         if not 0 < needed <= available:
             refuse(record, f"file {first.file!r} has {max(available, 0)} bytes of samples, {max(needed, 1)} are needed")
+        if n_times * per_frame > _LARGEST_READ:
+            refuse(record, f"file {first.file!r} has {n_times * per_frame} samples, more than the {_LARGEST_READ} "
+                   "that are read at once")
         if header.n_times is not None and available - needed >= block_bytes(first.fmt):
             notes.append(f"{available - needed} bytes of trailing data are ignored: the header announces less")
         flat = decode(read_array(directory, first.file, record, first.offset, needed), first.fmt, n_times * per_frame)
@@ -118,6 +116,11 @@ def _read_file(
             refuse(record, f"a skew of {spec.skew} samples in a record of {n_times}")
     frames = flat.reshape(n_times, per_frame)
     return n_times, _undifference(frames, specs) if first.fmt == "8" else frames
+
+
+def frame_width(specs: Sequence[SignalSpec]) -> int:
+    """Return how many samples of these signals a frame has."""
+    return sum([spec.per_frame for spec in specs])
 
 
 def _undifference(frames: NDArray[Any], specs: list[SignalSpec]) -> NDArray[np.int64]:
@@ -149,7 +152,7 @@ def _read_flac(
     n_samples = n_times * per_frame
     if not 0 < n_samples <= length - offset:
         refuse(record, f"file {file!r} has {length} samples per signal: {offset} + {n_samples} are needed")
-    if n_samples * channels > min(size * _LARGEST_COMPRESSION, _LARGEST_FLAC):
+    if n_samples * channels > min(_FREE_FLAC_SAMPLES + _FLAC_SAMPLES_PER_BYTE * size, _LARGEST_READ):
         refuse(record, f"file {file!r} claims {length} samples per signal in {size} bytes")
     try:
         # Slow to import, and few records are compressed.
@@ -191,11 +194,10 @@ def sum_samples(digital: Sequence[Digital], header: Header) -> dict[int, int]:
         # Integers of 16 and 32 bits wrap round without loss: checksums are modulo 2**16.
         blocks = np.add.reduce(frames[:head].reshape(-1, _ROWS * width), axis=0, dtype=frames.dtype)
         total = blocks.reshape(_ROWS, width).sum(axis=0, dtype=np.int64) + frames[head:].sum(axis=0, dtype=np.int64)
-        by_signal = total.tolist()
         if width > len(signals):
-            edges = np.cumsum([0] + [header.signals[i].per_frame for i in signals])
-            by_signal = [sum(by_signal[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-        sums.update(zip(signals, by_signal, strict=True))
+            starts = np.cumsum([0] + [header.signals[i].per_frame for i in signals[:-1]])
+            total = np.add.reduceat(total, starts)
+        sums.update(zip(signals, total.tolist(), strict=True))
     return sums
 
 
@@ -219,95 +221,3 @@ def checksum_notes(sums: Mapping[int, int], header: Header) -> list[str]:
         return []
     names = ", ".join(signals[i].name or str(i + 1) for i in sorted(wrong))
     return [f"checksum mismatch in {names}: the samples may be damaged"]
-
-
-def physical_signals(digital: list[Digital], header: Header, wanted: tuple[int, ...]) -> NDArray[np.float32]:
-    """Convert samples to mV.
-
-    Parameters
-    ----------
-    digital : list of Digital
-        Samples of all files that hold wanted signals.
-    header : Header
-        Header of the segment.
-    wanted : tuple of int
-        Positions of the wanted signals in the header, in the wanted order.
-
-    Returns
-    -------
-    signals : ndarray of shape (n_times, n_wanted), float32
-        Signals [mV]; NaN where a sample is missing. The mean is taken of several samples per frame.
-    """
-    if len(digital) == 1:
-        return _one_file(digital[0], header, wanted)
-    out = np.empty((len(digital[0].frames), len(wanted)), dtype=np.float32)
-    for part in digital:
-        here = [i for i in wanted if i in part.signals]
-        out[:, [wanted.index(i) for i in here]] = _one_file(part, header, tuple(here))
-    return out
-
-
-def _one_file(part: Digital, header: Header, wanted: tuple[int, ...]) -> NDArray[np.float32]:
-    """Convert the wanted signals of one file to mV."""
-    specs = [header.signals[i] for i in wanted]
-    widths = [header.signals[i].per_frame for i in part.signals]
-    frames = part.frames
-    if wanted != part.signals:
-        starts = np.concatenate([[0], np.cumsum(widths)])
-        places = [part.signals.index(i) for i in wanted]
-        frames = frames[:, np.concatenate([np.arange(starts[k], starts[k + 1]) for k in places])]
-        frames = np.ascontiguousarray(frames)
-        widths = [spec.per_frame for spec in specs]
-    columns = specs if max(widths) == 1 else [spec for spec in specs for _ in range(spec.per_frame)]
-    gains, baselines = [spec.gain for spec in columns], [spec.baseline for spec in columns]
-    values = _to_mv(frames, gains, baselines, INVALID[specs[0].fmt])
-    if max(widths) > 1:
-        values = _average_frames(values, widths)
-    for column, spec in enumerate(specs):
-        # A skewed signal begins later in the file than in time.
-        if spec.skew:
-            values[: -spec.skew, column] = values[spec.skew :, column].copy()
-            values[-spec.skew :, column] = np.nan
-    return values
-
-
-def _to_mv(
-    frames: NDArray[Any], gains: list[float], baselines: list[int], invalid: int | None
-) -> NDArray[np.float32]:
-    """Compute (samples - baseline) / gain by column."""
-    # float32 holds integers below 2**24 exactly, so that only the division rounds. Larger ones need float64.
-    exact = frames.dtype.itemsize <= 2 and max(map(abs, baselines)) < 2**23
-    out = np.empty(frames.shape, dtype=np.float32 if exact else np.float64)
-    if any(baselines):
-        _columnwise(np.subtract, frames, np.array(baselines, dtype=out.dtype), out)
-        _columnwise(np.divide, out, np.array(gains, dtype=out.dtype), out)
-    elif len(set(gains)) == 1:
-        np.divide(frames, out.dtype.type(gains[0]), out=out, dtype=out.dtype)
-    else:
-        _columnwise(np.divide, frames, np.array(gains, dtype=out.dtype), out)
-    if invalid is not None and frames.min() == invalid:
-        out[frames == invalid] = np.nan
-    return out if exact else out.astype(np.float32)
-
-
-def _columnwise(ufunc: np.ufunc, a: NDArray[Any], by_column: NDArray[Any], out: NDArray[Any]) -> None:
-    """Apply `ufunc(a, by_column)` to many rows at a time."""
-    width = a.shape[1]
-    head = len(a) - len(a) % _ROWS
-    flat = (-1, _ROWS * width)
-    ufunc(a[:head].reshape(flat), np.tile(by_column, _ROWS), out=out[:head].reshape(flat), dtype=out.dtype)
-    ufunc(a[head:], by_column, out=out[head:], dtype=out.dtype)
-
-
-def _average_frames(values: NDArray[np.float32], widths: list[int]) -> NDArray[np.float32]:
-    """Return the mean of the valid samples of each signal in a frame; NaN if it has none."""
-    out = np.full((len(values), len(widths)), np.nan, dtype=np.float32)
-    start = 0
-    for column, width in enumerate(widths):
-        part = values[:, start : start + width]
-        valid = np.isfinite(part)
-        count = valid.sum(axis=1)
-        total = np.where(valid, part, 0).sum(axis=1)
-        np.divide(total, count, out=out[:, column], where=count > 0)
-        start += width
-    return out

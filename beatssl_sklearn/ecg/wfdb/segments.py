@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from .header import Header, read_header
-from .paths import refuse
+from .header import LARGEST_FS, LARGEST_HEADER, NO_SAMPLES, Header, frame_rate, read_header
+from .paths import read_bytes, refuse, regular_size
 
-# 24 h of 12 leads at 500 Hz, 2 GiB as float32: gaps between segments cost no byte in any file.
-_LARGEST_MULTI_SEGMENT = 2**29
+# Gaps, and segments that occur again, cost no byte in any file. A record may have as many samples as this without a
+# byte (64 MiB as float32), and this many times the bytes of its signal files.
+_FREE_SAMPLES = 2**24
+_SAMPLES_PER_BYTE = 32
 _GAP = "~"
+# In some sets, a gap is a segment of this name, whose header may be absent.
+_NAMED_GAP = "null"
 
 
 class Segment(NamedTuple):
@@ -22,7 +28,7 @@ class Segment(NamedTuple):
     header : Header
         Header of the segment.
     start, n_times : int
-        First sample in the record, and length [samples].
+        First frame in the record, and length [frames].
     columns : tuple of int
         Positions of the wanted signals in the header.
     to : tuple of int
@@ -49,12 +55,38 @@ def signal_names(record: str, header: Header, headers: dict[str, Header]) -> tup
     """Return the names of a record's signals; a record of several segments has them in its first segment."""
     if not header.segments:
         return tuple([spec.name for spec in header.signals])
-    first = next((headers[name] for name, _ in header.segments if name != _GAP), None)
+    first = _first_segment(header, headers)
     if first is None:
         refuse(record, "it has no segment but gaps")
     if len(first.signals) != header.n_signals:
         refuse(record, f"it announces {header.n_signals} signals but its first segment has {len(first.signals)}")
     return tuple(spec.name for spec in first.signals)
+
+
+def not_in_voltage(header: Header, headers: dict[str, Header]) -> tuple[int, ...]:
+    """Return the positions among `signal_names` of signals whose unit is not one of voltage: their gain is NaN."""
+    first = _first_segment(header, headers) or header
+    return tuple([i for i, spec in enumerate(first.signals) if spec.gain != spec.gain])
+
+
+def common_multiple(record: str, header: Header, parts: Sequence[Segment], notes: list[str]) -> int:
+    """Return the samples per frame that wanted signals are brought to: their own, or what all can be averaged to.
+
+    Raises
+    ------
+    ValueError
+        If the sampling rate is implausible.
+    """
+    widths = {part.header.signals[i].per_frame for part in parts for i in part.columns}
+    if widths <= {1}:
+        return 1
+    multiple = math.gcd(*widths)
+    fs = header.fs * multiple
+    if fs > LARGEST_FS:
+        refuse(record, f"implausible sampling rate {fs:g} Hz: {header.fs:g} frames per second of {multiple} samples")
+    if len(widths) > 1:
+        notes.append(f"its leads have unequal sampling rates: they are averaged to {fs:g} Hz")
+    return multiple
 
 
 def join_segments(
@@ -90,18 +122,87 @@ def join_segments(
     segments: list[Segment] = []
     start = 0
     for name, length in header.segments:
-        if length and name != _GAP:
+        if length and not _is_gap(headers.get(name)):
             own = tuple(spec.name for spec in headers[name].signals)
             if not has_layout and own != names:
                 refuse(record, f"segment {name!r} does not have the signals of the first segment")
             if has_layout and len(set(own)) < len(own):
                 refuse(record, f"segment {name!r} names a signal twice")
-            to = tuple(i for i, k in enumerate(wanted) if not has_layout or names[k] in own)
-            columns = tuple(own.index(names[wanted[i]]) if has_layout else wanted[i] for i in to)
+            if has_layout:
+                there = {own.index(names[k]): i for i, k in enumerate(wanted) if names[k] in own}
+            else:
+                there = {k: i for i, k in enumerate(wanted)}
+            # A signal of format 0 has no samples here.
+            columns = tuple(k for k in there if headers[name].signals[k].fmt != NO_SAMPLES)
+            to = tuple(there[k] for k in columns)
             if columns:
                 segments.append(Segment(name, headers[name]._replace(n_times=length), start, length, columns, to))
         start += length
     return segments
+
+
+def check_length(directory: str, record: str, segments: Sequence[Segment], n_samples: int, root: str | None) -> None:
+    """Refuse a record of far more samples than its files can hold, before memory is used for them.
+
+    Parameters
+    ----------
+    directory, record : str
+        Directory and name of the record.
+    segments : sequence of Segment
+        As returned by `join_segments`.
+    n_samples : int
+        Samples of all wanted signals, with those in gaps.
+    root : str or None
+        See `regular_size`.
+
+    Raises
+    ------
+    ValueError
+        If the record is refused.
+    OSError
+        If a signal file is missing.
+    """
+    if n_samples <= _FREE_SAMPLES:
+        return
+    files = {(part.header.signals[i].file, part.name) for part in segments for i in part.columns}
+    sizes = {file: regular_size(directory, file, name, root) for file, name in files}
+    if n_samples > (limit := _FREE_SAMPLES + _SAMPLES_PER_BYTE * sum(sizes.values())):
+        refuse(record, f"it has {n_samples} samples, most of them in gaps: at most {limit} are read from files of "
+               f"{sum(sizes.values())} bytes")
+
+
+def record_rates(directory: str, record: str) -> tuple[float, float]:
+    """Return the frames per second of a record, and the sampling rate that `read_wfdb` gives its signals of voltage.
+
+    Raises
+    ------
+    ValueError
+        If not even the record line of the header can be read.
+    OSError
+        If the header is missing.
+    """
+    try:
+        header, headers = read_headers(directory, record, None, [])
+    except ValueError:
+        # Annotations can have a time although no signal can be read.
+        fs = frame_rate(read_bytes(directory, f"{record}.hea", record, at_most=LARGEST_HEADER), record)
+        return fs, fs
+    parts = headers.values() or [header]
+    widths = {spec.per_frame for part in parts for spec in part.signals if not math.isnan(spec.gain)}
+    return header.fs, header.fs * (math.gcd(*widths) or 1)
+
+
+def _first_segment(header: Header, headers: dict[str, Header]) -> Header | None:
+    """Return the header of the segment that names the signals: the layout, or the first that is no gap."""
+    for name, length in header.segments:
+        if length == 0 or not _is_gap(headers.get(name)):
+            return headers.get(name)
+    return None
+
+
+def _is_gap(header: Header | None) -> bool:
+    """Return whether a segment is a gap: it has no header, or a header of signals without samples."""
+    return header is None or all(spec.fmt == NO_SAMPLES for spec in header.signals)
 
 
 def _segment_headers(
@@ -111,9 +212,8 @@ def _segment_headers(
     total = sum(length for _, length in header.segments)
     if header.n_times is not None and total != header.n_times:
         refuse(record, f"its segments have {total} samples in all, but it announces {header.n_times}")
-    if total == 0 or total * header.n_signals > _LARGEST_MULTI_SEGMENT:
-        refuse(record, f"its segments have {total} x {header.n_signals} samples: more than 0 and at most "
-               f"{_LARGEST_MULTI_SEGMENT} are read")
+    if total == 0:
+        refuse(record, "its segments have no samples")
     headers: dict[str, Header] = {}
     for position, (name, length) in enumerate(header.segments):
         if name == _GAP:
@@ -121,13 +221,20 @@ def _segment_headers(
         if name == record:
             refuse(record, "it is a segment of itself")
         if name not in headers:
+            own_notes: list[str] = []
             try:
-                headers[name] = read_header(directory, name, root, notes)
+                headers[name] = read_header(directory, name, root, own_notes)
+            except FileNotFoundError as error:
+                if name == _NAMED_GAP:
+                    continue
+                refuse(record, f"in a segment: {error}")
             except (ValueError, OSError) as error:
                 refuse(record, f"in a segment: {error}")
-        _check_segment(record, header, name, headers[name], length)
+            # Gains of signals without samples do not matter.
+            notes += [] if _is_gap(headers[name]) else own_notes
         if length == 0 and position > 0:
             refuse(record, f"segment {name!r} has no samples")
+        _check_segment(record, header, name, headers[name], length)
     return headers
 
 

@@ -35,6 +35,18 @@ def test_a_lead_without_a_whole_beat_is_missing():
     assert np.isnan(beat_correlation(np.zeros((1, 2, 70), np.float32), template)).all()
 
 
+def test_a_lead_that_most_beats_lack_is_missing():
+    fs, r = 100.0, np.arange(100, 1100, 100)
+    x = np.random.default_rng(0).normal(size=(2, 1200)).astype(np.float32)
+    for n_missing, known in ((5, True), (6, False), (9, False)):
+        x[1, r[:n_missing]] = np.nan
+        template = median_beat(x, r, fs)
+        assert np.isfinite(template[0]).all() and (np.isfinite(template[1]) == known).all()
+    # Of the beats that have the lead, the others change nothing.
+    x[1, r[5:]] = 0.0
+    np.testing.assert_array_equal(median_beat(x, r, fs)[1], median_beat(x, r[5:], fs)[1])
+
+
 def test_long_record_uses_beats_from_all_of_it():
     fs, n = 100.0, 60_000
     r = np.arange(100, n - 100, 100)

@@ -41,6 +41,15 @@ def test_round_trip(tmp_path: Path, marks: pd.DataFrame) -> None:
     assert set(read_waves(tmp_path / "r1", ["aVF"], fs=FS)["lead"]) == {"aVF"}
 
 
+def test_waves_come_back_at_their_times_at_another_rate(tmp_path: Path, marks: pd.DataFrame) -> None:
+    write_waves(tmp_path / "r1", marks, FS)
+    (tmp_path / "r1.hea").write_text("r1 1 250 5000\nr1.dat 16 1000/mV 16 0 0 0 0 II\n")
+    for fs, rate in ((None, 250.0), (250.0, 250.0), (1000.0, 1000.0)):
+        found = read_waves(tmp_path / "r1", ["II", "aVF"], fs=fs)
+        np.testing.assert_allclose(found["peak"], marks["peak"] * (rate / FS), atol=0.5)
+        np.testing.assert_allclose(found["peak_s"], marks["peak_s"], atol=0.5 / rate)
+
+
 def test_wfdb_reads_the_same(tmp_path: Path, marks: pd.DataFrame) -> None:
     wfdb = pytest.importorskip("wfdb")
     write_waves(tmp_path / "r1", marks, FS)

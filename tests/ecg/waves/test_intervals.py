@@ -114,6 +114,16 @@ def test_medians_per_record() -> None:
     assert nothing.dtypes.equals(found.dtypes) and len(beat_intervals(empty_table(), FS)) == 0
 
 
+def test_an_interval_that_most_beats_lack_is_missing() -> None:
+    """Of twelve beats, one has a P by mistake: its PR is no PR of the record."""
+    rpeaks = [500 + 600 * k for k in range(12)]
+    rare, half = (beats(rpeaks, p=None) | {"P": beats(rpeaks[:n])["P"]} for n in (1, 6))
+    found = record_intervals(table_of_marks([{"II": rare}, {"II": half}], FS), FS)
+    np.testing.assert_allclose(found["p_share"], [1 / 12, 0.5])
+    np.testing.assert_allclose(found["PR"], [np.nan, 120])
+    np.testing.assert_allclose(found["QT"], [400, 400])
+
+
 def test_equal_peaks_make_no_infinite_rate() -> None:
     found = beat_intervals(table((960, 1000, 1050, "QRS"), (970, 1000, 1040, "QRS")), FS)
     assert found["RR"].isna().all() and found["heart_rate"].isna().all() and found["QTcB"].isna().all()

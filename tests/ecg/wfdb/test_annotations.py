@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import struct
+import warnings
 
 import numpy as np
 import pytest
 
-from beatssl_sklearn.ecg.wfdb import read_annotations, write_annotations
+from beatssl_sklearn.ecg.wfdb import read_annotations, read_wfdb, write_annotations
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -90,3 +92,151 @@ def test_damaged_files(tmp_path):
     (tmp_path / "rec.atr").write_bytes(b"\x0a\x04")
     with pytest.warns(UserWarning, match="truncated"):
         assert read_annotations(tmp_path / "rec", "atr").sample.tolist() == [10]
+
+
+def words(*values):
+    return struct.pack(f"<{len(values)}H", *values)
+
+
+def at(step, code):
+    """An annotation `step` ticks behind the one before."""
+    return words(code << 10 | step)
+
+
+def note(text):
+    """A note at sample 0 with its text, padded to whole words."""
+    raw = text.encode()
+    return words(22 << 10, 63 << 10 | len(raw)) + raw + b"\0" * (len(raw) % 2)
+
+
+N, END = 1, words(0)
+
+
+class TestTimeResolution:
+    def test_positions_are_at_the_rate_of_the_record(self, write_record, tmp_path):
+        path = write_record(tmp_path)  # 500 Hz
+        for fs, sample in ((500, [1, 2, 25]), (1000, [2, 3, 50]), (360, [1, 2, 18]), (0.5, [0, 1, 2])):
+            write_annotations(path, "qrs", sample, ["N"] * 3, fs=fs)
+            expected = np.floor(np.array(sample) * (500 / fs) + 0.5)
+            assert read_annotations(path, "qrs").sample.tolist() == expected.tolist()
+        write_annotations(path, "qrs", [1, 2, 25], ["N"] * 3)
+        assert read_annotations(path, "qrs").sample.tolist() == [1, 2, 25]
+
+    def test_fs_takes_the_place_of_the_header(self, write_record, tmp_path):
+        path = write_record(tmp_path)
+        write_annotations(path, "qrs", [100, 200], ["N"] * 2, fs=1000)
+        write_annotations(path, "raw", [100, 200], ["N"] * 2)
+        assert read_annotations(path, "qrs", fs=250).sample.tolist() == [25, 50]
+        assert read_annotations(path, "raw", fs=250).sample.tolist() == [100, 200]
+        (tmp_path / "rec.hea").unlink()
+        assert read_annotations(path, "qrs", fs=250).sample.tolist() == [25, 50]
+        assert read_annotations(path, "qrs").sample.tolist() == [100, 200]
+        for fs in (0, -1, np.inf, "250"):
+            with pytest.raises(ValueError, match="record 'rec': fs must be positive and finite"):
+                read_annotations(path, "qrs", fs=fs)
+
+    def test_other_files_count_frames(self, write_record, tmp_path):
+        lines = ["rec.dat 16x4 100/mV 16 0 0 0 0 II", "rec.dat 16 1/bpm 16 0 0 0 0 HR"]
+        path = write_record(tmp_path, first="rec 2 125", lines=lines)
+        write_annotations(path, "frames", [10, 20], ["N"] * 2)
+        write_annotations(path, "ticks", [10, 20], ["N"] * 2, fs=250)
+        assert read_wfdb(path).fs == 500
+        assert read_annotations(path, "frames").sample.tolist() == [40, 80]
+        assert read_annotations(path, "ticks").sample.tolist() == [20, 40]
+        (tmp_path / "many.hea").write_text("many/1 2 125\nrec 180\n")
+        write_annotations(tmp_path / "many", "frames", [10, 20], ["N"] * 2)
+        assert read_annotations(tmp_path / "many", "frames").sample.tolist() == [40, 80]
+
+    def test_a_record_without_a_readable_signal_has_a_rate(self, write_record, tmp_path):
+        for first, lines in (("rec 0 500", []), ("rec 1 500 300", ["rec.dat 999 100"])):
+            path = write_record(tmp_path, first=first, lines=lines)
+            write_annotations(path, "qrs", [1000], ["N"], fs=1000)
+            assert read_annotations(path, "qrs").sample.tolist() == [500]
+
+    @pytest.mark.parametrize("text", ["1.2.3", "1e999", "1e-300"])
+    def test_implausible(self, write_record, tmp_path, text):
+        path = write_record(tmp_path)
+        (tmp_path / "rec.qrs").write_bytes(note(f"## time resolution: {text}") + at(100, N) + END)
+        with pytest.raises(ValueError, match="record 'rec': file 'rec.qrs' .*time resolution"):
+            read_annotations(path, "qrs")
+
+    def test_as_the_library_writes_it(self, write_record, tmp_path):
+        # Its own files have an annotation of code 0 behind the definitions; a resolution of 0 is none.
+        path = write_record(tmp_path)
+        (tmp_path / "rec.qrs").write_bytes(note("## time resolution: 1000") + words(59 << 10, 0, 0) + at(100, N) + END)
+        assert read_annotations(path, "qrs").sample.tolist() == [50]
+        (tmp_path / "rec.qrs").write_bytes(note("## time resolution: 0") + at(100, N) + END)
+        assert read_annotations(path, "qrs").sample.tolist() == [100]
+
+
+class TestDefinitions:
+    def read(self, tmp_path, *parts):
+        (tmp_path / "rec.atr").write_bytes(b"".join(parts) + END)
+        found = read_annotations(tmp_path / "rec", "atr")
+        return found.symbol, found.aux
+
+    def test_between_headings_any_code_is_defined(self, tmp_path):
+        table = ("## annotation type definitions", "42 CAL Calibration", "5 PVC a\tb", "## end of definitions")
+        found = self.read(tmp_path, *map(note, table), at(7, 42), at(1, 5), at(1, 43))
+        assert found == (["CAL", "PVC", "43"], ["", "", ""])
+
+    def test_without_heading_only_codes_of_users_are(self, tmp_path):
+        found = self.read(tmp_path, note("42 CAL"), note("5 min rest"), note("50 mm/s"), at(7, 42), at(1, 5))
+        assert found == (['"', '"', "CAL", "V"], ["5 min rest", "50 mm/s", "", ""])
+
+    def test_later_notes_are_notes(self, tmp_path):
+        found = self.read(tmp_path, at(0, N), note("42 CAL Calibration"), at(7, 42))
+        assert found == (["N", '"', "42"], ["", "42 CAL Calibration", ""])
+
+    def test_equal_to_wfdb(self, wfdb, tmp_path):
+        import pandas as pd
+
+        labels = pd.DataFrame({"label_store": [42], "symbol": ["c"], "description": ["Calibration"]})
+        samples = np.array([3, 700, 5000])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wfdb.wrann("rec", "atr", samples, ["N", "c", "V"], fs=250, custom_labels=labels, write_dir=str(tmp_path))
+        found = read_annotations(tmp_path / "rec", "atr")
+        assert found.sample.tolist() == samples.tolist() and found.symbol == ["N", "c", "V"]
+
+
+class TestFilesOfOtherKinds:
+    def refused(self, tmp_path, raw, match):
+        (tmp_path / "rec.atr").write_bytes(raw)
+        with pytest.raises(ValueError, match=f"record 'rec': file 'rec.atr' is not a valid annotation file: {match}"):
+            read_annotations(tmp_path / "rec", "atr")
+
+    def test_nothing_before_the_end_mark_but_much_behind(self, tmp_path):
+        preamble = struct.pack("<iiiii", 0, 1, 2, 0, 4) + b"val\0"
+        self.refused(tmp_path, preamble + bytes(range(1, 200)), "it has no annotations before its end mark")
+
+    def test_aha_format(self, tmp_path):
+        records = [b"\0" + kind + words(0, 100 * i, i) + bytes(8) for i, kind in enumerate((b"N", b"V", b"N"), 1)]
+        self.refused(tmp_path, b"".join(records), "it is in the AHA format, which is not read")
+
+    def test_a_cut_distance(self, tmp_path):
+        self.refused(tmp_path, at(3, N) + words(59 << 10, 0), "a distance is cut off")
+
+    def test_annotations_and_something_behind_them(self, tmp_path):
+        (tmp_path / "rec.atr").write_bytes(at(3, N) + END + at(3, N))
+        with pytest.warns(UserWarning, match="'rec.atr' goes on after its end mark: 2 bytes are ignored"):
+            assert read_annotations(tmp_path / "rec", "atr").sample.tolist() == [3]
+        (tmp_path / "rec.atr").write_bytes(at(3, N) + END + bytes(500))
+        assert read_annotations(tmp_path / "rec", "atr").sample.tolist() == [3]
+
+
+def test_numbers_subtypes_channels_and_codes_of_nothing_are_dropped(tmp_path):
+    fields = words(60 << 10 | 1, 61 << 10 | 2, 62 << 10 | 3)
+    raw = at(3, N) + fields + at(5, 0) + at(7, 5) + fields + words(63 << 10 | 3) + b"abc\0" + END
+    (tmp_path / "rec.atr").write_bytes(raw)
+    found = read_annotations(tmp_path / "rec", "atr")
+    assert (found.sample.tolist(), found.symbol, found.aux) == ([3, 15], ["N", "V"], ["", "abc"])
+
+
+def test_a_distance_may_go_back_but_not_before_the_annotation_before(tmp_path):
+    back = words(59 << 10, 0xFFFF, 0xFFF0)  # -16
+    (tmp_path / "rec.atr").write_bytes(at(30, N) + back + at(20, N) + END)
+    assert read_annotations(tmp_path / "rec", "atr").sample.tolist() == [30, 34]
+    (tmp_path / "rec.atr").write_bytes(at(30, N) + back + at(2, N) + END)
+    with pytest.raises(ValueError, match="record 'rec': .* out of order"):
+        read_annotations(tmp_path / "rec", "atr")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from closeness import assert_close_to_rounding
 
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.ecg.wfdb import read_wfdb
@@ -21,7 +22,11 @@ class TestFields:
     def test_gain_and_baseline_by_lead(self, write_record, signal_line, samples, tmp_path):
         lines = [signal_line(i, gain=f"{100 * (i + 1)}({i * 7})/mV") for i in range(3)]
         expected = (samples - np.arange(3) * 7.0) / (100 * np.arange(1, 4))
-        np.testing.assert_allclose(read_wfdb(write_record(tmp_path, lines=lines)).signal, expected.T, rtol=0, atol=1e-6)
+        assert_close_to_rounding(read_wfdb(write_record(tmp_path, lines=lines)).signal, expected.T)
+
+    def test_differences_start_at_adc_zero_without_an_initial_value(self, write_record, tmp_path):
+        path = write_record(tmp_path, first="rec 1 500 4", lines=["rec.dat 8 100/mV 10 50"], data=bytes([0, 1, 2, 255]))
+        np.testing.assert_allclose(read_wfdb(path, positional=True).signal, [[0, 0.01, 0.03, 0.02]], atol=1e-6)
 
     def test_baseline_defaults_to_adc_zero(self, write_record, signal_line, samples, tmp_path):
         lines = [signal_line(i, gain="200").replace(" 16 0 ", " 11 1024 ") for i in range(3)]
@@ -35,7 +40,14 @@ class TestFields:
             {"first": "rec 3 500/500(0) 300 09:49:17.25 05/05/2020"},
             {"first": "rec 3 500 300 05-May-2020 09:49:17"},
             {"first": "below/rec 3 500.0 300"},
+            {"first": "below/deeper/rec 3 5e2 300"},
+            {"file": "./rec.dat"},
+            {"file": "below/deeper/rec.dat"},
             {"first": "rec 3 500"},
+            {"first": "rec 3 500", "checksum": 1},
+            {"first": "rec 3 500 0", "checksum": 1},
+            {"first": "  rec\t3\t500\t300  "},
+            {"first": "# a comment first\n\nrec 3 500 300"},
             {"extra": ("# \u00c4rztin: M\u00fcller", "")},
         ],
     )
@@ -73,7 +85,9 @@ class TestMalformed:
             ({"checksum": "1_0"}, "malformed line"),
             ({"first": "rec 3 500 " + "9" * 5000}, "longer than"),
             ({"first": "rec 3 500 -5"}, "length"),
-            ({"first": "rec 3 500 0"}, "length is 0"),
+            ({"first": "rec 0 500 300", "lines": []}, "number of signals is '0'"),
+            ({"fmt": "16:-1"}, "unknown format"),
+            ({"fmt": "16x70000"}, "more than 65536 samples per frame"),
             ({"first": "rec 2 500 300"}, "2 signals but has 3 signal lines"),
             ({"first": "rec 999999999 500 300"}, "signal lines"),
             ({"first": "rec 3 0 300"}, "sampling rate '0'"),
@@ -88,7 +102,11 @@ class TestMalformed:
         assert message in refusal(**options)
 
     @pytest.mark.parametrize(
-        "file", ["../other.dat", "/etc/passwd", "..", "..\\other.dat", "http://127.0.0.1:9/x.dat", "a::b.dat", "-"]
+        "file",
+        [
+            *("../other.dat", "/etc/passwd", "..", "..\\other.dat", "http://127.0.0.1:9/x.dat", "a::b.dat", "-"),
+            *("a/../../other.dat", "a//other.dat", "./", "a/-"),
+        ],
     )
     def test_file_names_stay_in_the_directory(self, write_record, samples, tmp_path, file):
         (tmp_path / "other.dat").write_bytes(samples.tobytes())
@@ -133,8 +151,12 @@ class TestSegments:
             ("rec/2 3 500 500\nseg 300\nseg 200\n", "has 300 samples"),
             ("rec/1 3 500 300\n../seg 300\n", "leaves the record's directory"),
             ("rec/1 2 500 300\nseg 300\n", "2 signals but its first segment has 3"),
-            ("rec/2 3 500 100000000300\nseg 300\n~ 100000000000\n", "at most"),
+            ("rec/2 3 500 100000000300\nseg 300\n~ 100000000000\n", "most of them in gaps: at most"),
             ("rec/1 3 500 300\n~ 300\n", "no segment but gaps"),
+            ("rec/1 3 500 300\nnull 300\n", "no segment but gaps"),
+            ("rec/2 3 500\nseg 300\nseg 0\n", "segment 'seg' has no samples"),
+            ("rec/1 3 500\nabsent 300\n", "there is no file 'absent.hea'"),
+            ("rec/1 3 500\nseg\n", "malformed segment line"),
         ],
     )
     def test_refused(self, write_record, tmp_path, text, message):

@@ -89,8 +89,23 @@ def test_frames_skews_offsets_and_several_files(tmp_path):
     (tmp_path / "r.hea").write_text("\n".join(["r 3 360 60", *lines]) + "\n")
     found = assert_ranges_are_parts(tmp_path / "r")
     assert any("checksum mismatch in -I, II, V1:" in text for text in found)
+    assert any("averaged to 360 Hz" in text for text in found)
     assert_ranges_are_parts(tmp_path / "r", leads=("II",))
     assert_ranges_are_parts(tmp_path / "r", leads=("V2", "V3", "V4"), positional=True)
+    reader, _ = with_warnings(lambda: read_and_check(tmp_path / "r", leads=("I",)))
+    assert (reader.fs, reader.n_times) == (720, 120)
+    assert_ranges_are_parts(tmp_path / "r", leads=("I",))
+
+
+def test_segments_of_several_samples_per_frame(tmp_path):
+    for name, n_times in (("s1", 20), ("s2", 31)):
+        (tmp_path / f"{name}.dat").write_bytes(RNG.integers(0, 256, size=n_times * 8, dtype=np.uint8).tobytes())
+        lines = [f"{name}.dat 16x3 100/mV 16 0 0 0 0 II", f"{name}.dat 16 100/bpm 16 0 0 0 0 HR"]
+        (tmp_path / f"{name}.hea").write_text("\n".join([f"{name} 2 100 {n_times}", *lines]) + "\n")
+    (tmp_path / "r.hea").write_text("r/3 2 100 61\ns1 20\n~ 10\ns2 31\n")
+    assert_ranges_are_parts(tmp_path / "r")
+    whole, _ = with_warnings(lambda: read_wfdb(tmp_path / "r"))
+    assert whole.fs == 300 and whole.signal.shape == (1, 183) and np.isnan(whole.signal[0, 60:90]).all()
 
 
 def test_a_chunk_may_be_shorter_than_a_skew(tmp_path, monkeypatch):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
+from dataclasses import replace
 
+import joblib
 import numpy as np
 import pytest
+from closeness import assert_close_to_rounding
 
 from beatssl_sklearn.ecg.leads import LEADS, canonical_lead
-from beatssl_sklearn.ecg.wfdb import WFDBFolder, read_wfdb
+from beatssl_sklearn.ecg.wfdb import ECGRecord, WFDBFolder, read_wfdb
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -24,6 +29,39 @@ def reference(wfdb):
     return read
 
 
+class TestECGRecord:
+    @pytest.fixture
+    def record(self):
+        return ECGRecord(np.ones((2, 30), dtype=np.float32), 500.0, ("I", "II"), {"age": 70})
+
+    def test_it_unpacks_into_three(self, record):
+        signal, fs, leads = record
+        assert signal is record[0] is record.signal and (fs, leads) == record[1:] == (500.0, ("I", "II"))
+
+    def test_numpy_and_pandas_take_it_as_one_object(self, record):
+        pd = pytest.importorskip("pandas")
+        for array in (np.array([record], dtype=object), np.asarray([record])):
+            assert array.shape == (1,) and array[0] is record
+        assert pd.DataFrame({"ecg": [record, record], "age": [1, 2]})["ecg"].iloc[1] is record
+
+    def test_copies_and_pickles(self, record):
+        for again in (copy.deepcopy(record), pickle.loads(pickle.dumps(record))):
+            assert again.info == record.info and again.leads == record.leads and again != record
+            np.testing.assert_array_equal(again.signal, record.signal)
+            assert joblib.hash(again) == joblib.hash(record)
+        assert joblib.hash(replace(record, fs=250.0)) != joblib.hash(record)
+        assert ECGRecord(record.signal, 500.0, ("I", "II")).info == {}
+
+    def test_it_cannot_be_changed(self, record):
+        with pytest.raises(AttributeError):
+            record.fs = 250.0
+
+    def test_repr_shows_neither_samples_nor_info(self, record):
+        text = repr(replace(record, info={"comments": ("JANE DOE",)}))
+        assert text == "ECGRecord(signal: 2 x 30 float32 [mV], fs=500, leads=('I', 'II'))"
+        assert "list" in repr(ECGRecord([[1.0]], "fast", ("I",)))
+
+
 class TestRealRecords:
     @pytest.mark.parametrize("folder", ["ptbxl500", "ludb/data", "mitdb"])
     def test_equal_to_wfdb(self, data_dir, reference, folder):
@@ -35,7 +73,7 @@ class TestRealRecords:
             assert [LEADS.index(lead) for lead in record.leads] == sorted(LEADS.index(lead) for lead in record.leads)
             for name_in_file, expected in signals.items():
                 row = record.signal[record.leads.index(canonical_lead(name_in_file)[0])]
-                np.testing.assert_allclose(row, expected, rtol=0, atol=1e-6)
+                assert_close_to_rounding(row, expected)
 
     def test_uncalibrated_noise_needs_positions(self, data_dir, reference):
         with pytest.raises(ValueError, match="'noise1', 'noise2'.*positional=True"):
@@ -43,7 +81,7 @@ class TestRealRecords:
         with pytest.warns(UserWarning, match="record 'bw': no gain for noise1, noise2: 200 adu/mV"):
             record = read_wfdb(data_dir / "nstdb/bw", positional=True)
         signals, _ = reference(data_dir / "nstdb/bw")
-        np.testing.assert_allclose(record.signal, np.stack(list(signals.values())), rtol=0, atol=1e-6)
+        assert_close_to_rounding(record.signal, np.stack(list(signals.values())))
         assert record.leads == ("noise1", "noise2")
 
 
@@ -68,8 +106,6 @@ class TestLeads:
         np.testing.assert_allclose(record.signal, samples.T[[2, 1]] / 1000, atol=1e-6)
         with pytest.raises(ValueError, match="record 'rec': leads not found: V5, V6; it has II, V1"):
             read_wfdb(path, leads=["V5", "II", "V6"])
-        with pytest.raises(ValueError, match="mmHg"):
-            read_wfdb(path, positional=True)
 
     def test_positional_leads_are_named(self, write_record, tmp_path):
         path = write_record(tmp_path, name="channel")

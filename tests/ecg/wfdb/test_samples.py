@@ -38,6 +38,16 @@ class TestFormats:
         with pytest.raises(ValueError, match="record 'rec'"):
             read_wfdb(path)
 
+    def test_a_flac_file_of_zeros_is_refused_before_it_is_decoded(self, write_record, tmp_path):
+        soundfile = pytest.importorskip("soundfile", exc_type=ImportError)
+        lines = [f"rec.dat 516 100/mV 16 0 0 0 0 {lead}" for lead in LEADS[:8]]
+        path = write_record(tmp_path, first="rec 8 500", lines=lines)
+        with soundfile.SoundFile(tmp_path / "rec.dat", "w", 96000, 8, "PCM_16", format="FLAC") as stream:
+            for _ in range(10):
+                stream.write(np.zeros((2**18, 8), dtype=np.int16))
+        with pytest.raises(ValueError, match="claims 2621440 samples per signal in"):
+            read_wfdb(path)
+
     def test_matlab_file_with_offset(self, write_record, samples, tmp_path):
         path = write_record(tmp_path, fmt="16+24", data=bytes(24) + samples.tobytes())
         np.testing.assert_allclose(read_wfdb(path).signal, samples.T / 1000)
@@ -51,18 +61,37 @@ class TestSignals:
         signal = read_wfdb(write_record(tmp_path, lines=lines, data=samples.tobytes())).signal
         assert np.isnan(signal[1, 10:20]).all() and np.isnan(signal).sum() == 10
 
-    def test_frames_are_averaged_and_skew_is_undone(self, write_record, tmp_path):
-        frames = RNG.integers(-100, 100, size=(50, 3)).astype("<i2")
-        frames[7, :2] = -32768
-        frames[8, 0] = -32768
-        lines = ["rec.dat 16x2 100(0)/mV 16 0 0", "rec.dat 16:3 100(0)/mV 16 0 0"]
-        path = write_record(tmp_path, first="rec 2 250 50", lines=lines, data=frames.tobytes())
-        signal = read_wfdb(path, positional=True).signal
-        expected = frames[:, :2].mean(axis=1) / 100
-        expected[7:9] = np.nan, frames[8, 1] / 100
-        np.testing.assert_allclose(signal[0], expected, atol=1e-6)
-        np.testing.assert_allclose(signal[1, :-3], frames[3:, 2] / 100, atol=1e-6)
-        assert np.isnan(signal[1, -3:]).all()
+    def test_several_samples_per_frame_keep_their_rate(self, wfdb, write_record, tmp_path):
+        frames = RNG.integers(-100, 100, size=(50, 7)).astype("<i2")
+        frames[7, 1] = -32768
+        lines = ["rec.dat 16x3 100(5)/mV 16 0 0", "rec.dat 16 1/mmHg 16 0 0", "rec.dat 16x3:2 50(0)/mV 16 0 0"]
+        path = write_record(tmp_path, first="rec 3 80 50", lines=lines, data=frames.tobytes())
+        record = read_wfdb(path, positional=True)
+        assert record.fs == 240 and record.signal.shape == (2, 150)
+        expected = wfdb.rdrecord(str(path), smooth_frames=False).e_p_signal
+        # At the end of a skewed signal, wfdb marks as many samples as missing as there are frames.
+        np.testing.assert_allclose(record.signal[0], expected[0], rtol=1e-6)
+        np.testing.assert_allclose(record.signal[1, :-6], expected[2][:-6], rtol=1e-6)
+        assert np.isnan(record.signal[0, 22]) and np.isnan(record.signal[1, -6:]).all()
+
+    def test_leads_of_unequal_rates_are_averaged_to_a_common_one(self, write_record, tmp_path):
+        frames = RNG.integers(-100, 100, size=(50, 10)).astype("<i2")
+        frames[7, :2] = frames[8, 0] = -32768
+        lines = ["rec.dat 16x4 100(0)/mV 16 0 0 0 0 I", "rec.dat 16x6:3 100(0)/mV 16 0 0 0 0 II"]
+        path = write_record(tmp_path, first="rec 2 125", lines=lines, data=frames.tobytes())
+        with pytest.warns(UserWarning, match="its leads have unequal sampling rates: they are averaged to 250 Hz"):
+            record = read_wfdb(path)
+        first = frames[:, :4].reshape(100, 2).mean(axis=1) / 100
+        first[14], first[16] = np.nan, frames[8, 1] / 100
+        assert record.fs == 250
+        np.testing.assert_allclose(record.signal[0], first, atol=1e-6)
+        np.testing.assert_allclose(record.signal[1, :-6], frames[3:, 4:].reshape(94, 3).mean(axis=1) / 100, atol=1e-6)
+        assert np.isnan(record.signal[1, -6:]).all()
+        assert read_wfdb(path, leads=["II"]).fs == 750
+
+    def test_a_baseline_outside_the_range(self, write_record, signal_line, samples, tmp_path):
+        path = write_record(tmp_path, lines=[signal_line(i, gain="1000(-40000000)/mV") for i in range(3)])
+        np.testing.assert_allclose(read_wfdb(path).signal, (samples.T + 40_000_000.0) / 1000, rtol=1e-7)
 
     def test_signals_in_several_files(self, write_record, signal_line, samples, tmp_path):
         for i in range(3):
@@ -77,17 +106,22 @@ class TestSignals:
         for added, wrong in (((0, 0), None), ((1, 0), "mismatch in V1:"), ((0, 1), "mismatch in 2:")):
             lines = [
                 f"rec.dat 16x3 100(0)/mV 16 0 0 {sums[0] + added[0]} 0 V1",
-                f"rec.dat 16 100(0)/mV 16 0 0 {sums[1] + added[1]} 0",
+                f"rec.dat 16 100(0)/bpm 16 0 0 {sums[1] + added[1]} 0",
             ]
             path = write_record(tmp_path, first="rec 2 250 200", lines=lines, data=frames.tobytes())
             if wrong is None:
-                assert read_wfdb(path, positional=True).signal.shape == (2, 200)
+                assert read_wfdb(path, positional=True).signal.shape == (1, 600)
                 continue
             with pytest.warns(UserWarning, match=wrong):
                 read_wfdb(path, positional=True)
 
 
 class TestContradictions:
+    @pytest.mark.parametrize("other", ["212", "16+2"])
+    def test_signals_of_a_file_contradict_each_other(self, refusal, signal_line, other):
+        lines = [signal_line(0), signal_line(1, fmt=other), signal_line(2)]
+        assert "signals in the file 'rec.dat' have different formats or offsets" in refusal(lines=lines)
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [({"checksum": 1}, "checksum mismatch in I, II, III"), ({"n_bytes": 1808}, "8 bytes of trailing data")],
@@ -98,7 +132,8 @@ class TestContradictions:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"fmt": "16x1000000000"}, "are needed"),
+            ({"fmt": "16x1000"}, "are needed"),
+            ({"fmt": "16x60000"}, "implausible sampling rate 3e+07 Hz"),
             ({"fmt": "16:1000000"}, "skew"),
             ({"fmt": "16+999999999"}, "0 bytes of samples"),
             ({"fmt": "516"}, "not a FLAC file"),

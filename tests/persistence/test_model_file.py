@@ -25,12 +25,13 @@ from beatssl_sklearn import (
     __version__,
     load,
     make_ecg,
-    persistence,
+    register,
     save,
 )
 from beatssl_sklearn.evaluation import LinearProbe
 from beatssl_sklearn.files.tensor_file import read_tensor_file, write_tensor_file
 from beatssl_sklearn.inputs import reading as base
+from beatssl_sklearn.persistence import model_file, shipped_models
 
 TINY = {
     "fs": 100,
@@ -166,7 +167,7 @@ def every_second(signal, fs):
 )
 def test_what_json_cannot_hold_is_named(name, value, tmp_path):
     params = TINY | ({"objective": BeatSSL(views=value)} if name == "views" else {name: value})
-    params |= {"encoder_params": None} if name == "encoder" else {}
+    params |= {"encoder_params": None} if name == "encoder" else {"check": "ignore"}
     est = BeatSSLPretrainer(**params).fit(X)
     with pytest.raises(TypeError, match=f"{name}=.*joblib"):
         save(est, tmp_path / "m.bssl")
@@ -199,68 +200,9 @@ def test_what_cannot_be_loaded(tmp_path):
         load(tmp_path / "m.joblib")
 
 
-def change(config, *keys, to):
-    config = copy.deepcopy(config)
-    part = config
-    for key in keys[:-1]:
-        part = part[key]
-    if to is None:
-        del part[keys[-1]]
-    else:
-        part[keys[-1]] = to
-    return config
-
-
-@pytest.mark.parametrize(
-    ("keys", "to"),
-    [
-        (("format",), None),
-        (("format",), 99),
-        (("version",), None),
-        (("parameters",), None),
-        (("parameters",), [1]),
-        (("parameters", "no_such_parameter"), 3),
-        (("class",), "os.system"),
-        (("class",), None),
-        (("class",), "FrontEnd"),
-        (("parameters", "pretrainer"), {"neither": "tuple", "nor": "dict"}),
-        (("parameters", "pretrainer", "class"), "subprocess.Popen"),
-        (("parameters", "pretrainer", "parameters", "no_such_parameter"), 3),
-        (("parameters", "pretrainer", "parameters"), [1]),
-        (("parameters", "pretrainer", "fitted", "__class__"), "x"),
-        (("parameters", "pretrainer", "fitted", "encoder_"), None),
-        (("parameters", "pretrainer", "fitted", "encoder_", "fields", "no_such_field"), 3),
-        (("parameters", "pretrainer", "fitted", "encoder_", "fields", "_ready"), 3),
-        (("parameters", "pretrainer", "fitted", "encoder_", "fields", "weights"), {"array": "nowhere"}),
-        (("fitted",), None),
-        (("fitted",), 3),
-        (("fitted", "no_such_attribute"), 3),
-    ],
-)
-def test_forged_configurations_are_refused(keys, to, pre, tmp_path):
-    save(BeatEmbedder(pre), tmp_path / "m.bssl")
-    arrays, config = read_tensor_file(tmp_path / "m.bssl")
-    write_tensor_file(tmp_path / "m.bssl", arrays, change(config, *keys, to=to))
-    with pytest.raises(ValueError, match="m.bssl"):
-        load(tmp_path / "m.bssl")
-
-
-def test_weights_of_another_network_are_refused(pre, tmp_path):
-    save(pre, tmp_path / "m.bssl")
-    arrays, config = read_tensor_file(tmp_path / "m.bssl")
-    first = min(name for name, array in arrays.items() if name.startswith("encoder_.weights.") and array.ndim > 1)
-    fewer = {name: array for name, array in arrays.items() if name != first}
-    write_tensor_file(tmp_path / "m.bssl", fewer, config)
-    with pytest.raises(ValueError, match="m.bssl does not hold a model"):
-        load(tmp_path / "m.bssl")
-    write_tensor_file(tmp_path / "m.bssl", arrays | {first: arrays[first][..., :1]}, config)
-    with pytest.raises(ValueError, match="weights do not fit"):
-        load(tmp_path / "m.bssl").transform(X)
-
-
 def test_files_of_another_version_warn(pre, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(persistence, "__version__", "0.0.7")
+        patch.setattr(model_file, "__version__", "0.0.7")
         save(pre, tmp_path / "m.bssl")
     with pytest.warns(UserWarning, match=f"saved by version 0.0.7 and is loaded by version {__version__}") as caught:
         again = load(tmp_path / "m.bssl")
@@ -269,9 +211,9 @@ def test_files_of_another_version_warn(pre, tmp_path, monkeypatch):
 
 
 def test_shipped_models_are_found_by_name(pre, tmp_path, monkeypatch):
-    monkeypatch.setattr(persistence, "_SHIPPED", tmp_path)
+    monkeypatch.setattr(model_file, "_SHIPPED", tmp_path)
     save(pre, tmp_path / "toy.bssl")
-    assert persistence.shipped_models() == ["toy"]
+    assert shipped_models() == ["toy"]
     assert same(load("toy").transform(X), pre.transform(X))
     assert same(RhythmEmbedder("toy").transform(X), pre.transform(X))
     assert same(BeatSSLPretrainer.load("toy").transform(X), pre.transform(X))
@@ -355,20 +297,6 @@ def test_classifiers_that_are_not_registered_are_named(pre, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["memory", "checkpoint_dir", "callbacks", "device"])
-def test_what_belongs_to_the_machine_is_not_read(name, pre, tmp_path):
-    """A file cannot choose a folder that a transform writes to, whoever wrote it."""
-    save(RhythmEmbedder(pre), tmp_path / "m.bssl")
-    arrays, config = read_tensor_file(tmp_path / "m.bssl")
-    for parameters in (config["parameters"], config["parameters"]["pretrainer"]["parameters"]):
-        if name in parameters:
-            parameters[name] = str(tmp_path / "chosen")
-    write_tensor_file(tmp_path / "m.bssl", arrays, config)
-    again = load(tmp_path / "m.bssl")
-    assert getattr(again, name, None) is getattr(again.pretrainer, name) is None
-    assert same(again.transform(X), pre.transform(X)) and not (tmp_path / "chosen").exists()
-
-
 def test_a_device_stays_behind(pre, tmp_path):
     """A file that was made on a machine with a GPU is for all machines."""
     for device, kept in (("cuda", None), (torch.device("cuda", 1), None), ("cpu", "cpu"), (None, None)):
@@ -436,3 +364,59 @@ def test_unfitted_estimators_can_be_pickled():
     for estimator in (BeatSSLPretrainer(**TINY), RhythmEmbedder(BeatSSLPretrainer(**TINY))):
         with pytest.raises(NotFittedError):
             pickle.loads(pickle.dumps(estimator)).transform(X)
+
+
+# Names of columns, and what set_output chose
+
+
+def test_output_and_names_of_columns_are_kept(pre, tmp_path):
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame(X[:, 1], columns=[f"t{i}" for i in range(X.shape[2])])
+    embedder = RhythmEmbedder(pre, leads="II").fit(table).set_output(transform="pandas")
+    model = make_pipeline(embedder, StandardScaler().set_output(transform="pandas"), LogisticRegression())
+    model.fit(table, [0, 1] * 3)
+    save(model, tmp_path / "m.bssl")
+    again = load(tmp_path / "m.bssl")
+    for saved, found in zip(model, again, strict=True):
+        assert found.feature_names_in_.tolist() == saved.feature_names_in_.tolist()
+    assert again[:2].transform(table).equals(model[:2].transform(table))
+    with pytest.raises(ValueError, match="feature names should match"):
+        again.predict(table.rename(columns={"t0": "other"}))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_a_new_file_has_the_permissions_of_the_umask_and_an_older_one_keeps_its_own(umask, pre, tmp_path):
+    before = os.umask(umask)
+    try:
+        save(pre, tmp_path / "m.bssl")
+        assert os.stat(tmp_path / "m.bssl").st_mode & 0o777 == 0o666 & ~umask
+        os.chmod(tmp_path / "m.bssl", 0o640)
+        save(pre, tmp_path / "m.bssl")
+        assert os.stat(tmp_path / "m.bssl").st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+
+
+def test_what_load_would_refuse_is_not_saved(pre, tmp_path):
+    """An older file stays, and the message says which value it is."""
+    save(pre, tmp_path / "m.bssl")
+    content = (tmp_path / "m.bssl").read_bytes()
+    broken = copy.deepcopy(pre).set_params(batch_size=0)
+    with pytest.raises(ValueError, match="BeatSSLPretrainer cannot be saved: .*batch_size must be .*got 0"):
+        save(broken, tmp_path / "m.bssl")
+    assert (tmp_path / "m.bssl").read_bytes() == content
+
+
+@register
+class RegisteredEncoder(Encoder):
+    """An encoder of the user's that files may name."""
+
+
+def test_a_registered_encoder_is_saved_by_its_name(tmp_path):
+    est = BeatSSLPretrainer(**TINY | {"encoder": RegisteredEncoder, "encoder_params": None}).fit(X)
+    save(est, tmp_path / "m.bssl")
+    again = load(tmp_path / "m.bssl")
+    assert again.encoder is RegisteredEncoder and same(again.transform(X), est.transform(X))
+    save(RhythmEmbedder(est), tmp_path / "m.bssl")
+    assert same(load(tmp_path / "m.bssl").transform(X), est.transform(X))

@@ -1,0 +1,125 @@
+"""Beats of many records as one table: embeddings, labels and weights, and back to records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ecg.beats import as_objects
+from ..inputs.labels import as_labels, checked_weights, missing_labels
+
+__all__ = ["FlatLabels", "flatten_beats", "flatten_labels", "flatten_weights", "split_beats"]
+
+
+class FlatLabels(NamedTuple):
+    """Labels of the beats that have one, and which of all beats these are (n_beats,)."""
+
+    labels: NDArray[Any]
+    known: NDArray[np.bool_]
+
+
+def flatten_beats(X: Sequence[NDArray]) -> tuple[NDArray, NDArray[np.int64]]:
+    """Return the beats of all records as one table, and how many each record has.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a record is not a table, or its width is another one; the message names its index.
+    """
+    if not hasattr(X, "__len__"):
+        raise TypeError(f"X must hold one table of beats per record, got {X!r}")
+    records = [np.asarray(x) for x in X]
+    width = next((r.shape[1] for r in records if r.ndim == 2 and len(r)), 0)
+    for i, record in enumerate(records):
+        if record.ndim != 2 or (len(record) and record.shape[1] != width):
+            raise ValueError(f"X: record {i} has shape {record.shape}; (n_beats, {width}) was expected")
+    lengths = np.array([len(r) for r in records], dtype=np.int64)
+    full = [r for r in records if len(r)]
+    return (np.concatenate(full) if full else np.zeros((0, width), dtype=np.float32)), lengths
+
+
+def split_beats(flat: NDArray, lengths: NDArray[np.int64]) -> NDArray[np.object_]:
+    """Return one array per record, in place of one of all beats."""
+    return as_objects(np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else [])
+
+
+def flatten_labels(y: Sequence[Any], lengths: NDArray[np.int64]) -> FlatLabels:
+    """Return the labels of all beats that have one; None, NaN and pandas' NA are no labels.
+
+    Parameters
+    ----------
+    y : sequence of n_records arrays (n_beats,)
+    lengths : ndarray of int64 (n_records,)
+        Beats of each record.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a record has as many labels as no beats, or labels are of unlike types; the message names the record.
+    """
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    if not hasattr(y, "__len__"):
+        raise TypeError(f"y must hold the labels of each record, got {y!r}")
+    if len(y) != len(lengths):
+        raise ValueError(f"y holds the labels of {len(y)} records, X has {len(lengths)}")
+    parts, known = [], [np.zeros(0, dtype=bool)]
+    for i, (labels, n) in enumerate(zip(y, lengths, strict=True)):
+        own = as_labels(labels, f"y, record {i},")
+        if own.shape != (n,):
+            hint = "; match_labels gives each beat its label" if own.ndim == 1 else ""
+            raise ValueError(
+                f"record {i} has {n} beats but labels of shape {own.shape}; each beat needs one label{hint}"
+            )
+        known.append(~missing_labels(own))
+        if known[-1].any():
+            parts.append(_plain(own[known[-1]], i))
+    kinds = {"text" if part.dtype.kind in "US" else "numbers" for part in parts}
+    if len(kinds) > 1:
+        raise TypeError("y: the labels of some records are text, and those of others numbers")
+    return FlatLabels(np.concatenate(parts) if parts else np.zeros(0), np.concatenate(known))
+
+
+def _plain(labels: NDArray[Any], record: int) -> NDArray[Any]:
+    """Return labels that none is missing of: objects become text or numbers."""
+    if labels.dtype != object:
+        return labels
+    texts = [isinstance(label, str) for label in labels]
+    plain = np.array(labels.tolist())
+    if any(texts) != all(texts) or plain.ndim != 1 or plain.dtype == object:
+        kinds = sorted({type(label).__name__ for label in labels})
+        raise TypeError(f"y: record {record} has labels of the types {', '.join(kinds)}; they must be text or numbers")
+    return plain
+
+
+def flatten_weights(sample_weight: Any, lengths: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Return the weight of each beat of all records, or None where there are none.
+
+    Parameters
+    ----------
+    sample_weight : sequence of n_records arrays (n_beats,) or numbers, or None
+        A number holds for all beats of its record.
+    lengths : ndarray of int64 (n_records,)
+        Beats of each record.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is not one weight per beat or record, or one is no finite number of at least 0; the message names
+        record and weight.
+    """
+    if sample_weight is None:
+        return None
+    if not hasattr(sample_weight, "__len__"):
+        raise ValueError(f"sample_weight must hold weights per record, got {sample_weight!r}")
+    if len(sample_weight) != len(lengths):
+        raise ValueError(f"sample_weight holds the weights of {len(sample_weight)} records, X has {len(lengths)}")
+    parts = [np.zeros(0)]
+    for i, (own, n) in enumerate(zip(sample_weight, lengths, strict=True)):
+        given = np.full(n, own) if np.ndim(own) == 0 else own
+        weights = checked_weights(given, int(n), f"sample_weight of record {i}", "beat")
+        parts.append(np.zeros(0) if weights is None else weights)
+    return np.concatenate(parts)

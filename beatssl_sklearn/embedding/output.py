@@ -1,0 +1,58 @@
+"""Embeddings of records as scikit-learn gives them on: column names, and tables with the names of the records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import sklearn
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from ..inputs.source import Source
+from .fitted_encoder import FittedEncoder
+from .parts import Parts, record_names
+
+
+class RecordOutput:
+    """Base of the estimators whose `transform` returns an embedding per record."""
+
+    encoder_: FittedEncoder
+    device: Any
+    precision: str
+    # Estimators without this parameter return all parts.
+    parts: Parts = None
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the columns, by the parts of the embedding: ``mean_0``, ``beat7_127``.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        ndarray (n_dims,) of str objects
+            One name per column.
+        """
+        check_is_fitted(self)
+        return record_names(self.encoder_.model(self.device, self.precision), self.parts)
+
+    def _as_output(self, embedded: NDArray[np.float32], source: Source) -> NDArray[np.float32]:
+        """Return embeddings as a data frame if pandas output was asked for and the records have names.
+
+        scikit-learn makes the data frame for all other X, and gives the columns their names. It takes the index from X
+        if that is a table, and knows nothing of a folder's names.
+        """
+        names = getattr(source, "record_names", None)
+        if names is None or self._container() != "pandas":
+            return embedded
+        import pandas as pd
+
+        table: Any = pd.DataFrame(embedded, index=pd.Index(names))
+        return table
+
+    def _container(self) -> str:
+        """Return the container that `set_output`, or else scikit-learn's configuration, asks for."""
+        own = getattr(self, "_sklearn_output_config", {})
+        return str(own.get("transform", sklearn.get_config()["transform_output"]))
