@@ -18,7 +18,7 @@ from ..ecg.wfdb.reader import WFDBReader
 from ..embedding.long_records import PieceEmbedding, embed_pieces
 from ..embedding.stream import token_times
 from ..files.growing_table import GrowingTable
-from ..inputs.plausibility import RecordCheck
+from ..inputs.plausibility import RAISED, RecordCheck
 from ..inputs.source import ArraySource
 from ..segmentation.long_records import PIECE_S, pieces, survey
 from .folder import Batch, LongRecord, lacks
@@ -122,6 +122,11 @@ def _embedded(batch: Batch, level: Level, refused: Refused, bar: Progress) -> It
             yield from _embedded(one, level, refused, bar)
         if len(refused.names) == n_refused:
             refused.note(described(error), bar)
+        elif level.check == "raise":
+            # What shows in many records together is no single record's.
+            for line in str(error).removeprefix(RAISED).splitlines():
+                if not line.startswith("record"):
+                    refused.note(line, bar)
         return
     for warning in odd:
         refused.note(str(warning.message), bar)

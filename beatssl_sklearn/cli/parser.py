@@ -133,7 +133,7 @@ def add_reading(command: argparse.ArgumentParser) -> None:
         "--leads",
         metavar="NAMES",
         type=lead_names,
-        help="leads to use, for example I,II,V2; ECG1=II says what a signal of another name is [all]",
+        help="leads to use, such as I,II,V2; or ECG1=II,ECG2=V1: what signals of other names are [all]",
     )
     command.add_argument(
         "--positional", action="store_true", help="the records' own lead names are wrong: --leads names them, in order"
@@ -144,11 +144,16 @@ def add_reading(command: argparse.ArgumentParser) -> None:
 
 
 def lead_names(text: str) -> list[str] | dict[str, str]:
-    """Read names with commas between them; with ``SIGNAL=LEAD`` among them, return the leads by their signals."""
+    """Read names with commas between them; of entries ``SIGNAL=LEAD``, return the leads by their signals."""
     words = [[part.strip() for part in word.rpartition("=")[::2]] for word in text.split(",")]
     if not any(signal for signal, _ in words):
         return [lead for _, lead in words]
-    named = {signal or lead: lead for signal, lead in words}
+    if not all(signal for signal, _ in words):
+        raise argparse.ArgumentTypeError(
+            f"either chooses leads (II,V1) or names signals (ECG1=II,ECG2=V1), beside which all standard leads are "
+            f"read; got both: {text!r}"
+        )
+    named = dict(words)
     if len(named) < len(words):
         raise argparse.ArgumentTypeError(f"names a signal twice: {text!r}")
     return named

@@ -152,6 +152,11 @@ DETECTORS = {"multilead": multilead, "sleepecg": _sleepecg}
 
 def _as_records(X: ArrayLike, fs: float) -> NDArray:
     """Return X as a real array (n_records, n_leads, n_times); an array is not copied."""
+    if hasattr(X, "signal") or (hasattr(X, "names") and hasattr(X, "shape") and not isinstance(X, np.ndarray)):
+        raise TypeError(
+            f"X is a {type(X).__name__}, whose records have rates of their own: pass record.signal and record.fs, one "
+            f"record after the other, or use BeatEmbedder.rpeaks"
+        )
     x = np.asarray(X)
     if x.dtype.kind not in "fiuO":
         raise TypeError(f"X must hold real numbers [mV], got {x.dtype}")

@@ -16,6 +16,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from ..components import check_number, register
+from ..inputs.plausibility import RecordCheck
 from ..inputs.reading import SignalTransformer
 from ..inputs.source import Source
 from .file_checks import check_embedder
@@ -150,8 +151,13 @@ class Embedder(KeepsPretrainer, SignalTransformer):
         check_is_fitted(self)
         encoder = self.encoder_
         source = self._read(X, encoder, reset=False)
-        blocks = source.read(np.arange(source.n_records), self.batch_size)
-        return [r for block in blocks for r in encoder.front_end.find_rpeaks(block)]
+        odd, found = RecordCheck(source, self.check), []
+        for block in source.read(np.arange(source.n_records), self.batch_size):
+            rpeaks = encoder.front_end.find_rpeaks(block)
+            odd.look(block, rpeaks)
+            found += rpeaks
+        odd.tell()
+        return found
 
     def _for_file(self) -> Any:
         """Return this embedder as a file holds it: with the encoder, or the fitted pretrainer, in place of a path."""

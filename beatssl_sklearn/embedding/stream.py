@@ -234,6 +234,10 @@ def embed_block(
                 for row, vectors in zip(beats, own.split(), strict=True):
                     row.append(vectors)
     pooled[block.blank] = np.nan
+    for i in np.flatnonzero(block.blank):
+        # Nothing that looks plausible comes from a record without a sample.
+        for vectors in (*beats[i], *tokens[i]):
+            vectors[...] = np.nan
     result = BlockEmbedding(
         block.rows,
         pooled.astype(np.float32) if "rhythm" in levels else None,

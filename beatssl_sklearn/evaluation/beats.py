@@ -199,7 +199,7 @@ def cross_val_predict_beats(
     """
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
-    n = len(y)
+    n = _n_records(y)
     if len(X) != n:
         raise ValueError(f"y holds the labels of {n} records, X has {len(X)}")
     classes = np.unique(flatten_labels(y, np.array([len(labels) for labels in y], dtype=np.int64)).labels)
@@ -216,6 +216,22 @@ def cross_val_predict_beats(
     if missing:
         raise ValueError(f"cv: record {missing[0]} is in no test fold")
     return as_objects(found)
+
+
+def _n_records(y: Any) -> int:
+    """Return the number of records of labels.
+
+    Raises
+    ------
+    TypeError
+        If they are not one sequence per record; the message names the record.
+    """
+    if not hasattr(y, "__len__") or isinstance(y, str):
+        raise TypeError(f"y must hold the labels of the beats of each record, got {type(y).__name__}")
+    for i, labels in enumerate(y):
+        if not hasattr(labels, "__len__") or isinstance(labels, str):
+            raise TypeError(f"y must hold the labels of the beats of each record, record {i} has {labels!r:.60}")
+    return len(y)
 
 
 def _splits(n: int, groups: ArrayLike | None, cv: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,11 @@ def name_leads(leads: Sequence[str] | str | None, n_leads: int) -> tuple[str, ..
     ValueError
         If the names are unknown, doubled, or not as many as there are leads.
     """
+    if isinstance(leads, Mapping):
+        raise TypeError(
+            f"leads={leads!r}: leads of arrays are a sequence of names; names by signal are for `read_wfdb` and "
+            f"`WFDBFolder`"
+        )
     if leads is not None:
         names = (leads,) if isinstance(leads, str) else tuple(leads)
         try:
@@ -74,9 +79,12 @@ def as_array(X: Any) -> NDArray:
     ValueError
         For lists of arrays of unequal shapes, and complex numbers.
     """
+    if hasattr(X, "signal") and hasattr(X, "fs"):
+        raise TypeError(f"X is one {type(X).__name__}; pass a list of records: [record]")
     if _is_no_array(X):
         raise TypeError(
-            f"X must be an array (n_records, n_leads, n_times) in mV or a list of ECGRecord, got {type(X).__name__}"
+            f"X must be an array (n_records, n_leads, n_times) in mV, a list of ECGRecord or of paths, or a column of "
+            f"a table, got {type(X).__name__}"
         )
     try:
         array = real_numbers(X, "X")

@@ -26,6 +26,8 @@ _FEWEST = 50
 _NO_GAIN = 0.02
 # Share of the samples looked at that must lie at a lead's limits before all its samples are counted.
 _AT_LIMIT = 0.006
+# Fewest samples at a limit beside another such one, and their least time [s], that count as clipping.
+_FEWEST_CLIPPED = (20, 0.15)
 # QRS complexes: beats looked at, and the times around an R peak [s].
 _BEATS, _STEP, _REACH = 4, 0.01, 7
 # Oscillations of fibrillation and flutter [Hz], and the share of the power that they have there; seconds looked at.
@@ -119,7 +121,7 @@ def measure_block(block: Block, rpeaks: list[NDArray[np.int64]]) -> Measures:
         rms,
         limb_error,
         identical,
-        _clipped(signal, raw, high, low, varies),
+        _clipped(signal, raw, high, low, varies, block.fs),
         silent,
         np.array([_median_interval(r) / block.fs for r in rpeaks]),
         _sharpness(signal, block.fs, rpeaks),
@@ -216,7 +218,12 @@ def _error_with_gains(limb: NDArray[np.float32], weights: NDArray) -> float:
 
 
 def _clipped(
-    signal: NDArray[np.float32], raw: NDArray[np.float32], high: NDArray, low: NDArray, varies: NDArray[np.bool_]
+    signal: NDArray[np.float32],
+    raw: NDArray[np.float32],
+    high: NDArray,
+    low: NDArray,
+    varies: NDArray[np.bool_],
+    fs: float,
 ) -> NDArray[np.float64]:
     out = np.zeros(len(signal))
     for limit in (high, low):
@@ -224,7 +231,10 @@ def _clipped(
         at_limit = (raw == limit[..., None]).mean(axis=-1) * (varies & (limit != 0))
         for record, lead in zip(*np.nonzero(at_limit > _AT_LIMIT), strict=True):
             at = signal[record, lead] == limit[record, lead]
-            out[record] = max(out[record], float((at[1:] & at[:-1]).mean()))
+            beside = at[1:] & at[:-1]
+            # In a short record, some equal values at the top of a wave are no clipping.
+            if np.count_nonzero(beside) >= max(_FEWEST_CLIPPED[0], _FEWEST_CLIPPED[1] * fs):
+                out[record] = max(out[record], float(beside.mean()))
     return out
 
 

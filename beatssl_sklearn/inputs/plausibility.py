@@ -17,6 +17,8 @@ from .._optional import find_stack_level
 from .measures import Measures, measure_block
 from .source import Block, Source
 
+RAISED = "X looks odd (check='raise'): "
+"""How the error of ``check="raise"`` begins; what is odd follows line by line."""
 CHECKS = ("warn", "raise", "ignore")
 """Values of the parameter `check` of all estimators that read records."""
 
@@ -150,7 +152,7 @@ class RecordCheck:
         if not lines:
             return
         if self.check == "raise":
-            raise ValueError("X looks odd (check='raise'): " + "\n".join(lines))
+            raise ValueError(RAISED + "\n".join(lines))
         warnings.warn("\n".join(lines), UserWarning, stacklevel=find_stack_level())
 
 
@@ -203,7 +205,9 @@ def _odd_groups(m: Measures, kinds: dict[str, NDArray[np.int64]]) -> list[str]:
     heart_rate = 60 / _USUAL_RR * np.exp(beats)
     slow = _both_exceed(-rate, -sharpness, _TOO_SLOW) or heart_rate < _HEART_RATES[0]
     fast = _both_exceed(rate, sharpness, _TOO_FAST) or heart_rate > _HEART_RATES[1]
-    if slow or fast:
+    if both.sum() == 1 and (slow or fast):
+        kinds["rate"] = m.rows[both]
+    elif slow or fast:
         notes.append(
             f"half of the records would have a heart rate {'below' if slow else 'above'} {heart_rate:.0f}/min, and QRS "
             f"complexes {np.exp(complexes):.1f} times as fast as usual; is fs the sampling rate of X?"

@@ -110,7 +110,7 @@ class SignalEstimator(Nested):
         if expected is not None and n_leads != expected:
             raise ValueError(
                 f"X has {n_leads} leads, but {type(self).__name__} was fitted on {expected}; leads of other "
-                f"recordings are named by the parameter leads of an embedder"
+                f"recordings are named by the parameter leads"
             )
 
     def _doubts(self, n_times: int, fs: float) -> list[str]:

@@ -186,7 +186,7 @@ class RecordSource:
             yield self._block(waiting)
 
     def _record(self, i: int) -> _Record:
-        record, what = self.records[i], f"record {i}"
+        record, what = self.records[i], self._called(i)
         if not is_record(record):
             if self.described is None or not hasattr(record, "__len__"):
                 raise TypeError(f"{what} is a {type(record).__name__}, not an ECGRecord")
@@ -199,9 +199,12 @@ class RecordSource:
         check_duration(signal.shape[1], fs, what)
         return _Record(i, signal, fs, leads)
 
+    def _called(self, i: int) -> str:
+        return _called(i, self.record_names)
+
     def _array(self, i: int, values: Any, fs: float, leads: tuple[str, ...]) -> _Record:
         """Return an array of a column as a record of the estimator's rate and leads; one axis is one lead."""
-        what = f"record {i}"
+        what = self._called(i)
         signal = as_signal([values] if np.ndim(values) == 1 else values, what)
         if len(signal) != len(leads):
             raise ValueError(f"{what} has {len(signal)} leads, but {len(leads)} are expected")
@@ -212,7 +215,7 @@ class RecordSource:
         index = np.array([w.row for w in waiting], dtype=np.int64)
         signal = _as_float32(np.stack([w.signal for w in waiting]))
         block = Block(index, signal, waiting[0].fs, waiting[0].leads, _NONE_BLANK, waiting[0].signal.dtype.kind in "iu")
-        return _checked(block, self.allow_nan)
+        return _checked(block, self.allow_nan, self.record_names)
 
 
 class _Record(NamedTuple):
@@ -248,29 +251,37 @@ def record_leads(leads: Any, what: str) -> tuple[str, ...]:
 _NONE_BLANK: NDArray[np.bool_] = np.zeros(0, dtype=bool)
 
 
+def _called(row: int, names: Sequence[Any] | None) -> str:
+    """Return how messages call a record: by its position, and by its name if it has one."""
+    name = None if names is None else names[row]
+    return f"record {row} ({name:.80})" if isinstance(name, str) else f"record {row}"
+
+
 def _as_float32(signal: NDArray) -> NDArray[np.float32]:
     # What float32 cannot hold becomes infinite, and is refused as such.
     with np.errstate(over="ignore"):
         return np.asarray(signal, dtype=np.float32)
 
 
-def _checked(block: Block, allow_nan: bool) -> Block:
+def _checked(block: Block, allow_nan: bool, names: Sequence[Any] | None = None) -> Block:
     """Refuse samples that are no numbers, and mark records without a known sample."""
     limits = np.stack([block.signal.max(axis=-1), block.signal.min(axis=-1)])
     if np.isfinite(limits).all():
         return block._replace(blank=np.zeros(len(block.signal), dtype=bool), limits=limits)
-    _refuse_infinite(block.rows, block.signal, block.leads, allow_nan)
+    _refuse_infinite(block, allow_nan, names)
     return block._replace(blank=np.asarray(np.isnan(block.signal).all(axis=(1, 2))))
 
 
-def _refuse_infinite(index: NDArray, signal: NDArray, leads: tuple[str, ...], allow_nan: bool) -> None:
+def _refuse_infinite(block: Block, allow_nan: bool, names: Sequence[Any] | None) -> None:
+    signal = block.signal
     for what, bad in (("infinity", np.isinf(signal)), ("NaN", np.isnan(signal))):
         if not bad.any() or (what == "NaN" and allow_nan):
             continue
         record, lead = (int(i[0]) for i in np.nonzero(bad.any(axis=2)))
         advice = "; allow_nan=True takes NaN as missing samples" if what == "NaN" else ""
+        row = int(block.rows[record])
         raise ValueError(
-            f"Input X contains {what}: record {int(index[record])}, lead {leads[lead]} has "
+            f"Input X contains {what}: {_called(row, names)}, lead {block.leads[lead]} has "
             f"{int(bad[record, lead].sum())} such samples, and {int(bad.any(axis=(1, 2)).sum())} records of this block "
             f"have some{advice}"
         )

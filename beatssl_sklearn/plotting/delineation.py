@@ -95,8 +95,9 @@ def plot_delineation(
     ImportError
         If matplotlib is missing.
     """
+    one = x if isinstance(x, ECGRecord) else _one_of(x, record)
     marks = None if table is None else _marks_of(table, record)
-    part = excerpt_of(x if isinstance(x, ECGRecord) else _one_of(x, record), fs, leads, start, duration, t0, recorded)
+    part = excerpt_of(one, fs, leads, start, duration, t0, recorded)
     if leads is None and not isinstance(x, ECGRecord) and marks is not None and len(part.names) == 1:
         part = part._replace(names=marks["lead"].unique().tolist() if marks["lead"].nunique() == 1 else part.names)
     if marks is not None:
@@ -121,7 +122,8 @@ def _marks_of(table: Any, record: int | str) -> Any:
     check_table(table)
     own = table[table["record"] == record]
     names = table["record"].unique().tolist()
-    if not len(own) and names and isinstance(names[0], str):
+    # A number below the largest one may be a record without waves.
+    if not len(own) and names and (isinstance(names[0], str) or isinstance(record, str) or record > max(names)):
         raise ValueError(f"record must be one of the table's, such as {names[:3]}, got {record!r}")
     return own
 

@@ -24,6 +24,8 @@ _PANELS = (
 )
 # Up to so many epochs have a mark each.
 _MARKED = 40
+# Longer legends stand beside the panel.
+_INSIDE = 5
 
 
 def plot_history(history: Any, *, figure: Figure | SubFigure | None = None) -> Figure:
@@ -91,18 +93,30 @@ def _rows(history: Any) -> Sequence[Mapping[str, float]]:
 def _draw_panel(ax: Axes, epoch: NDArray[np.float64], columns: dict[str, NDArray[np.float64]], name: str) -> None:
     """Draw the columns of one panel."""
     parts = {key: column for key, column in columns.items() if key.startswith("train") or np.any(column != 0)}
-    for k, (key, column) in enumerate((parts or columns).items()):
+    drawn = parts or columns
+    # What is measured on held-out records has the colour of the same on the others.
+    places = {name: k for k, name in enumerate(dict.fromkeys(_measured(key) for key in drawn))}
+    for key, column in drawn.items():
+        k, held_out = places[_measured(key)], key.startswith("valid_")
         color, marker = PALETTE[k % len(PALETTE)], MARKERS[k % len(MARKERS)] if len(epoch) <= _MARKED else ""
+        line = ":" if held_out else "--" if key.endswith("_kl") else "-"
+        fill: Any = {"mfc": "white"} if held_out else {}
         label = plain(shortened(key.replace("_", " ")))
-        ax.plot(epoch, column, "--" if key.endswith("_kl") else "-", c=color, marker=marker, ms=4, lw=1.8, label=label)
+        ax.plot(epoch, column, line, c=color, marker=marker, ms=4, lw=1.8, label=label, **fill)
     if list(columns) != ["effective_rank"]:
-        ax.legend(fontsize=9, frameon=False)
+        beside: Any = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(drawn) > _INSIDE else {}
+        ax.legend(fontsize=9, frameon=False, **beside)
     else:
         ax.set_ylim(bottom=0, top=1.1 * max(1.0, float(np.nanmax([0.0, *columns["effective_rank"]]))))
     ax.set(xlabel="epoch", ylabel=name)
     ax.xaxis.set_major_locator(import_optional("matplotlib.ticker", "plotting", "plot").MaxNLocator(integer=True))
     ax.grid(color="#dddddd", lw=0.6)
     open_box(ax)
+
+
+def _measured(key: str) -> str:
+    """Return what a column measures, whether of the records that are trained on or of others."""
+    return key.removeprefix("train_").removeprefix("valid_")
 
 
 def _column(rows: Sequence[Mapping[str, float]], key: str) -> NDArray[np.float64]:

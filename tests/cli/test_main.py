@@ -125,10 +125,13 @@ def test_the_model_comes_before_the_folder_or_by_its_option(
 
 def test_leads() -> None:
     assert lead_names("I, II,V2") == ["I", "II", "V2"]
-    assert lead_names("ECG1=II, V1") == {"ECG1": "II", "V1": "V1"}
+    assert lead_names("ECG1=II, ECG2=V1") == {"ECG1": "II", "ECG2": "V1"}
     assert lead_names("a=b=V1") == {"a=b": "V1"}
     with pytest.raises(argparse.ArgumentTypeError, match="twice"):
         lead_names("ECG1=II,ECG1=V1")
+    # A mapping reads every standard lead: it would not choose V1.
+    with pytest.raises(argparse.ArgumentTypeError, match="either chooses leads .* or names signals"):
+        lead_names("ECG1=II,V1")
 
 
 def test_times() -> None:

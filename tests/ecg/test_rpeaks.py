@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
+from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.ecg.rpeaks import detect_rpeaks
 from beatssl_sklearn.ecg.simulate import make_ecg
-from beatssl_sklearn.ecg.wfdb import read_annotations, read_wfdb
+from beatssl_sklearn.ecg.wfdb import ECGRecord, WFDBFolder, read_annotations, read_wfdb
 from beatssl_sklearn.evaluation.metrics import beat_detection_scores, match_beats
 
 BEATS = set("NLRejAaJSVEF/fQ")
@@ -477,3 +478,13 @@ def test_sleepecg_takes_a_lead_that_is_alive(n_leads):
         x[1] = 0
     assert _found(x, times, 500, "sleepecg", tolerance=0.1).sensitivity > 0.9
     assert len(detect_rpeaks(np.zeros((n_leads, 5000)), 500, "sleepecg")[0]) == 0
+
+
+def test_records_with_rates_of_their_own_are_refused_in_words(tmp_path):
+    record = ECGRecord(make_ecg(1, fs=100, random_state=0).data[0], 100.0, LEADS)
+    with pytest.raises(TypeError, match="rates of their own"):
+        detect_rpeaks(record, 100)
+    (tmp_path / "RECORDS").write_text("a\n")
+    (tmp_path / "a.hea").write_text("a 1 100 1000\na.dat 16 200/mV 16 0 0 0 0 II\n")
+    with pytest.raises(TypeError, match="WFDBFolder, whose records have rates of their own"):
+        detect_rpeaks(WFDBFolder(tmp_path), 100)

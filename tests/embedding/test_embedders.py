@@ -643,3 +643,26 @@ def test_rows_of_a_folder_keep_their_names(how, pre, tmp_path):
                 table = estimator.transform(folder)
         assert list(table.index) == ["b", "a"]
         assert list(table.columns) == list(estimator.get_feature_names_out())
+
+
+def test_a_record_without_a_sample_is_nan_at_every_level(pre):
+    signal = np.array(X[:3])
+    signal[1] = np.nan
+    given = [np.array([100, 200, 300])] * 3
+    records = RhythmEmbedder(pre, allow_nan=True).transform(signal)
+    tokens = SampleEmbedder(pre, allow_nan=True).transform(signal)
+    beats = BeatEmbedder(pre, allow_nan=True).transform(signal, rpeaks=given)
+    for found in (records, tokens, beats):
+        assert np.isnan(found[1]).all() and all(np.isfinite(found[i]).all() for i in (0, 2))
+
+
+def test_peaks_are_found_after_the_same_checks(pre):
+    with pytest.raises(ValueError, match="no lead varies"):
+        BeatEmbedder(pre, check="raise").rpeaks(np.ones((2, 12, 1000), np.float32))
+    with pytest.warns(UserWarning, match="no lead varies"):
+        assert [len(r) for r in BeatEmbedder(pre).rpeaks(np.ones((2, 12, 1000), np.float32))] == [0, 0]
+
+
+def test_a_mapping_of_leads_is_no_description_of_arrays(pre):
+    with pytest.raises(TypeError, match="leads of arrays are a sequence of names"):
+        RhythmEmbedder(pre, leads={"II": "V1"}).transform(X[:, :1])

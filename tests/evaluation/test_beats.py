@@ -183,3 +183,11 @@ def test_real_beats_from_detection_to_score(data_dir):
     classifier.fit(beats[:3], y[:3])
     assert classifier.score(beats[3:], y[3:]) > 0.8
     assert beat_scorer("f1_V")(classifier, beats[3:], y[3:]) > 0.5
+
+
+def test_labels_that_are_none_are_told_with_their_record():
+    X = [np.zeros((2, 1))] * 3
+    with pytest.raises(TypeError, match="y must hold the labels of the beats of each record, got NoneType"):
+        cross_val_predict_beats(BeatClassifier(LogisticRegression()), X, None)
+    with pytest.raises(TypeError, match="record 1 has None"):
+        cross_val_predict_beats(BeatClassifier(LogisticRegression()), X, [["N", "V"], None, ["N", "V"]])

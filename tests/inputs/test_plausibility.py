@@ -16,6 +16,7 @@ from beatssl_sklearn import (
     SampleEmbedder,
     WaveSegmenter,
     WFDBFolder,
+    detect_rpeaks,
     load,
     make_ecg,
     save,
@@ -284,3 +285,14 @@ def test_real_ecgs_are_not_odd_and_wrong_ones_are():
     assert "is fs the sampling rate" in note
     assert found_in(signal[:, ::-1].copy(), 500.0)[0]["limb"] == list(range(40))
     assert len(found_in(np.clip(signal, -0.4, 0.4), 500.0)[0]["clipped"]) > 36
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.6, 1, 2])
+def test_equal_values_at_the_top_of_a_wave_are_no_clipping(seconds):
+    """Records of a few microvolts' resolution, cut short, have some equal samples at their largest value."""
+    ecg = make_ecg(20, rhythm="sinus", fs=500, random_state=1).data
+    short = (np.round(ecg / 0.005) * 0.005).astype(np.float32)[:, :, 700 : 700 + round(500 * seconds)]
+    odd = RecordCheck(ArraySource(short, 500.0, LEADS, False), "warn")
+    for block in odd.source.read(np.arange(len(short)), 32):
+        odd.look(block, detect_rpeaks(block.signal, 500))
+    assert "clipped" not in odd.found()[0]

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import torch
@@ -412,3 +413,14 @@ def test_an_embedder_without_allow_nan_is_as_its_pretrainer(pre):
     assert RhythmEmbedder(tolerant).__sklearn_tags__().input_tags.allow_nan
     with pytest.raises(ValueError, match="allow_nan=True"):
         RhythmEmbedder(tolerant, allow_nan=False).transform(x)
+
+
+def test_one_record_and_missing_samples_are_told_by_name():
+    one = ECGRecord(make_ecg(1, fs=100, random_state=0).data[0], 100.0, LEADS)
+    with pytest.raises(TypeError, match=r"X is one ECGRecord; pass a list of records: \[record\]"):
+        RhythmEmbedder("ptbxl-s").transform(one)
+    signal = np.array(one.signal, dtype=np.float32)
+    signal[1, 5:8] = np.nan
+    column = pd.Series([one, ECGRecord(signal, 100.0, LEADS)], index=["first", "second"])
+    with pytest.raises(ValueError, match=r"record 1 \(second\), lead II has 3 such samples"):
+        RhythmEmbedder("ptbxl-s").transform(column)

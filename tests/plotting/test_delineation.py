@@ -207,3 +207,11 @@ def test_errors(signal) -> None:
         plot_delineation(signal, FS, table, leads=["I"])
     with pytest.raises(TypeError, match="must be a DataFrame"):
         plot_delineation(signal, FS, [1])
+
+
+def test_waves_of_a_record_that_the_table_does_not_have():
+    signal = np.zeros((1, 500), np.float32)
+    table = table_of_marks([{"II": {"QRS": [[80, 100, 120]]}}, {"II": {"QRS": [[80, 100, 120]]}}], 100.0)
+    for record in (5, "a"):
+        with pytest.raises(ValueError, match="record must be one of the table's"):
+            plot_delineation(signal, 100, table, leads=["II"], record=record)

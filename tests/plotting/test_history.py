@@ -93,3 +93,20 @@ def test_other_things_are_refused(history: object) -> None:
 def test_history_needs_something_to_draw(history: list[object]) -> None:
     with pytest.raises(ValueError, match="history"):
         plot_history(history)
+
+
+def test_held_out_losses_have_the_colour_of_what_they_measure():
+    rows = [
+        {"train_loss": 2 - k, "valid_loss": 2.2 - k, "rhythm_loss": 1 - k / 2, "valid_rhythm_loss": 1.1 - k / 2}
+        | {f"part_{i}_loss": 0.1 * i for i in range(3)}
+        for k in range(2)
+    ]
+    (ax,) = plot_history(rows).axes
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    for held_out, same in (("valid loss", "train loss"), ("valid rhythm loss", "rhythm loss")):
+        assert lines[held_out].get_color() == lines[same].get_color()
+        assert lines[held_out].get_linestyle() != lines[same].get_linestyle()
+    assert lines["train loss"].get_color() != lines["rhythm loss"].get_color()
+    # A long legend stands beside the curves.
+    ax.figure.canvas.draw()
+    assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1

@@ -19,6 +19,8 @@ INTERVALS = ("RR", "PR", "QRS", "QT", "QTcB", "QTcF")
 """Columns of the intervals [ms]."""
 
 _P, _QRS, _T = 1, 2, 3
+# Rates that differ by no more than this share are one rate.
+_SAME_RATE = 1e-3
 
 
 class _Waves(NamedTuple):
@@ -31,7 +33,12 @@ class _Waves(NamedTuple):
 
 
 def beat_intervals(
-    table: DataFrame, fs: float, *, lead: str | None = None, longest_pr: float = 0.35, longest_qt: float = 0.8
+    table: DataFrame,
+    fs: float | None = None,
+    *,
+    lead: str | None = None,
+    longest_pr: float = 0.35,
+    longest_qt: float = 0.8,
 ) -> DataFrame:
     r"""Measure the intervals of each beat.
 
@@ -39,8 +46,8 @@ def beat_intervals(
     ----------
     table : DataFrame
         Waves as returned by `make_table`.
-    fs : float
-        Sampling rate [Hz].
+    fs : float, default=None
+        Sampling rate [Hz]. None is each record's own, which the table tells by its positions and times.
     lead : str, default=None
         Lead to measure. None means the consensus over leads, or without one the only lead of the table.
     longest_pr : float, default=.35
@@ -61,8 +68,8 @@ def beat_intervals(
     TypeError
         If `table` is not a DataFrame.
     ValueError
-        If a parameter is not positive, if the table lacks a column, or if it has several leads without a consensus and
-        `lead` does not choose one.
+        If a parameter is not positive, if `fs` is not the rate of a record, if the table lacks a column, or if it has
+        several leads without a consensus and `lead` does not choose one.
 
     Notes
     -----
@@ -88,11 +95,13 @@ def beat_intervals(
     1  1000.0  80.0  400.0  400.0
     """
     check_table(table)
-    check_rate(fs)
+    if fs is not None:
+        check_rate(fs)
     for name, value in (("longest_pr", longest_pr), ("longest_qt", longest_qt)):
         if not value > 0:
             raise ValueError(f"{name} must be a positive time [s], got {value!r}")
     p, qrs, t = _three_waves(_one_lead(table, lead))
+    rate = _rates(table, qrs.record, fs)
     start = np.where(np.isnan(qrs.onset), qrs.peak, qrs.onset)
     follows = np.r_[False, qrs.record[1:] == qrs.record[:-1]][: len(qrs.peak)]
     previous = np.where(follows, np.r_[np.nan, qrs.peak[:-1]][: len(qrs.peak)], -np.inf)
@@ -101,11 +110,11 @@ def beat_intervals(
     p_before, t_before = (_neighbour(waves, qrs.record, start, side=-1) for waves in (p, t))
     t_after = _neighbour(t, qrs.record, qrs.peak, side=1)
     pr = qrs.onset - p_before.onset
-    conducted = (pr <= longest_pr * fs) & (p_before.peak > previous) & ~(p_before.peak <= t_before.peak)
+    conducted = (pr <= longest_pr * rate) & (p_before.peak > previous) & ~(p_before.peak <= t_before.peak)
     qt = t_after.offset - qrs.onset
-    repolarised = (qt <= longest_qt * fs) & (t_after.peak < following)
-    rr = np.where(follows & (qrs.peak > previous), qrs.peak - previous, np.nan) / fs
-    ms = 1000 / fs
+    repolarised = (qt <= longest_qt * rate) & (t_after.peak < following)
+    rr = np.where(follows & (qrs.peak > previous), qrs.peak - previous, np.nan) / rate
+    ms = 1000 / rate
     qt_ms = np.where(repolarised, qt, np.nan) * ms
     first = np.flatnonzero(~follows)
     beat = np.arange(len(qrs.peak)) - np.repeat(first, np.diff(np.r_[first, len(qrs.peak)]))
@@ -127,7 +136,7 @@ def beat_intervals(
 
 def record_intervals(
     table: DataFrame,
-    fs: float,
+    fs: float | None = None,
     n_records: int | None = None,
     *,
     lead: str | None = None,
@@ -139,7 +148,7 @@ def record_intervals(
     Parameters
     ----------
     table, fs : as for `beat_intervals`
-        Waves, and their sampling rate [Hz].
+        Waves, and their sampling rate [Hz]; None is each record's own.
     n_records : int, default=None
         Number of records (rows of X): each has a row, also without any wave. None means the records in the table.
     lead, longest_pr, longest_qt : as for `beat_intervals`
@@ -171,6 +180,34 @@ def record_intervals(
     }
     p_share = np.where(n_beats > 0, n_p / np.maximum(n_beats, 1), np.nan)
     return _frame({"record": records, "n_beats": n_beats, **medians, "p_share": p_share})
+
+
+def _rates(table: DataFrame, record: NDArray[np.int64], fs: float | None) -> NDArray[np.float64]:
+    """Return the sampling rate of the record of each beat [Hz], as positions and times of the table tell it.
+
+    Raises
+    ------
+    ValueError
+        If a rate was given that is not a record's.
+    """
+    peak, seconds = (table[name].to_numpy(np.float64) for name in ("peak", "peak_s"))
+    # At the first sample, and where the peak is missing, nothing is told.
+    known = (peak > 0) & (seconds > 0)
+    own = table["record"].to_numpy(np.int64)[known]
+    names, code = np.unique(own, return_inverse=True)
+    rates = group_quantiles(peak[known] / seconds[known], code, len(names), 0.5)
+    if fs is not None:
+        other = np.flatnonzero(np.abs(rates - fs) > _SAME_RATE * fs)
+        if other.size:
+            raise ValueError(
+                f"fs={fs:g}, but record {names[other[0]]} of the table has {rates[other[0]]:g} Hz by its times; "
+                f"without fs, each record has its own rate"
+            )
+        return np.full(len(record), float(fs))
+    found = np.full(len(record), np.nan)
+    there = np.isin(record, names)
+    found[there] = rates[np.searchsorted(names, record[there])]
+    return found
 
 
 def _one_lead(table: DataFrame, lead: str | None) -> DataFrame:

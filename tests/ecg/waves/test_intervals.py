@@ -138,3 +138,19 @@ def test_real_ludb(data_dir) -> None:
     found = record_intervals(consensus(read_waves(path), 500.0), 500.0, 1).iloc[0]
     assert 44 < found["heart_rate"] < 47 and 120 < found["PR"] < 170 and 80 < found["QRS"] < 120
     assert 450 < found["QT"] < 520 and found["QTcB"] < found["QTcF"] < found["QT"]
+
+
+def test_each_record_has_the_rate_that_the_table_tells():
+    """The same beats at two rates in one table have the same intervals; a rate that is none of theirs is refused."""
+    at_500 = {"QRS": [[80, 100, 120], [580, 600, 620]], "T": [[200, 250, 280], [700, 750, 780]]}
+    at_250 = {name: [[mark / 2 for mark in wave] for wave in waves] for name, waves in at_500.items()}
+    slow = table_of_marks([{}, {"II": at_250}], 250.0)
+    both = pd.concat([table_of_marks([{"II": at_500}], 500.0), slow], ignore_index=True)
+    found = record_intervals(both)
+    assert found["record"].tolist() == [0, 1]
+    assert found.loc[0].drop("record").equals(found.loc[1].drop("record"))
+    assert found["QT"].tolist() == [400.0, 400.0] and found["heart_rate"].tolist() == [60.0, 60.0]
+    beats = beat_intervals(both)
+    assert beats["RR"].dropna().tolist() == [1000.0, 1000.0]
+    with pytest.raises(ValueError, match="fs=500, but record 1 of the table has 250 Hz"):
+        record_intervals(both, 500.0)
