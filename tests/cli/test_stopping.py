@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,16 @@ SIGNALS = [name for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, n
 PROGRAM = "import sys; from beatssl_sklearn.cli import main; sys.exit(main())"
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Let signals reach this process, as in a terminal: under nohup, or in the background, some are ignored."""
+    usual = {"SIGINT": signal.default_int_handler}
+    older = {one: signal.signal(getattr(signal, one), usual.get(one, signal.SIG_DFL)) for one in SIGNALS}
+    yield
+    for one, handler in older.items():
+        signal.signal(getattr(signal, one), handler)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("name", SIGNALS)
 @pytest.mark.parametrize("ending", ["csv", "npz"])
@@ -32,6 +42,7 @@ def test_a_signal_leaves_nothing(
     good: Path,
     embed: Callable[..., int],
     tmp_path: Path,
+    heard: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -46,8 +57,8 @@ def test_a_signal_leaves_nothing(
             os.kill(os.getpid(), getattr(signal, name))
         return transform(self, X)
 
-    before = [signal.getsignal(getattr(signal, one)) for one in SIGNALS]
     monkeypatch.setattr(RhythmEmbedder, "transform", signalled)
+    before = [signal.getsignal(getattr(signal, one)) for one in SIGNALS]
     assert embed(model, good, out, "--batch-size", "1") == 128 + getattr(signal, name)
     text = "interrupted" if name == "SIGINT" else f"stopped by {name}"
     assert capsys.readouterr().err == f"beatssl: {text}\n"
