@@ -10,7 +10,7 @@ from ._registry import fill_by
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .classifiers import BeatClassifier
+    from .classifiers import BeatClassifier, PatientIdentifier
     from .components import Component, register
     from .datasets import fetch_ludb, fetch_mitdb, fetch_ptbxl
     from .ecg import (
@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     from .finetuning import FineTunedClassifier
     from .inputs import FrontEnd
     from .persistence import load, save
-    from .pretraining import PAPER_PRESET, BeatSSL, BeatSSLPretrainer, Objective, Pretrainer
+    from .pretraining import (
+        PAPER_PRESET,
+        BeatSSL,
+        BeatSSLPretrainer,
+        DualStream,
+        GumbelQuantizer,
+        LeadAgnostic,
+        Objective,
+        Pretrainer,
+    )
     from .segmentation import WaveAugment, WaveSegmenter
     from .views import LeadMasking, NoViews, VCGViews
 
@@ -41,14 +50,18 @@ _ROOM_OF = {
     "BeatSSL": "pretraining",
     "BeatSSLPretrainer": "pretraining",
     "Component": "components",
+    "DualStream": "pretraining",
     "ECGRecord": "ecg",
     "FineTunedClassifier": "finetuning",
     "FittedEncoder": "embedding",
     "FrontEnd": "inputs",
+    "GumbelQuantizer": "pretraining",
+    "LeadAgnostic": "pretraining",
     "LeadMasking": "views",
     "NoViews": "views",
     "Objective": "pretraining",
     "PAPER_PRESET": "pretraining",
+    "PatientIdentifier": "classifiers",
     "Pretrainer": "pretraining",
     "RhythmEmbedder": "embedding",
     "SampleEmbedder": "embedding",
@@ -86,13 +99,17 @@ __all__ = [
     "BeatSSL",
     "BeatSSLPretrainer",
     "Component",
+    "DualStream",
     "ECGRecord",
     "FineTunedClassifier",
     "FittedEncoder",
     "FrontEnd",
+    "GumbelQuantizer",
+    "LeadAgnostic",
     "LeadMasking",
     "NoViews",
     "Objective",
+    "PatientIdentifier",
     "Pretrainer",
     "RhythmEmbedder",
     "SampleEmbedder",

@@ -9,8 +9,9 @@ from sklearn.preprocessing import StandardScaler
 from ..components import register_foreign
 from .beat_classifier import BeatClassifier
 from .file_checks import check_logistic, check_naive_bayes, check_pca, check_pipeline, check_scaler
+from .patient_identifier import PatientIdentifier
 
-__all__ = ["BeatClassifier"]
+__all__ = ["BeatClassifier", "PatientIdentifier"]
 
 _LINEAR = ("coef_", "intercept_", "classes_", "n_iter_", "n_features_in_")
 register_foreign(LogisticRegression, _LINEAR, check_logistic)

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._file_values import check_array, check_classes
-from ..components import check_number, fitted_attributes
+from ..components import check_bounds, check_number, fitted_attributes
 
 
 def check_beat_classifier(classifier: Any) -> None:
@@ -25,6 +25,29 @@ def check_beat_classifier(classifier: Any) -> None:
         if not hasattr(getattr(classifier, name, None), "predict"):
             raise TypeError(f"{name} must be a classifier, got {getattr(classifier, name, None)!r:.80}")
     check_is_fitted(classifier.estimator_)
+
+
+def check_identifier(identifier: Any) -> None:
+    """Check a `PatientIdentifier`: its parameters, and that map, gallery and patients fit each other.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The message names the parameter or attribute.
+    """
+    check_bounds(identifier.get_params(deep=False), identifier.bounds)
+    if not hasattr(identifier, "map_"):
+        return
+    check_number("n_features_in_", identifier.n_features_in_, Integral, 1)
+    check_array("mean_", identifier.mean_, "f", identifier.n_features_in_)
+    n_dims = len(check_array("map_", identifier.map_, "f", None, identifier.n_features_in_))
+    n_enrolled = len(check_array("gallery_", identifier.gallery_, "f", None, n_dims))
+    n_patients = check_classes("classes_", identifier.classes_)
+    rows = check_array("gallery_patients_", identifier.gallery_patients_, "iu", n_enrolled)
+    if not np.array_equal(np.unique(rows), np.arange(n_patients)):
+        raise ValueError(f"gallery_patients_ must name each of {n_patients} patients, and no other")
+    if hasattr(identifier, "calibrated_"):
+        check_number("calibrated_", identifier.calibrated_, Real, -2, 2)
 
 
 def check_foreign(estimator: Any) -> None:

@@ -5,6 +5,7 @@ from .delineation import delineation_counts, delineation_scores
 from .linear_probe import LinearProbe
 from .metrics import BeatDetectionScores, beat_detection_scores
 from .segmentation import confusion
+from .verification import equal_error_rate, true_accepts_at
 
 __all__ = [
     "BeatDetectionScores",
@@ -16,4 +17,6 @@ __all__ = [
     "cross_val_predict_beats",
     "delineation_counts",
     "delineation_scores",
+    "equal_error_rate",
+    "true_accepts_at",
 ]

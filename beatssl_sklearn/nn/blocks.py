@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -50,8 +51,43 @@ class Encoder(Protocol):
         """
 
 
+class MaskingEncoder(Encoder, Protocol):
+    """An encoder whose tokens can be hidden between a stem and what lets them see each other."""
+
+    stem_width: int
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Map signals ``(n, n_times, 12)`` to tokens ``(n, n_tokens, stem_width)`` that do not see each other."""
+
+    def contextualize(self, tokens: Tensor, masked: Tensor | None = None, filler: Tensor | None = None) -> Tensor:
+        """Map tokens to ``(n, n_tokens, n_dims)``, with `filler` in place of those that are masked."""
+
+
+class StreamEncoder(Encoder, Protocol):
+    """An encoder that encodes groups of leads apart."""
+
+    stream_width: int
+    groups: list[list[int]]
+
+    def streams(self, x: Tensor) -> list[Tensor]:
+        """Map signals ``(n, n_times, 12)`` to a feature map ``(n, n_tokens, stream_width)`` for each group."""
+
+
 POOL_PARTS = ("mean", "max", "sd")
 """What `pool_tokens` puts side by side."""
+
+
+def checked_size(name: str, value: Any, largest: int) -> int:
+    """Return a size as an int.
+
+    Raises
+    ------
+    ValueError
+        If it is no integer from 1 to `largest`; the message names the parameter and its value.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= largest:
+        raise ValueError(f"{name} must be an integer from 1 to {largest}, got {value!r}")
+    return int(value)
 
 
 def pool_tokens(e: Tensor) -> Tensor:
@@ -191,7 +227,7 @@ def init_weights(module: nn.Module, generator: torch.Generator) -> nn.Module:
     """Draw all parameters of `module` from `generator` (on the CPU), and reset its buffers; all become float32.
 
     Convolutions and linear layers get He's normal initialisation (fan in) and zero biases; normalisations become the
-    identity. The global random state stays as it is.
+    identity. A module with a method ``draw_weights(generator)`` draws its own. The global random state stays as it is.
 
     Raises
     ------
@@ -204,6 +240,10 @@ def init_weights(module: nn.Module, generator: torch.Generator) -> nn.Module:
     """
     # Whatever torch's default type is: inputs are float32.
     module.float()
+    own = getattr(module, "draw_weights", None)
+    if own is not None:
+        own(generator)
+        return module
     for name, layer in module.named_modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             draw = torch.empty(layer.weight.shape, dtype=torch.float32)

@@ -21,9 +21,16 @@ from torch import nn
 
 from .beatnet import BeatNet
 from .blocks import Encoder, init_weights
+from .dual_stream import LeadGroupEncoder
 from .resnet1d import ResNet1d
+from .transformer import Transformer
 
-ENCODERS: dict[str, Callable[..., nn.Module]] = {"beatnet": BeatNet, "resnet1d": ResNet1d}
+ENCODERS: dict[str, Callable[..., nn.Module]] = {
+    "beatnet": BeatNet,
+    "dual_stream": LeadGroupEncoder,
+    "resnet1d": ResNet1d,
+    "transformer": Transformer,
+}
 
 
 def build_encoder(

@@ -129,11 +129,15 @@ class _FusedConv(nn.Module):
         return found
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        # An encoder that also has other layers gets float32 (autocast), which oneDNN does not take beside bfloat16.
+        x = x.to(self.weight.dtype)
+        residual = None if residual is None else residual.to(self.weight.dtype)
         packed = self._packed(x.shape[3])
         if packed is None:
             # Without oneDNN a processor is many times faster in float32 than in bfloat16, and rounds once per layer.
             work = torch.float32 if x.device.type == "cpu" else x.dtype
-            y = F.conv2d(x.to(work), self.weight.to(work), self.bias.to(work), self.stride, self.padding)
+            with torch.autocast(x.device.type, enabled=False):
+                y = F.conv2d(x.to(work), self.weight.to(work), self.bias.to(work), self.stride, self.padding)
             y = y if residual is None else y.add_(residual)
             return (F.relu_(y) if self.relu else y).to(x.dtype)
         geometry = (packed, self.bias, self.padding, self.stride, [1, 1], 1)

@@ -4,6 +4,9 @@ from .batches import Batch, Beats
 from .beat_ssl import BeatSSL, BeatSSLTargets
 from .beat_ssl_heads import BeatSSLHeads, BeatSSLOutputs
 from .beat_ssl_pretrainer import PAPER_PRESET, BeatSSLPretrainer
+from .dual_stream import DualStream, DualStreamHeads, DualStreamOutputs
+from .lead_agnostic import GumbelQuantizer, LeadAgnostic, LeadAgnosticTargets
+from .lead_agnostic_heads import LeadAgnosticHeads, LeadAgnosticOutputs, SegmentHeads
 from .objective import FitContext, Objective, PretrainedModule
 from .pretrainer import Pretrainer
 
@@ -16,8 +19,17 @@ __all__ = [
     "BeatSSLPretrainer",
     "BeatSSLTargets",
     "Beats",
+    "DualStream",
+    "DualStreamHeads",
+    "DualStreamOutputs",
     "FitContext",
+    "GumbelQuantizer",
+    "LeadAgnostic",
+    "LeadAgnosticHeads",
+    "LeadAgnosticOutputs",
+    "LeadAgnosticTargets",
     "Objective",
     "PretrainedModule",
     "Pretrainer",
+    "SegmentHeads",
 ]

@@ -69,8 +69,8 @@ class Pretrainer(RecordOutput, SignalTransformer):
         Equal parts of the beat window. A beat's embedding is the mean token of each part, side by side. A record's is
         the mean, maximum and standard deviation of its tokens, then the mean embedding of its beats.
     encoder : str, class or callable, default=None
-        "beatnet", "resnet1d", or anything called as ``encoder(fs_model, **encoder_params)``; see `nn.encoders`. None is
-        the objective's own.
+        "beatnet", "dual_stream", "resnet1d", "transformer", or anything called as ``encoder(fs_model,
+        **encoder_params)``; see `nn.encoders`. None is the objective's own.
     encoder_params : dict, default=None
         For example ``{"size": "s"}``.
     max_epochs : int, default=20

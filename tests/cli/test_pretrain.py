@@ -16,6 +16,8 @@ import pytest
 from beatssl_sklearn import (
     BeatSSL,
     BeatSSLPretrainer,
+    DualStream,
+    LeadAgnostic,
     LeadMasking,
     RhythmEmbedder,
     VCGViews,
@@ -110,6 +112,17 @@ class TestObjectives:
         assert found.objective == BeatSSL(temperature=0.2, beat_targets="soft", views=VCGViews(angle=20))
         assert (found.encoder_.encoder, found.encoder_.encoder_params) == ("resnet1d", {"width": 8})
 
+    @pytest.mark.parametrize("name", ["lead_agnostic", "dual_stream"])
+    def test_each_brings_its_encoder(self, name: str, good: Path, tmp_path: Path) -> None:
+        small = {"lead_agnostic": "n_dims=16 n_heads=2 n_layers=1", "dual_stream": "widths=[4,4,4,4]"}[name]
+        encoder = [word for text in small.split() for word in ("--encoder-set", text)]
+        out = tmp_path / "m.bssl"
+        command = ["--out", str(out), "--epochs", "1", "--quiet", "--objective", name, *encoder]
+        assert main(["pretrain", str(good), *command]) == 0
+        found = load(out)
+        assert found.objective_ == {"lead_agnostic": LeadAgnostic(), "dual_stream": DualStream()}[name]
+        assert found.encoder_.encoder == found.objective_.default_encoder != "beatnet"
+
     def test_presets(self) -> None:
         assert build_objective("beat_ssl.paper", []) == BeatSSL.paper()
         assert build_objective("BeatSSL.shipped", [("beat_weight", 1)]) == BeatSSL.shipped(beat_weight=1)
@@ -141,7 +154,8 @@ class TestObjectives:
         assert "--set views: 'Mirror' is " in text and "LeadMasking" in text
         assert "--set temperature must be a number at least 1e-06, got 0" in refused("--set", "temperature=0")
         assert "--set views.angle must be a number, got 'wide'" in refused("--set", "views.angle=wide")
-        assert "--encoder must be one of ['beatnet', 'resnet1d']" in refused("--encoder", "vgg")
+        known = "['beatnet', 'dual_stream', 'resnet1d', 'transformer']"
+        assert f"--encoder must be one of {known}" in refused("--encoder", "vgg")
         assert "no parameters ['depth']" in refused("--encoder-set", "depth=3")
         assert "--encoder-set kernel_size must be odd" in refused("--encoder-set", "kernel_size=4")
         assert not list(tmp_path.iterdir())

@@ -15,7 +15,12 @@ from beatssl_sklearn.nn.blocks import ConvNorm
 from beatssl_sklearn.nn.encoders import ENCODERS, build_encoder
 from beatssl_sklearn.nn.inference import _FusedConv, bf16_supported, inference_module
 
-SMALL = {"beatnet": {"widths": (8, 16, 24), "n_dims": 12}, "resnet1d": {"width": 8}}
+SMALL = {
+    "beatnet": {"widths": (8, 16, 24), "n_dims": 12},
+    "dual_stream": {"widths": (8, 8, 16, 16)},
+    "resnet1d": {"width": 8},
+    "transformer": {"n_dims": 16, "n_layers": 1, "n_heads": 2, "stem_width": 8, "feed_forward": 16},
+}
 
 
 def generator(seed=0):
@@ -66,7 +71,8 @@ def pulse_trains(n, fs, seconds):
 
 def rounded_convolution(layer, x, residual=None):
     """What a bfloat16 layer has to give, computed by float32 convolutions."""
-    y = nn.functional.conv2d(x.float(), layer.weight.float(), layer.bias.float(), 1, layer.padding)
+    with torch.autocast("cpu", enabled=False):
+        y = nn.functional.conv2d(x.bfloat16().float(), layer.weight.float(), layer.bias.float(), 1, layer.padding)
     y = y if residual is None else y + residual.float()
     return (y.relu() if layer.relu else y).bfloat16()
 

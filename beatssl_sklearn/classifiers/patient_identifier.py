@@ -1,0 +1,357 @@
+"""PatientIdentifier: whose record is this? A gallery of embeddings, and the nearest of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.covariance import ledoit_wolf
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from ..components import Bounds, Limits, Nested, check_bounds, register, seed_of
+from .file_checks import check_identifier
+
+METRICS = ("whitened", "cosine", "arcface")
+# Step of the training, relative to the weights; chosen on other patients than those of the reported scores.
+_ARCFACE_RATE = 0.03
+
+
+@register
+class PatientIdentifier(ClassifierMixin, Nested):
+    """Find the patient of a record by its embedding, among enrolled patients.
+
+    Similarity is the cosine of two embeddings, after a linear map that `fit` learns. A patient's score is that of the
+    most similar of the patient's enrolled records.
+
+    Parameters
+    ----------
+    metric : {"whitened", "cosine", "arcface"}, default="whitened"
+        - "whitened": the map divides by the covariance of records of one patient about their mean, so that directions
+          in which a patient's records differ count less. It needs patients with several records.
+        - "cosine": standardised embeddings as they are; nothing about patients is learnt.
+        - "arcface": the map of "whitened" in its strongest directions, trained on to tell patients of several records
+          apart by a margin.
+    threshold : float, default=None
+        Least score of an enrolled patient; below it, nobody is found. None always names somebody; `calibrate` finds
+        one.
+    unknown : object, default=None
+        What `predict` returns where nobody is found.
+    temperature : float, default=0.05
+        Divides the scores in `predict_proba`.
+    n_dims : int, default=256
+        Largest width of the trained map.
+    scale, margin : float, default=32, 0.5
+        Of ArcFace.
+    max_epochs : int, default=10
+        Of ArcFace.
+    random_state : int, RandomState or None, default=None
+        Of ArcFace.
+
+    Attributes
+    ----------
+    classes_ : ndarray (n_patients,)
+        Enrolled patients.
+    gallery_ : ndarray (n_enrolled, n_dims)
+        Mapped unit vectors of the enrolled records.
+    gallery_patients_ : ndarray (n_enrolled,)
+        Their patients, as positions in `classes_`.
+    threshold_ : float
+        The threshold in use.
+
+    References
+    ----------
+    Deng J et al. ArcFace. CVPR 2019. Hatch A O et al. Within-class covariance normalization. Interspeech 2006.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Z = np.random.default_rng(0).normal(size=(6, 4)).repeat(2, axis=0)
+    >>> patients = np.repeat(list("abcdef"), 2)
+    >>> found = PatientIdentifier("cosine").fit(Z[::2], patients[::2])
+    >>> found.predict(Z[1::2]).tolist()
+    ['a', 'b', 'c', 'd', 'e', 'f']
+    """
+
+    bounds: ClassVar[Mapping[str, Limits]] = {
+        "metric": METRICS,
+        "threshold": Bounds(Real, -1, 1, or_none=True),
+        "temperature": Bounds(Real, 1e-6),
+        "n_dims": Bounds(Integral, 1, 8192),
+        "scale": Bounds(Real, 1e-6),
+        "margin": Bounds(Real, 0, 3),
+        "max_epochs": Bounds(Integral, 0),
+    }
+    _in_file: ClassVar[tuple[str, ...]] = (
+        *("classes_", "gallery_", "gallery_patients_", "mean_", "map_", "n_features_in_"),
+        "calibrated_",
+    )
+
+    _check_file = check_identifier
+
+    classes_: NDArray
+    gallery_: NDArray[np.float64]
+    gallery_patients_: NDArray[np.int64]
+
+    def __init__(
+        self,
+        metric: str = "whitened",
+        *,
+        threshold: float | None = None,
+        unknown: Any = None,
+        temperature: float = 0.05,
+        n_dims: int = 256,
+        scale: float = 32.0,
+        margin: float = 0.5,
+        max_epochs: int = 10,
+        random_state: Any = None,
+    ) -> None:
+        self.metric = metric
+        self.threshold = threshold
+        self.unknown = unknown
+        self.temperature = temperature
+        self.n_dims = n_dims
+        self.scale = scale
+        self.margin = margin
+        self.max_epochs = max_epochs
+        self.random_state = random_state
+
+    def fit(self, Z: ArrayLike, patients: ArrayLike) -> PatientIdentifier:
+        """Learn the map from records of known patients, and enrol them.
+
+        To find other patients than these, `enroll` them afterwards: the map then is that of patients who are not in
+        the gallery, as it should be for a fair score.
+
+        Parameters
+        ----------
+        Z : array-like (n_records, n_dims)
+            Embeddings.
+        patients : array-like (n_records,)
+            Patient of each record.
+
+        Returns
+        -------
+        PatientIdentifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or a label cannot be used, if there are fewer than two patients, or if the metric needs
+            several records of some patients and there are none.
+        """
+        check_bounds(self.get_params(deep=False), self.bounds)
+        vectors: NDArray[np.float64] = check_array(Z, dtype=np.float64)
+        names, code = _codes(patients, len(vectors))
+        if len(names) < 2:
+            raise ValueError(f"patients holds one patient only ({names[0]!r}); at least two are needed")
+        self.n_features_in_ = vectors.shape[1]
+        self.mean_ = vectors.mean(axis=0)
+        deviation = vectors.std(axis=0)
+        standard = np.diag(1 / np.where(deviation > 0, deviation, 1.0))
+        self.map_ = self._learnt(vectors - self.mean_, code, standard)
+        self.__dict__.pop("calibrated_", None)
+        return self.enroll(Z, patients)
+
+    def _learnt(self, centred: NDArray, code: NDArray, standard: NDArray) -> NDArray:
+        """Return a map (n_dims_out, n_dims_in)."""
+        if self.metric == "cosine":
+            return standard
+        counts = np.bincount(code)
+        if not (counts > 1).any():
+            raise ValueError(
+                f"metric={self.metric!r} learns how records of one patient differ, and no patient has two records; "
+                f"use metric='cosine'"
+            )
+        scaled, several = centred @ standard, counts[code] > 1
+        records, patient = scaled[several], np.unique(code[several], return_inverse=True)[1].astype(np.int64)
+        whitening = _whitening(records, patient)
+        if self.metric == "whitened":
+            return whitening @ standard
+        import torch
+
+        from ..nn.arcface import train_arcface
+
+        # Directions of which all records together have most: within patients, they have equally much of each.
+        spread = np.linalg.eigh(np.cov((scaled @ whitening.T).T))[1][:, ::-1]
+        learnt = train_arcface(
+            torch.from_numpy(records.astype(np.float32)),
+            torch.from_numpy(patient),
+            torch.from_numpy((spread[:, : self.n_dims].T @ whitening).astype(np.float32)),
+            scale=self.scale,
+            margin=self.margin,
+            epochs=self.max_epochs,
+            batch_size=256,
+            lr=_ARCFACE_RATE,
+            seed=seed_of(self.random_state),
+        )
+        return learnt.double().numpy() @ standard
+
+    def enroll(self, Z: ArrayLike, patients: ArrayLike, *, keep: bool = False) -> PatientIdentifier:
+        """Make a gallery of records; the map stays as it is.
+
+        Parameters
+        ----------
+        Z : array-like (n_records, n_dims)
+            Embeddings.
+        patients : array-like (n_records,)
+            Patient of each record.
+        keep : bool, default=False
+            Whether those who are enrolled stay.
+
+        Returns
+        -------
+        PatientIdentifier
+            The estimator itself.
+        """
+        unit = self._mapped(Z)
+        names, code = _codes(patients, len(unit))
+        if keep and hasattr(self, "gallery_"):
+            unit = np.concatenate([self.gallery_, unit])
+            names, code = _codes(np.concatenate([self.classes_[self.gallery_patients_], names[code]]), len(unit))
+        self.classes_, self.gallery_, self.gallery_patients_ = names, unit, code
+        return self
+
+    def decision_function(self, Z: ArrayLike) -> NDArray[np.float64]:
+        """Return the score of each enrolled patient: the cosine with the most similar of the patient's records.
+
+        Parameters
+        ----------
+        Z : array-like (n_records, n_dims)
+            Embeddings.
+
+        Returns
+        -------
+        ndarray (n_records, n_patients)
+            Columns in the order of `classes_`.
+        """
+        unit = self._mapped(Z)
+        order = np.argsort(self.gallery_patients_, kind="stable")
+        first = np.searchsorted(self.gallery_patients_[order], np.arange(len(self.classes_)))
+        return np.asarray(np.maximum.reduceat(unit @ self.gallery_[order].T, first, axis=1))
+
+    def predict(self, Z: ArrayLike) -> NDArray:
+        """Return the patient with the highest score, or `unknown` where no score reaches the threshold.
+
+        Parameters
+        ----------
+        Z : array-like (n_records, n_dims)
+            Embeddings.
+
+        Returns
+        -------
+        ndarray (n_records,)
+            Of the kind of the patients; of objects with a threshold.
+        """
+        scores = self.decision_function(Z)
+        found = self.classes_[scores.argmax(axis=1)]
+        if self.threshold_ == -np.inf:
+            return np.asarray(found)
+        named = found.astype(object)
+        named[scores.max(axis=1) < self.threshold_] = self.unknown
+        return np.asarray(named)
+
+    def predict_proba(self, Z: ArrayLike) -> NDArray[np.float64]:
+        """Return the softmax of the scores over `temperature`: a ranking with weights, not a calibrated probability.
+
+        Parameters
+        ----------
+        Z : array-like (n_records, n_dims)
+            Embeddings.
+
+        Returns
+        -------
+        ndarray (n_records, n_patients)
+            Rows that sum up to 1.
+        """
+        scores = self.decision_function(Z) / self.temperature
+        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+    def rank(self, Z: ArrayLike, k: int = 5) -> NDArray:
+        """Return the patients with the highest scores.
+
+        Parameters
+        ----------
+        Z : array-like (n_records, n_dims)
+            Embeddings.
+        k : int, default=5
+            How many; all if fewer are enrolled.
+
+        Returns
+        -------
+        ndarray (n_records, k)
+            Best first.
+        """
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+            raise ValueError(f"k must be a positive integer, got {k!r}")
+        return np.asarray(self.classes_[np.argsort(-self.decision_function(Z), axis=1, kind="stable")[:, :k]])
+
+    def calibrate(self, Z: ArrayLike, patients: ArrayLike, *, false_accepts: float = 1e-3) -> PatientIdentifier:
+        """Choose the threshold by records of enrolled and of other patients.
+
+        Parameters
+        ----------
+        Z : array-like (n_records, n_dims)
+            Embeddings.
+        patients : array-like (n_records,)
+            Their patients.
+        false_accepts : float, default=1e-3
+            Share of pairs of a record and another patient that may reach the threshold.
+
+        Returns
+        -------
+        PatientIdentifier
+            The estimator itself, with `calibrated_`, which `threshold=None` then means.
+        """
+        if not 0 < false_accepts < 1:
+            raise ValueError(f"false_accepts must be a share above 0 and below 1, got {false_accepts!r}")
+        scores = self.decision_function(Z)
+        names, code = _codes(patients, len(scores))
+        others = scores[names[code][:, None] != self.classes_]
+        if not len(others):
+            raise ValueError("Z holds no record of another than the one enrolled patient")
+        self.calibrated_ = float(np.quantile(others, 1 - false_accepts, method="higher"))
+        return self
+
+    @property
+    def threshold_(self) -> float:
+        """The threshold in use: `threshold`, else what `calibrate` found, else none."""
+        found = getattr(self, "calibrated_", -np.inf) if self.threshold is None else self.threshold
+        return float(found)
+
+    def _mapped(self, Z: ArrayLike) -> NDArray[np.float64]:
+        check_is_fitted(self, "map_")
+        vectors: NDArray[np.float64] = check_array(Z, dtype=np.float64)
+        if vectors.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {vectors.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
+                f"features as input"
+            )
+        mapped = (vectors - self.mean_) @ self.map_.T
+        return np.asarray(mapped / np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-12))
+
+
+def _whitening(records: NDArray, patient: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the map that makes the covariance of records about their patient's mean the identity."""
+    sums = np.stack([np.bincount(patient, column) for column in records.T], axis=1)
+    within = records - (sums / np.bincount(patient)[:, None])[patient]
+    value, vector = np.linalg.eigh(ledoit_wolf(within, assume_centered=True)[0])
+    # A direction in which records of a patient do not differ must not weigh without bounds.
+    value = np.maximum(value, value.max() * 1e-9) if value.max() > 1e-12 else np.ones_like(value)
+    return np.asarray((vector / np.sqrt(value)).T)
+
+
+def _codes(patients: Any, n_records: int) -> tuple[NDArray, NDArray[np.int64]]:
+    """Return the patients' names, and the position of each record's patient among them."""
+    labels = np.asarray(patients)
+    if labels.shape != (n_records,):
+        raise ValueError(f"patients must hold one label per record: shape {labels.shape} for {n_records} records")
+    missing = [i for i, label in enumerate(labels.tolist()) if label is None or label != label]
+    if missing:
+        raise ValueError(f"patients: the label of record {missing[0]} is missing")
+    names, code = np.unique(labels, return_inverse=True)
+    return names, code.astype(np.int64)

@@ -1,0 +1,240 @@
+"""DualStream: contrast between lead groups, between segments and between records of a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..components import Bounds, Limits, register
+from ..contrast.infonce_groups import group_infonce
+from ..ecg.leads import LEADS
+from ..inputs.front_end import FrontEnd
+from ..inputs.source import Block
+from ..nn.blocks import StreamEncoder
+from ..nn.heads import build_projector
+from ..views.augment import VCGViews, checked_views
+from .batches import Batch
+from .group_batches import by_group, check_patients
+from .objective import FitContext, Objective
+
+_SHORTEST = 1.0
+
+
+class DualStreamOutputs(NamedTuple):
+    """Projections of two segments of each record, first all first segments, then all second ones.
+
+    Attributes
+    ----------
+    groups : list of Tensor (2 * n, p)
+        Of each group of leads.
+    fused : Tensor (2 * n, p)
+        Of all groups together.
+    """
+
+    groups: list[Tensor]
+    fused: Tensor
+
+
+class DualStreamHeads(nn.Module):
+    """A projector for each group of leads, and one for all together.
+
+    Parameters
+    ----------
+    projectors : list of Projector
+        One per group.
+    fused : Projector
+        Of the streams side by side.
+    """
+
+    def __init__(self, projectors: list[nn.Module], fused: nn.Module) -> None:
+        super().__init__()
+        self.projectors = nn.ModuleList(projectors)
+        self.fused = fused
+
+    def forward(self, encoder: StreamEncoder, signal: Tensor) -> DualStreamOutputs:
+        """Encode segments, and project each stream and all together.
+
+        Parameters
+        ----------
+        encoder : torch.nn.Module
+            With `streams`.
+        signal : Tensor (2 * n, n_times, 12)
+            The segments.
+
+        Returns
+        -------
+        DualStreamOutputs
+            Projections, with the segments in the order of `signal`.
+        """
+        means = [stream.mean(1, dtype=torch.float32) for stream in encoder.streams(signal)]
+        own = [project(mean) for project, mean in zip(self.projectors, means, strict=True)]
+        return DualStreamOutputs(own, self.fused(torch.cat(means, dim=1)))
+
+
+@register
+class DualStream(Objective):
+    """Contrast of lead groups and segments, in the manner of Dade et al. 2026.
+
+    Two segments of every record are drawn, each with its own view. The loss pulls together the segments of a record
+    as each lead group sees them, the lead groups of a segment, and the segments as all groups together see them.
+    Records of one patient are positives of each other.
+
+    Parameters
+    ----------
+    temperature : float, default=0.1
+        Divides the cosines.
+    segment_weight, lead_weight, cross_weight, fused_weight : float, default=0.5, 0.5, 0, 1
+        Weights of the losses: between segments of each lead group; between lead groups of each segment; between lead
+        groups of different segments; and between segments of all groups together.
+    projection_dim : int, default=128
+        Width of the projections that are compared.
+    positive : {"patient", "record"}, default="patient"
+        What is pulled together: all records of a patient, or the segments of one record. Other records of the
+        patient are then negatives like all others.
+    segment : float, default=5
+        Length of a segment [s]. Records shorter than two of them give two halves.
+    views : component or callable, default=None
+        Draws a view of a segment: None is ``VCGViews()``.
+
+    References
+    ----------
+    Dade et al. Patient-aware contrastive pretraining. Heart Rhythm O2, 2026; the full text does not state the weights.
+    Kiyasseh D et al. CLOCS. ICML 2021 (contrast of segments, leads, and both).
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {"views": VCGViews}
+    default_encoder: ClassVar[str] = "dual_stream"
+    bounds: ClassVar[Mapping[str, Limits]] = {
+        "temperature": Bounds(Real, 1e-6),
+        "segment_weight": Bounds(Real, 0),
+        "lead_weight": Bounds(Real, 0),
+        "cross_weight": Bounds(Real, 0),
+        "fused_weight": Bounds(Real, 0),
+        "projection_dim": Bounds(Integral, 1, 8192),
+        "positive": ("patient", "record"),
+        "segment": Bounds(Real, _SHORTEST),
+    }
+
+    def __init__(
+        self,
+        *,
+        temperature: float = 0.1,
+        segment_weight: float = 0.5,
+        lead_weight: float = 0.5,
+        cross_weight: float = 0.0,
+        fused_weight: float = 1.0,
+        projection_dim: int = 128,
+        positive: str = "patient",
+        segment: float = 5.0,
+        views: Any = None,
+    ) -> None:
+        self.temperature = temperature
+        self.segment_weight = segment_weight
+        self.lead_weight = lead_weight
+        self.cross_weight = cross_weight
+        self.fused_weight = fused_weight
+        self.projection_dim = projection_dim
+        self.positive = positive
+        self.segment = segment
+        self.views = views
+
+    def check(self) -> None:
+        """Check the parameters and the views.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one cannot be used; the message names the parameter and its value.
+        """
+        super().check()
+        checked_views(self.views)
+        if not self.segment_weight + self.lead_weight + self.cross_weight + self.fused_weight > 0:
+            raise ValueError("segment_weight, lead_weight, cross_weight and fused_weight are all 0")
+
+    def check_encoder(self, encoder: nn.Module) -> None:
+        """Refuse an encoder that has no streams.
+
+        Parameters
+        ----------
+        encoder : torch.nn.Module
+            With random weights.
+
+        Raises
+        ------
+        TypeError
+            The message names the encoder and one that has streams.
+        """
+        if not all(hasattr(encoder, name) for name in ("streams", "stream_width", "groups")):
+            raise TypeError(
+                f"DualStream compares groups of leads, which the encoder {type(encoder).__name__} does not encode "
+                f"apart: use encoder='dual_stream'"
+            )
+
+    def measurements(self) -> Any:
+        """Return what decides the result of `measure`."""
+        return None
+
+    def measure(self, block: Block, rpeaks: list[NDArray], front_end: FrontEnd) -> set[str]:
+        """Return the leads of the records."""
+        return set(block.leads)
+
+    def prepare(self, measured: list[set[str]], fit: FitContext) -> set[str]:
+        """Return the leads that some record has; refuse one patient, and batches of one pair."""
+        if self.positive == "patient":
+            check_patients(type(self).__name__, fit, paired=True, remedy="leave groups out, or set positive='record'")
+        return set().union(*measured)
+
+    def batches(
+        self, rows: NDArray[np.int64], groups: NDArray[np.int64] | None, batch_size: int, rng: np.random.Generator
+    ) -> list[NDArray[np.int64]]:
+        """Choose the records of each step; with ``positive="patient"``, records of a patient come together."""
+        if self.positive == "patient":
+            return by_group(rows, groups, batch_size, rng)
+        return super().batches(rows, groups, batch_size, rng)
+
+    def draw(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Draw two segments of each record, and a view of each."""
+        seconds = max(min(self.segment, batch.seconds / 2), min(_SHORTEST, batch.seconds))
+        start = batch.draw_start(min(2 * seconds, batch.seconds))
+        later = np.minimum(start + seconds, start + batch.seconds - seconds)
+        views = checked_views(self.views)
+        segments = [views(*batch.window(at, seconds), batch.generator)[0] for at in (start, later)]
+        return {"signal": torch.cat(segments)}, batch.groups if self.positive == "patient" else None
+
+    def heads(self, encoder: nn.Module, known: set[str], generator: torch.Generator) -> nn.Module:
+        """Return a projector for each group of leads, and one for all together."""
+        apart = cast(StreamEncoder, encoder)
+        for group in apart.groups:
+            names = [LEADS[k] for k in group]
+            if not known.intersection(names):
+                raise ValueError(
+                    f"DualStream: no record has a lead of the group {', '.join(names)}, which would learn nothing; "
+                    f"leave it out of encoder_params['lead_groups']"
+                )
+        width, n_dims, p = apart.stream_width, apart.n_dims, self.projection_dim
+        own = [build_projector(width, width, p, generator) for _ in range(n_dims // width)]
+        return DualStreamHeads(list(own), build_projector(n_dims, n_dims, p, generator))
+
+    def loss(self, outputs: DualStreamOutputs, targets: Tensor | None) -> dict[str, Tensor]:
+        """Return the loss and its parts."""
+        halves = [group.chunk(2) for group in outputs.groups]
+        pairs = [(a, b) for i, a in enumerate(halves) for b in halves[i + 1 :]]
+
+        def compared(a: Tensor, b: Tensor) -> Tensor:
+            return group_infonce(a, b, self.temperature, targets)
+
+        first, second = outputs.fused.chunk(2)
+        fused = group_infonce(first, second, self.temperature, targets, intra_view_negatives=True)
+        zero = fused * 0
+        segment = torch.stack([compared(*half) for half in halves]).mean()
+        lead = torch.stack([compared(a[s], b[s]) for a, b in pairs for s in (0, 1)]).mean() if pairs else zero
+        cross = torch.stack([compared(a[s], b[1 - s]) for a, b in pairs for s in (0, 1)]).mean() if pairs else zero
+        total = self.fused_weight * fused + self.segment_weight * segment
+        total = total + self.lead_weight * lead + self.cross_weight * cross
+        return {"loss": total, "fused_loss": fused, "segment_loss": segment, "lead_loss": lead, "cross_loss": cross}

@@ -1,0 +1,120 @@
+"""PatientIdentifier: galleries, maps, thresholds."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from beatssl_sklearn import PatientIdentifier, load, save
+
+
+def embeddings(n_patients, n_records, *, seed=0, n_dims=24):
+    """Records whose nuisance directions are as strong as what tells patients apart."""
+    rng = np.random.default_rng(seed)
+    axes = np.linalg.qr(np.random.default_rng(99).normal(size=(n_dims, n_dims)))[0]
+    own = rng.normal(size=(n_patients, n_dims // 2)).repeat(n_records, axis=0)
+    nuisance = 6 * rng.normal(size=(n_patients * n_records, n_dims // 2))
+    noisy = np.hstack([own + 0.3 * rng.normal(size=own.shape), nuisance]) @ axes
+    return noisy, np.repeat([f"p{seed}-{i:03d}" for i in range(n_patients)], n_records)
+
+
+TRAIN, TRAIN_PATIENTS = embeddings(150, 3, seed=1)
+TEST, TEST_PATIENTS = embeddings(40, 2, seed=2)
+GALLERY, PROBE = slice(0, None, 2), slice(1, None, 2)
+
+
+def identifier(metric, **changes):
+    found = PatientIdentifier(metric, **({"n_dims": 16, "random_state": 0} | changes))
+    return found.fit(TRAIN, TRAIN_PATIENTS).enroll(TEST[GALLERY], TEST_PATIENTS[GALLERY])
+
+
+@pytest.mark.parametrize("metric", ["whitened", "arcface"])
+def test_a_map_learnt_on_other_patients_finds_more(metric):
+    plain = identifier("cosine").score(TEST[PROBE], TEST_PATIENTS[PROBE])
+    assert plain < 0.6
+    assert identifier(metric).score(TEST[PROBE], TEST_PATIENTS[PROBE]) > plain + 0.2
+
+
+def test_training_changes_the_map_and_is_the_same_each_time():
+    untrained, one, two = identifier("arcface", max_epochs=0), identifier("arcface"), identifier("arcface")
+    assert one.map_.shape == (16, 24) and identifier("arcface", n_dims=99).map_.shape == (24, 24)
+    assert np.array_equal(one.map_, two.map_) and not np.allclose(one.map_, untrained.map_)
+    assert not np.array_equal(one.map_, identifier("arcface", random_state=1).map_)
+
+
+def test_records_of_a_patient_that_are_equal():
+    twice = np.repeat(TRAIN[::3], 2, axis=0), np.repeat(TRAIN_PATIENTS[::3], 2)
+    for metric in ("whitened", "arcface"):
+        found = identifier(metric).fit(*twice)
+        assert np.isfinite(found.map_).all() and found.score(*twice) == 1
+
+
+def test_scores_ranks_and_probabilities_agree():
+    found = identifier("whitened")
+    scores = found.decision_function(TEST[PROBE])
+    assert scores.shape == (40, 40) and np.abs(scores).max() <= 1 + 1e-9
+    ranked = found.rank(TEST[PROBE], k=3)
+    np.testing.assert_array_equal(ranked[:, 0], found.predict(TEST[PROBE]))
+    probability = found.predict_proba(TEST[PROBE])
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    np.testing.assert_array_equal(found.classes_[probability.argmax(axis=1)], ranked[:, 0])
+    assert found.rank(TEST[:1], k=99).shape == (1, 40)
+
+
+def test_a_patient_scores_as_the_best_of_the_records():
+    found = identifier("cosine")
+    each = PatientIdentifier("cosine").fit(TRAIN, TRAIN_PATIENTS).enroll(TRAIN, np.arange(len(TRAIN)))
+    best = each.decision_function(TEST[:5]).reshape(5, 150, 3).max(axis=2)
+    together = found.enroll(TRAIN, TRAIN_PATIENTS).decision_function(TEST[:5])
+    np.testing.assert_allclose(together, best)
+
+
+def test_nobody_enrolled():
+    found = identifier("whitened", unknown="nobody").calibrate(TEST[PROBE], TEST_PATIENTS[PROBE], false_accepts=0.01)
+    strangers, _ = embeddings(40, 1, seed=3)
+    known = found.predict(TEST[PROBE])
+    unknown = found.predict(strangers)
+    assert np.mean(unknown == "nobody") > 0.5 > np.mean(known == "nobody")
+    assert (found.set_params(threshold=-1.0).predict(strangers) != "nobody").all()
+
+
+def test_galleries_grow_and_are_replaced():
+    found = identifier("cosine")
+    before = found.classes_
+    found.enroll(TRAIN[:3], TRAIN_PATIENTS[:3], keep=True)
+    assert len(found.classes_) == len(before) + 1 and len(found.gallery_) == 43
+    assert list(found.enroll(TRAIN[:3], TRAIN_PATIENTS[:3]).classes_) == [TRAIN_PATIENTS[0]]
+
+
+def test_in_a_pipeline_and_in_a_file(tmp_path):
+    pipe = make_pipeline(StandardScaler(), clone(PatientIdentifier())).fit(TRAIN, TRAIN_PATIENTS)
+    save(pipe, tmp_path / "p.bssl")
+    np.testing.assert_array_equal(load(tmp_path / "p.bssl").predict(TRAIN), pipe.predict(TRAIN))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "Z", "patients", "message"),
+    [
+        ({"metric": "euclid"}, TRAIN, TRAIN_PATIENTS, "metric must be one of"),
+        ({"threshold": 3.0}, TRAIN, TRAIN_PATIENTS, "threshold"),
+        ({}, TRAIN[:3], TRAIN_PATIENTS[:3], "one patient only"),
+        ({}, TRAIN[::3], TRAIN_PATIENTS[::3], "no patient has two records; use metric='cosine'"),
+        ({}, TRAIN, TRAIN_PATIENTS[1:], "one label per record"),
+        ({}, TRAIN[:3], ["a", None, "b"], "record 1 is missing"),
+        ({}, TRAIN[:3], [1.0, 2.0, np.nan], "record 2 is missing"),
+    ],
+)
+def test_what_cannot_be_fitted(parameters, Z, patients, message):
+    with pytest.raises(ValueError, match=message):
+        PatientIdentifier(**parameters).fit(Z, patients)
+
+
+def test_what_cannot_be_asked():
+    found = identifier("cosine")
+    with pytest.raises(ValueError, match="23 features.*expecting 24"):
+        found.predict(TEST[:, 1:])
+    with pytest.raises(ValueError, match="k must be a positive integer, got 0"):
+        found.rank(TEST, k=0)
+    with pytest.raises(ValueError, match="false_accepts"):
+        found.calibrate(TEST, TEST_PATIENTS, false_accepts=1.0)
