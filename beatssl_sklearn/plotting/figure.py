@@ -50,7 +50,7 @@ def _display(figure: Figure) -> None:
     """
     if "inline" in import_optional("matplotlib", "plotting", "plot").get_backend():
         import_optional("matplotlib.pyplot", "plotting", "plot").close(figure)
-    # For IPython: display it as any other figure.
+    # By IPython's protocol this says: display it in the usual way.
     raise NotImplementedError
 
 

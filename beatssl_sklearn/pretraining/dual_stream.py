@@ -22,8 +22,7 @@ from ..views.augment import VCGViews, checked_views
 from .batches import Batch
 from .group_batches import by_group, check_patients
 from .objective import FitContext, Objective
-
-_SHORTEST = 1.0
+from .segments import SHORTEST, draw_segments
 
 
 class DualStreamOutputs(NamedTuple):
@@ -118,7 +117,7 @@ class DualStream(Objective):
         "fused_weight": Bounds(Real, 0),
         "projection_dim": Bounds(Integral, 1, 8192),
         "positive": ("patient", "record"),
-        "segment": Bounds(Real, _SHORTEST),
+        "segment": Bounds(Real, SHORTEST),
     }
 
     def __init__(
@@ -200,12 +199,8 @@ class DualStream(Objective):
 
     def draw(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor | None]:
         """Draw two segments of each record, and a view of each."""
-        seconds = max(min(self.segment, batch.seconds / 2), min(_SHORTEST, batch.seconds))
-        start = batch.draw_start(min(2 * seconds, batch.seconds))
-        later = np.minimum(start + seconds, start + batch.seconds - seconds)
-        views = checked_views(self.views)
-        segments = [views(*batch.window(at, seconds), batch.generator)[0] for at in (start, later)]
-        return {"signal": torch.cat(segments)}, batch.groups if self.positive == "patient" else None
+        signal = draw_segments(batch, self.segment, self.views)
+        return {"signal": signal}, batch.groups if self.positive == "patient" else None
 
     def heads(self, encoder: nn.Module, known: set[str], generator: torch.Generator) -> nn.Module:
         """Return a projector for each group of leads, and one for all together."""

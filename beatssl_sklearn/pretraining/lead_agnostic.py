@@ -21,10 +21,8 @@ from .batches import Batch
 from .group_batches import by_group, check_patients
 from .lead_agnostic_heads import LeadAgnosticHeads, LeadAgnosticOutputs, SegmentHeads, build_heads
 from .objective import FitContext, Objective, PretrainedModule
+from .segments import SHORTEST, draw_segments
 from .span_masks import span_masks
-
-# Shortest segment [s].
-_SHORTEST = 1.0
 
 
 @register
@@ -149,7 +147,7 @@ class LeadAgnostic(Objective):
         "n_negatives": Bounds(Integral, 1),
         "mask_share": Bounds(Real, 0, 1),
         "mask_length": Bounds(Integral, 1),
-        "segment": Bounds(Real, _SHORTEST),
+        "segment": Bounds(Real, SHORTEST),
         "target_dim": Bounds(Integral, 1, 8192),
         "local_weight": Bounds(Real, 0),
         "global_weight": Bounds(Real, 0),
@@ -249,12 +247,7 @@ class LeadAgnostic(Objective):
 
     def draw(self, batch: Batch) -> tuple[dict[str, Tensor], LeadAgnosticTargets]:
         """Draw two segments of each record, their leads, and the tokens to hide."""
-        seconds = max(min(self.segment, batch.seconds / 2), min(_SHORTEST, batch.seconds))
-        start = batch.draw_start(min(2 * seconds, batch.seconds))
-        views = checked_views(self.views)
-        later = np.minimum(start + seconds, start + batch.seconds - seconds)
-        segments = [views(*batch.window(at, seconds), batch.generator)[0] for at in (start, later)]
-        inputs = {"signal": torch.cat(segments)}
+        inputs = {"signal": draw_segments(batch, self.segment, self.views)}
         partner = batch.put(self._partners(batch))
         if self.local_weight == 0:
             return inputs, LeadAgnosticTargets(batch.groups, partner, None)
