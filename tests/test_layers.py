@@ -259,7 +259,9 @@ def test_nothing_sets_global_state():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in names
     ]
-    assert not [w for w in wrong if not w.startswith("cli")], wrong
+    # A forked child has no other thread to set.
+    allowed = ("cli", "nn/devices.py:")
+    assert not [w for w in wrong if not w.startswith(allowed)], wrong
 
 
 def test_public_names_can_be_imported():

@@ -58,12 +58,13 @@ class RecordWaves:
                 rows[column] = part[column].to_numpy()
             self._leads[str(lead)].write(rows.tobytes())
 
-    def of_lead(self, lead: str, until: float = np.inf) -> DataFrame:
-        """Return the waves of a lead that end by a time [samples], as a table of the record 0."""
+    def of_lead(self, lead: str, start: float = -np.inf, stop: float = np.inf) -> DataFrame:
+        """Return the waves of a lead that lie in a stretch [samples], in part or whole, as a table of the record 0."""
         stream = self._leads[lead]
         stream.seek(0)
         rows = np.frombuffer(stream.read(), _ROW)
-        rows = rows[rows["offset"] <= until]
+        # A wave whose mark is missing stays.
+        rows = rows[~((rows["offset"] < start) | (rows["onset"] >= stop))]
         onset, peak, offset = (rows[mark] for mark in _MARKS)
         return make_table(0, lead, rows["wave"], onset, peak, offset, self.reader.fs, rows["confidence"])
 

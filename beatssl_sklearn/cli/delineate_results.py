@@ -15,7 +15,8 @@ from ..ecg.waves.intervals import beat_intervals, record_intervals
 from ..ecg.waves.table import CONSENSUS
 from ..ecg.wfdb.paths import is_inside
 from ..files.atomic import write_atomically
-from ..files.growing_table import CSVTable, GrowingTable, ParquetTable
+from ..files.growing_table import GrowingTable
+from ..files.table_formats import CSVTable, ParquetTable
 from .delineate_record import RecordWaves
 from .messages import complain, shown
 from .outputs import unwritable
@@ -169,12 +170,7 @@ def _marks(waves: RecordWaves, leads: tuple[str, ...], start: int, stop: int) ->
     """Return the waves that lie in a stretch, in part or whole; None without any."""
     import pandas as pd
 
-    found = []
-    for lead in leads:
-        rows = waves.of_lead(lead, until=stop - 1)
-        rows = rows[rows["offset"] >= start]
-        if len(rows):
-            found.append(rows)
+    found = [rows for lead in leads if len(rows := waves.of_lead(lead, start, stop))]
     return pd.concat(found) if found else None
 
 

@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     import_modules(arguments.imports)
-    from ..files.growing_table import open_table
+    from ..files.table_formats import open_table
     from .embed_records import Level, add_batch, add_long
     from .folder import LongRecord, batches, open_folder, record_ids
     from .outputs import check_file, check_outputs

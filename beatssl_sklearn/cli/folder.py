@@ -23,7 +23,7 @@ from .refused import RECORD_ERRORS, Refused
 
 # Samples that a batch may hold, so that long records do not fill the memory together. A record with more is long.
 _BATCH_SAMPLES = 2**24
-_RECORD_LINE_BYTES = 4096
+_FIRST_BYTES = 4096
 
 
 class Batch:
@@ -199,14 +199,25 @@ def _reader_of_long(name: str, arguments: argparse.Namespace) -> WFDBReader | No
 
 
 def _announced_samples(header: str) -> int | None:
-    """Return how many samples the first line of a header announces: a tenth of the time of reading all of it."""
+    """Return how many samples the first line of a header announces: a tenth of the time of reading all of it.
+
+    None means that the first bytes do not tell.
+    """
     try:
         with open(header, "rb") as stream:
-            lines = stream.read(_RECORD_LINE_BYTES).split(b"\n")[:-1]
-        record, *signals = (line.split() for line in lines if line.strip() and line[:1] != b"#")
+            raw = stream.read(_FIRST_BYTES)
+        lines = [line.strip() for line in raw.split(b"\n")]
+        if len(raw) == _FIRST_BYTES:
+            # It may be cut off.
+            lines.pop()
+        record, *signals = (line.split() for line in lines if line and line[:1] != b"#")
+        n_signals, n_times = int(record[1]), int(record[3])
+        # Of segments, or of signals beyond the first bytes, the formats are unknown.
+        if b"/" in record[0] or len(signals) < n_signals:
+            return None
         # The line counts frames, and a frame may have several samples of a signal: a format such as 16x32.
         several = any(b"x" in words[1] for words in signals if len(words) > 1)
-        return None if several else int(record[1]) * int(record[3]) or None
+        return None if several else n_signals * n_times or None
     except (OSError, ValueError, IndexError):
         return None
 

@@ -12,6 +12,7 @@ from typing import TextIO
 from .._version import __version__
 from . import delineate, demo, embed, info, pretrain
 from .messages import complain, described, flush, in_options, printable
+from .parser import CommandParser
 from .progress import on_terminal
 from .stopping import Stopped, stoppable
 
@@ -108,7 +109,9 @@ def _parser() -> argparse.ArgumentParser:
         "beatssl", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="COMMAND", parser_class=CommandParser
+    )
     for command in _COMMANDS:
         command.add_parser(commands)
     return parser

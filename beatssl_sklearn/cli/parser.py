@@ -10,6 +10,23 @@ from pathlib import Path
 from typing import Any
 
 
+class CommandParser(argparse.ArgumentParser):
+    """A parser of one command, of whose words options may stand between the others."""
+
+    _within = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse options, then what is left; the parser above calls this method."""
+        # The method of argparse that does so comes back here for either part.
+        if self._within:
+            return super().parse_known_args(args, namespace)
+        self._within = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._within = False
+
+
 def new_command(
     commands: Any, name: str, text: str, run: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:

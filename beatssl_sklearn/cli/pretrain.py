@@ -117,7 +117,8 @@ def run(arguments: argparse.Namespace) -> int:
     files = _read_files(arguments)
     ids = record_ids(every.names, arguments)
     folder = readable_records(every, refused, arguments)
-    given = {name: file.values(folder.names, ids) for name, file in files.items()}
+    # Records without a group would become one patient. A report may be empty.
+    given = {name: file.values(folder.names, ids, may_be_empty=name != "groups") for name, file in files.items()}
     pretrainer.fit(folder, **given)
     from .. import save
 

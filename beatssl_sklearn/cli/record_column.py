@@ -45,7 +45,7 @@ class RecordColumn:
             if self._found.setdefault(record, value) != value:
                 raise ValueError(f"{path}: record {record} has two different entries of {column}")
 
-    def values(self, names: Sequence[str], ids: Mapping[str, str]) -> list[str]:
+    def values(self, names: Sequence[str], ids: Mapping[str, str], *, may_be_empty: bool = True) -> list[str]:
         """Return the values of records.
 
         Parameters
@@ -54,6 +54,8 @@ class RecordColumn:
             The records; the file may hold others.
         ids : mapping of str to str
             What the file calls them: as it is, or as tables of this package write it.
+        may_be_empty : bool, default=True
+            Whether a cell may be empty or blank.
 
         Returns
         -------
@@ -62,11 +64,18 @@ class RecordColumn:
         Raises
         ------
         ValueError
-            If the file lacks a record.
+            If the file lacks a record, or has an empty cell where none may be.
         """
         values = [self._found.get(escape_text(ids[name]), self._found.get(ids[name])) for name in names]
         missing = [name for name, value in zip(names, values, strict=True) if value is None]
         if missing:
             example = shown(ids[missing[0]])
             raise ValueError(f"{self._path}: no {self._column} for {len(missing)} records, for example {example}")
-        return [str(value) for value in values]
+        found = [str(value) for value in values]
+        empty = [name for name, value in zip(names, found, strict=True) if not value.strip()]
+        if empty and not may_be_empty:
+            raise ValueError(
+                f"{self._path}: the {self._column} of record {shown(ids[empty[0]])} is empty ({len(empty)} records in "
+                f"all): if it is unknown, give each of them a {self._column} of its own"
+            )
+        return found

@@ -43,16 +43,15 @@ class PieceEmbedding(NamedTuple):
     ----------
     rhythm : ndarray (n_dims,) float32
         The piece's part of the sum that is the record's embedding; zeros if only beats or tokens were asked for.
+        NaN if the record has no known sample.
     rpeaks : ndarray (n_beats,) int64
         R peaks in the piece [samples].
     beats : ndarray (n_beats, n_dims) float32
         Their embeddings.
     samples : ndarray (n_tokens, n_dims) float32
-        Tokens of the piece.
+        Tokens of the piece. NaN if the record has no known sample.
     times : ndarray (n_tokens,) float64
         Their centres [s].
-    scale : float
-        Root mean square of the piece's signal [mV].
     blank : bool
         Whether the piece has no known sample.
     """
@@ -62,7 +61,6 @@ class PieceEmbedding(NamedTuple):
     beats: NDArray[np.float32]
     samples: NDArray[np.float32]
     times: NDArray[np.float64]
-    scale: float
     blank: bool
 
 
@@ -107,33 +105,23 @@ def embed_pieces(
     check_duration(record.n_times, fs, "the record")
     cuts = windows(record.n_times, fs)
     step = max(1, round(piece / CORE_S))
+    # Of a record that is there in part, its missing pieces are embedded, as they are in the whole record. So the first
+    # piece must know of the last one. This stops at the first known sample: only what is missing is read twice.
+    nothing = allow_nan and all(np.isnan(record.read(cut.core_start, cut.core_stop)).all() for cut in cuts)
     for i in range(0, len(cuts), step):
-        yield _embed_piece(record, model, level, cuts[i : i + step], batch_size, allow_nan)
-
-
-def embed_record(
-    record: Readable,
-    model: InferenceModel,
-    *,
-    batch_size: int = 32,
-    allow_nan: bool = False,
-    piece: float = PIECE_S,
-) -> NDArray[np.float32]:
-    """Return the rhythm embedding of a record of any length, (n_dims,) float32.
-
-    Parameters as for `embed_pieces`. A record without a known sample becomes NaN.
-    """
-    total = np.zeros(model.n_dims_record, dtype=np.float64)
-    blank = True
-    for part in embed_pieces(record, model, "rhythm", batch_size=batch_size, allow_nan=allow_nan, piece=piece):
-        total += part.rhythm
-        blank &= part.blank
-    return np.full_like(total, np.nan, dtype=np.float32) if blank else total.astype(np.float32)
+        yield _embed_piece(record, model, level, cuts[i : i + step], batch_size, allow_nan, nothing)
 
 
 def _embed_piece(
-    record: Readable, model: InferenceModel, level: str, cuts: list[Window], batch_size: int, allow_nan: bool
+    record: Readable,
+    model: InferenceModel,
+    level: str,
+    cuts: list[Window],
+    batch_size: int,
+    allow_nan: bool,
+    nothing: bool,
 ) -> PieceEmbedding:
+    """Embed a piece; `nothing` says that the whole record has no known sample."""
     fs, begin, end = record.fs, cuts[0].start, cuts[-1].stop
     core_start, core_stop = cuts[0].core_start, cuts[-1].core_stop
     # The detector's windows begin where they begin in the whole record, so that it finds the same beats.
@@ -146,10 +134,10 @@ def _embed_piece(
     if level != "sample":
         (found,) = model.front_end.find_rpeaks(wide)
         rpeaks = found[(found + first >= core_start) & (found + first < core_stop)] + first
-    block = wide._replace(signal=wide.signal[:, :, begin - first : end - first], blank=np.zeros(1, dtype=bool))
+    block = wide._replace(signal=wide.signal[:, :, begin - first : end - first], blank=np.array([nothing]))
     shifted = [Window(*(edge - begin for edge in cut)) for cut in cuts]
     peaks = [rpeaks - begin]
-    embedded, scale = embed_block(
+    embedded = embed_block(
         block,
         model,
         batch_size,
@@ -159,14 +147,13 @@ def _embed_piece(
         shifted,
     )
     share = (end - begin) / record.n_times
-    nothing = np.zeros((0, model.encoder.n_dims), dtype=np.float32)
+    no_tokens = np.zeros((0, model.encoder.n_dims), dtype=np.float32)
     return PieceEmbedding(
         np.zeros(model.n_dims_record, np.float32) if embedded.rhythm is None else share * embedded.rhythm[0],
         rpeaks,
         np.zeros((0, model.n_dims_beat), np.float32) if embedded.beats is None else embedded.beats[0],
-        nothing if embedded.samples is None else embedded.samples[0],
+        no_tokens if embedded.samples is None else embedded.samples[0],
         np.zeros(0) if embedded.times is None else embedded.times + begin / fs,
-        float(scale[0]),
         bool(wide.blank[0]),
     )
 

@@ -39,12 +39,13 @@ class RecordOutput:
         return record_names(self.encoder_.model(self.device, self.precision), self.parts)
 
     def _as_output(self, embedded: NDArray[np.float32], source: Source) -> NDArray[np.float32]:
-        """Return embeddings as a data frame if pandas output was asked for and the records have names.
+        """Return embeddings as a data frame, with the names of a folder as index, if pandas output is wanted.
 
-        scikit-learn makes the data frame for all other X, and gives the columns their names. It takes the index from X
-        if that is a table, and knows nothing of a folder's names.
+        scikit-learn makes the data frame for all other X, with the index of X if that is a table, and gives the columns
+        their names.
         """
-        names = getattr(source, "record_names", None)
+        # Cells of a table have no names of their own.
+        names = getattr(getattr(source, "records", None), "names", None)
         if names is None or self._container() != "pandas":
             return embedded
         import pandas as pd

@@ -77,9 +77,10 @@ def embed(
     Raises
     ------
     ValueError
-        If a record looks odd and `check` is "raise".
+        If a record looks odd and `check` is "raise", or `rpeaks` does not hold one array per record.
     """
     index = np.arange(source.n_records) if index is None else index
+    rpeaks = check_given_rpeaks(rpeaks, source.n_records)
     odd = RecordCheck(source, check)
     for block in source.read(index, batch_size):
         detected, peaks = None, None
@@ -91,7 +92,7 @@ def embed(
             known = detected if detected is not None else peaks
             found = model.front_end.find_rpeaks(block) if known is None else known
             odd.look(block, found, given=detected is None and peaks is not None)
-        yield embed_block(block, model, batch_size, levels, peaks, detected)[0]
+        yield embed_block(block, model, batch_size, levels, peaks, detected)
     odd.tell()
 
 
@@ -138,7 +139,6 @@ def embed_beats(
     check: str = "warn",
 ) -> NDArray[np.object_]:
     """Return one array (n_beats, n_dims) per record, as an object array."""
-    check_given_rpeaks(rpeaks, source.n_records)
     run: dict[str, Any] = {"batch_size": batch_size, "check": check}
     blocks = embed(source, encoder.model(device, precision), levels=("beat",), rpeaks=rpeaks, **run)
     return as_objects([beats for block in blocks for beats in block.beats or []])
@@ -178,7 +178,7 @@ def embed_block(
     rpeaks: list[NDArray[np.int64]] | None,
     detected: list[NDArray[np.int64]] | None,
     cuts: list[Window] | None = None,
-) -> tuple[BlockEmbedding, NDArray]:
+) -> BlockEmbedding:
     """Embed the records of a block window by window.
 
     Parameters
@@ -200,9 +200,8 @@ def embed_block(
 
     Returns
     -------
-    embedded : BlockEmbedding
-    scale : ndarray (n_records,)
-        Root mean square [mV].
+    BlockEmbedding
+        A record that the block calls blank is NaN at every level.
     """
     n, n_times = len(block.rows), block.signal.shape[2]
     cuts = windows(n_times, block.fs) if cuts is None else cuts
@@ -210,13 +209,10 @@ def embed_block(
     beats: list[list[NDArray]] = [[] for _ in range(n)]
     tokens: list[list[NDArray]] = [[] for _ in range(n)]
     times: list[NDArray] = []
-    scale = np.zeros(n, dtype=np.float32)
     for group in _batches_of_windows(cuts, max(1, batch_size // n)):
         parts = [block.signal[:, :, w.start : w.stop] for w in group]
         signal = np.concatenate(parts) if len(parts) > 1 else parts[0]
-        ready = model.front_end(block._replace(signal=signal))
-        feature_map = model.encode(ready.signal)
-        np.maximum(scale, ready.scale.reshape(len(group), n).max(axis=0), out=scale)
+        feature_map = model.encode(model.front_end(block._replace(signal=signal)).signal)
         for k, window in enumerate(group):
             part = feature_map[k * n : (k + 1) * n]
             kept, centres = _core_times(part.shape[1], window, block.fs, model)
@@ -238,7 +234,7 @@ def embed_block(
         # Nothing that looks plausible comes from a record without a sample.
         for vectors in (*beats[i], *tokens[i]):
             vectors[...] = np.nan
-    result = BlockEmbedding(
+    return BlockEmbedding(
         block.rows,
         pooled.astype(np.float32) if "rhythm" in levels else None,
         rpeaks,
@@ -246,7 +242,6 @@ def embed_block(
         [_join(t) for t in tokens] if "sample" in levels else None,
         np.concatenate(times) if times else None,
     )
-    return result, scale
 
 
 def _join(parts: list[NDArray]) -> NDArray:

@@ -235,7 +235,8 @@ class _Models:
     def digest(self) -> str:
         """Return a digest of all that decides the scores; three records stand for all."""
         d, fitted = self.data, self.embedder.encoder_
-        signals = [X[i] for X in (d.X, d.X_test) for i in (0, len(X) // 2, len(X) - 1)]
+        by_position = [getattr(X, "iloc", X) for X in (d.X, d.X_test)]
+        signals = [X[i] for X in by_position for i in (0, len(X) // 2, len(X) - 1)]
         described = [getattr(self.embedder, name) for name in ("fs", "leads", "precision")]
         described += [fitted.fs, fitted.leads, fitted.front_end, fitted.encoder_params]
         labels = [d.train, d.y, d.groups, d.test, d.y_test, d.groups_test]

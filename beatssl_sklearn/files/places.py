@@ -20,7 +20,8 @@ def check_replaceable(path: Path) -> None:
     Raises
     ------
     OSError
-        If it is a folder, too long, in no folder, or another user's file in a folder of all.
+        If it is a folder, below a file, too long, or another user's file in a folder of all. Whether its folder
+        exists is not looked at.
     """
     try:
         status = os.stat(path)

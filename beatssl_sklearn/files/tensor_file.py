@@ -33,7 +33,7 @@ def write_tensor_file(path: str | os.PathLike[str], arrays: Mapping[str, NDArray
     path : str or os.PathLike
         Name of the file.
     arrays : mapping of str to ndarray
-        Arrays of any shape and layout in memory.
+        Arrays of any shape, layout in memory and byte order; the file has the little-endian one.
     config : mapping
         What `json.dumps` can write.
 
@@ -42,13 +42,17 @@ def write_tensor_file(path: str | os.PathLike[str], arrays: Mapping[str, NDArray
     OSError
         If the folder is missing or not writable, or the disk is full. An older file of that name stays.
     TypeError
-        If JSON cannot represent `config`.
+        If JSON cannot represent `config`, or the format has no such type of array.
     """
     path = Path(path)
     text = json.dumps(config, sort_keys=True)
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    metadata = {_CONFIG: text, _DIGEST: _digest(text, contiguous)}
-    write_atomically(path, safetensors.numpy.save(contiguous, metadata))
+    stored = {name: _as_stored(array) for name, array in arrays.items()}
+    metadata = {_CONFIG: text, _DIGEST: _digest(text, stored)}
+    try:
+        content = safetensors.numpy.save(stored, metadata)
+    except safetensors.SafetensorError as error:
+        raise TypeError(f"arrays cannot be written: {error!s:.300}") from error
+    write_atomically(path, content)
 
 
 def read_tensor_file(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray], dict[str, Any]]:
@@ -111,6 +115,12 @@ def _metadata(content: bytes, name: str) -> dict[str, str]:
     if not isinstance(metadata, dict):
         raise ValueError(refusal)
     return metadata
+
+
+def _as_stored(array: NDArray) -> NDArray:
+    """Return an array as the file holds it, so that the digest is of what will be read."""
+    array = np.asarray(array)
+    return array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
 
 
 def _digest(config: str, arrays: Mapping[str, NDArray]) -> str:

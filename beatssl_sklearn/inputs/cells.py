@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ecg.wfdb import read_wfdb
-
-# Endings of the files of a record, by which a cache sees that it has changed.
-_ENDINGS = (".hea", ".dat", ".mat")
+from ..ecg.wfdb.fingerprint import fingerprint
+from ..ecg.wfdb.paths import split_record
 
 
 class Cells(NamedTuple):
@@ -58,22 +57,20 @@ class Paths:
             raise kind(f"record {i} ({path}): {error}") from error
 
     def __getstate__(self) -> dict[str, Any]:
-        # A cache's key: with the times and sizes of the files, that a record which was written anew is read anew.
+        # A cache's key: with the state of all files of a record, so that one which was written anew is read anew.
         return {"paths": self.paths, "stamps": [_stamp(path) for path in self.paths]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.paths = state["paths"]
 
 
-def _stamp(path: Any) -> list[tuple[int, int]]:
-    found = []
-    for ending in _ENDINGS if isinstance(path, str) else ():
-        try:
-            status = os.stat(path.removesuffix(".hea") + ending)
-        except (OSError, ValueError):
-            continue
-        found.append((status.st_mtime_ns, status.st_size))
-    return found
+def _stamp(path: Any) -> str:
+    try:
+        folder, name = split_record(path)
+        return fingerprint(folder, [name])
+    except (TypeError, ValueError):
+        # No path of a record: reading it will say so.
+        return ""
 
 
 def is_record(value: Any) -> bool:

@@ -105,7 +105,7 @@ class FrontEnd:
         block : Block
             Signals of the records.
         given : sequence or mapping of arrays, optional
-            R peaks by the row of each record, in place of the detector's.
+            R peaks in place of the detector's: of every record of X by position, or a mapping from its row.
 
         Returns
         -------
@@ -125,22 +125,46 @@ class FrontEnd:
                 signal, _ = place_leads(signal, block.leads)
             found = detect_rpeaks(signal, block.fs, self.rpeak_detector)
         else:
-            found = [_checked_rpeaks(given[int(i)], n_times, int(i)) for i in block.rows]
+            # A column of a table would be asked for the labels of its index.
+            by_row = given if isinstance(given, (list, Mapping)) else list(given)
+            found = [_checked_rpeaks(by_row[int(i)], n_times, int(i)) for i in block.rows]
         # The rule of `keep_inside`, without checking again what the detector has checked.
         before, after = window_samples(block.fs, self.beat_window)
         return [r[(r >= before) & (r <= n_times - after)] for r in found]
 
 
-def check_given_rpeaks(rpeaks: Any, n_records: int) -> None:
-    """Refuse R peaks that are not of these records.
+def check_given_rpeaks(rpeaks: Any, n_records: int) -> list[Any] | None:
+    """Return R peaks that were given as a list, in the order of X.
+
+    Parameters
+    ----------
+    rpeaks : sequence of n_records arrays, mapping from row to array, or None
+        R peaks [samples]. What is no mapping is taken by position, whatever its index.
+    n_records : int
+        Number of records.
+
+    Returns
+    -------
+    list of n_records arrays, or None
+        None if none were given.
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If there is not one array per record.
     """
-    if rpeaks is not None and len(rpeaks) != n_records:
-        raise ValueError(f"rpeaks holds {len(rpeaks)} records, X has {n_records}")
+    if rpeaks is None:
+        return None
+    if not hasattr(rpeaks, "__len__"):
+        raise TypeError(f"rpeaks must hold one array per record, got {type(rpeaks).__name__}")
+    if isinstance(rpeaks, Mapping):
+        if set(rpeaks) != set(range(n_records)):
+            raise ValueError(f"rpeaks must have the rows of X as keys, 0 to {n_records - 1}, got {list(rpeaks)[:5]}")
+        return [rpeaks[i] for i in range(n_records)]
+    found = list(rpeaks)
+    if len(found) != n_records:
+        raise ValueError(f"rpeaks holds {len(found)} records, X has {n_records}")
+    return found
 
 
 def _checked_rpeaks(rpeaks: NDArray, n_times: int, record: int) -> NDArray[np.int64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from .inference import bf16_supported
@@ -9,6 +11,7 @@ from .inference import bf16_supported
 PRECISIONS = ("auto", "bf16", "fp32")
 # From about a minute of training on, bf16 saves time that somebody notices.
 BF16_FROM_PASSES = 10_000
+_IMPORTED_BY = os.getpid()
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:
@@ -21,6 +24,7 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
     TypeError
         If it is no device at all.
     """
+    _stay_alone_after_fork()
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not isinstance(device, (str, torch.device)):
@@ -38,6 +42,15 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
     if resolved.type == "cuda" and resolved.index is not None and resolved.index >= torch.cuda.device_count():
         raise ValueError(f"device={device!r}: there are {torch.cuda.device_count()} CUDA devices here")
     return resolved
+
+
+def _stay_alone_after_fork() -> None:
+    """Compute with one thread in a process that was forked from the one that imported the package.
+
+    The other threads of the parent are not there, and OpenMP waits for them for ever (joblib's "multiprocessing").
+    """
+    if os.getpid() != _IMPORTED_BY and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
 
 
 def check_precision(precision: object) -> str:

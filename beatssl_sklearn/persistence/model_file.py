@@ -85,7 +85,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     The file may set the parameters and the fitted attributes of registered classes, each of its own type, size and
     range. All are checked before a network is built, and weights must have the sizes that the parameters describe. What
-    belongs to a machine (`memory`, `checkpoint_dir`, `callbacks`, `device`) is not read.
+    belongs to a machine (`memory`, `checkpoint_dir`, `callbacks`, and a `device` other than the CPU) is not read.
 
     Parameters
     ----------

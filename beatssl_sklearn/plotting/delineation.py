@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._optional import import_optional
+from .._optional import find_stack_level, import_optional
 from ..ecg.waves.find import WAVES
 from ..ecg.waves.table import CONSENSUS, check_table, wave_labels
 from ..ecg.wfdb import ECGRecord
@@ -63,7 +64,8 @@ def plot_delineation(
         Names of the leads, for an array. None means the standard twelve, or numbers for any other number of leads. A
         single lead gets its name from a table of a single lead.
     record : int or str, default=0
-        Record of the table: its position, or its name in tables of the command line.
+        Record of the table: its position, or its name in tables of the command line. One without a wave has no row
+        there, and is drawn without waves.
     start : float, default=0.0
         First second shown.
     duration : float, default=None
@@ -89,14 +91,20 @@ def plot_delineation(
     ------
     ValueError
         If shapes disagree, `fs` is missing or not positive, a wave is unknown or lies outside the recording, or the
-        seconds shown do. If the table names its records, and `record` is not one of these names.
+        seconds shown do. If `record` is negative, or not a record of `x`, or not one of the names that the table has.
     TypeError
         If `x` is no signal, or `table` is not a DataFrame.
     ImportError
         If matplotlib is missing.
+
+    Warns
+    -----
+    UserWarning
+        If `x` is a single record, and the table has none of this number or above.
     """
-    one = x if isinstance(x, ECGRecord) else _one_of(x, record)
-    marks = None if table is None else _marks_of(table, record)
+    several = getattr(x, "ndim", 0) == 3
+    one = _one_of(x, record) if several else x
+    marks = None if table is None else _marks_of(table, record, several)
     part = excerpt_of(one, fs, leads, start, duration, t0, recorded)
     if leads is None and not isinstance(x, ECGRecord) and marks is not None and len(part.names) == 1:
         part = part._replace(names=marks["lead"].unique().tolist() if marks["lead"].nunique() == 1 else part.names)
@@ -109,22 +117,25 @@ def plot_delineation(
 
 
 def _one_of(x: Any, record: int | str) -> Any:
-    """Return one of several records; a single one as it is."""
-    if getattr(x, "ndim", 0) != 3:
-        return x
+    """Return one of several records."""
     if not isinstance(record, (int, np.integer)) or not 0 <= record < len(x):
         raise ValueError(f"record must be from 0 to {len(x) - 1}, got {record!r}")
     return x[record]
 
 
-def _marks_of(table: Any, record: int | str) -> Any:
-    """Return the waves of a record."""
+def _marks_of(table: Any, record: int | str, known: bool) -> Any:
+    """Return the waves of a record; `known` says that there is a record of this number."""
     check_table(table)
     own = table[table["record"] == record]
     names = table["record"].unique().tolist()
-    # A number below the largest one may be a record without waves.
-    if not len(own) and names and (isinstance(names[0], str) or isinstance(record, str) or record > max(names)):
+    if len(own) or not names:
+        return own
+    # A number that the table does not have may be a record without waves.
+    if isinstance(names[0], str) or isinstance(record, str) or record < 0:
         raise ValueError(f"record must be one of the table's, such as {names[:3]}, got {record!r}")
+    if record > max(names) and not known:
+        text = f"table has no wave of record {record}, its last record with waves is {max(names)}: is this its number?"
+        warnings.warn(text, UserWarning, stacklevel=find_stack_level())
     return own
 
 
@@ -177,8 +188,9 @@ def _draw_waves(ax: Axes, page: Page, part: Excerpt, marks: Any) -> None:
 
 def _stretch(y: NDArray[np.float64], wave: NDArray[np.float64]) -> NDArray[np.float64]:
     """The trace [samples, mm] between the marks of a wave."""
+    # People and programs may set marks out of order.
     marked = wave[np.isfinite(wave)]
-    at = np.arange(max(int(marked[0]), 0), min(int(np.ceil(marked[-1])), y.size - 1) + 1)
+    at = np.arange(max(int(marked.min()), 0), min(int(np.ceil(marked.max())), y.size - 1) + 1)
     return np.column_stack([at, y[at]])
 
 
@@ -186,7 +198,7 @@ def _shapes(y: NDArray[np.float64], wave: NDArray[np.float64]) -> tuple[list[Any
     """Box, ticks and dot of a wave over a trace [samples, mm]. A missing mark has none."""
     onset, peak, offset = wave.tolist()
     marked, end = wave[np.isfinite(wave)], y.size - 1
-    left, right = max(marked[0], 0), min(marked[-1], end)
+    left, right = max(marked.min(), 0), min(marked.max(), end)
     piece = y[int(left) : int(np.ceil(right)) + 1]
     low, high = piece.min() - _ROOM, piece.max() + _ROOM
     box = np.array([(left, low), (left, high), (right, high), (right, low)])

@@ -109,7 +109,9 @@ def _beats(rpeaks: ArrayLike | None, beat_types: Any, n_times: int) -> tuple[NDA
         raise ValueError(f"rpeaks must lie in [0, {n_times}), got {outside[0]}")
     if beat_types is None:
         return peaks, []
-    if len(beat_types) != len(peaks):
-        raise ValueError(f"beat_types must have one entry per R peak ({len(peaks)}), got {len(beat_types)}")
+    # By position: a column of a table would be asked for the labels of its index.
+    kinds = list(beat_types)
+    if len(kinds) != len(peaks):
+        raise ValueError(f"beat_types must have one entry per R peak ({len(peaks)}), got {len(kinds)}")
     order = np.argsort(peaks, kind="stable")
-    return peaks[order], [str(beat_types[k]) for k in order]
+    return peaks[order], [str(kinds[k]) for k in order]

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-_MISSING = ("", "None", "nan", "NaN", "NaT", "<NA>")
 _PALE, _OTHER = "#cccccc", "#8c8c8c"
 # Whole numbers of more values than these are quantities, not classes.
 _MOST_NUMBERS = 20
@@ -43,7 +42,8 @@ def plot_embedding(
     labels : sequence of length n, default=None
         Labels of any kind. Numbers with fractions, or of more than 20 different values, are drawn with a colour bar,
         which ends at the percentiles 1 and 99. All others are classes with a legend: of more than 12, the 11 most
-        frequent, and the others together. None, NaN, infinity and "" mean missing: light grey, below the others.
+        frequent, and the others together. Missing labels are light grey, below the others: None, NaN, NaT, pandas' NA,
+        infinity, "", and what a masked array hides.
     method : {"pca", "tsne"}, default="pca"
         Principal components, or t-SNE that starts from them. t-SNE is slow for more than about 10,000 rows.
     name : str, default=None
@@ -86,7 +86,7 @@ def plot_embedding(
         ax.scatter(xy[order, 0], xy[order, 1], s=size, color=PALETTE[0], alpha=0.7, lw=0)
     else:
         name = str(getattr(labels, "name", None) or "") if name is None else name
-        values = np.asarray(labels, dtype=object)[finite]
+        values = _as_objects(labels)[finite]
         numbers = _numbers(values)
         if numbers is None:
             _scatter_classes(ax, xy, values, size, order, plain(shortened(name)))
@@ -119,8 +119,25 @@ def _flatten(z: NDArray[np.float64], method: str, random_state: int) -> tuple[ND
     return tsne.fit_transform(z - z.mean(axis=0)), ("t-SNE 1", "t-SNE 2")
 
 
+def _as_objects(labels: Any) -> NDArray[Any]:
+    """Return labels as an array of objects of its own, None where a masked array hides one."""
+    values = np.array(labels, dtype=object)
+    values[np.ma.getmask(labels)] = None
+    return values
+
+
 def _is_missing(value: Any) -> bool:
-    return str(value) in _MISSING or (isinstance(value, (float, np.floating)) and not np.isfinite(value))
+    """Whether a label is missing: by its value, since text such as "None" or "NaN" may be the name of a class."""
+    if value is None or (isinstance(value, str) and not value):
+        return True
+    if isinstance(value, (float, np.floating)):
+        return not np.isfinite(value)
+    try:
+        return bool(value != value)
+    except TypeError:  # pandas' NA is neither equal to itself nor unequal
+        return True
+    except ValueError:  # an array has no one answer
+        return False
 
 
 def _numbers(values: NDArray[Any]) -> NDArray[np.float64] | None:

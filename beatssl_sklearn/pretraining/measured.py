@@ -134,7 +134,7 @@ def measure_records(
         If a record cannot be used, or fewer than two hold a sample, or one looks odd and `check` is "raise"; the
         message names it.
     """
-    check_given_rpeaks(rpeaks, source.n_records)
+    rpeaks = check_given_rpeaks(rpeaks, source.n_records)
     codes = None if groups is None else group_codes(groups, source.n_records)
     odd = RecordCheck(source, check)
     parts = list(_measure_all(source, front_end, objective, rpeaks, memory, n_jobs, progress, odd))

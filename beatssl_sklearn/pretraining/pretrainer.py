@@ -19,7 +19,7 @@ from ..ecg.rpeaks import Detector
 from ..embedding.fitted_encoder import FittedEncoder
 from ..embedding.output import RecordOutput
 from ..embedding.stream import LEVELS, embed, embed_rhythm, gather
-from ..inputs.front_end import FrontEnd, check_given_rpeaks
+from ..inputs.front_end import FrontEnd
 from ..inputs.reading import SignalTransformer
 from ..nn.devices import resolve_device
 from ..persistence import load
@@ -309,7 +309,6 @@ class Pretrainer(RecordOutput, SignalTransformer):
         check_number("batch_size", self.batch_size, Integral, 1)
         encoder = self.encoder_
         source = self._source_for(encoder, X, reset=False)
-        check_given_rpeaks(rpeaks, source.n_records)
         model = encoder.model(self.device, self.precision)
         blocks = embed(source, model, batch_size=self.batch_size, levels=levels, rpeaks=rpeaks, check=self.check)
         return gather(blocks, levels)

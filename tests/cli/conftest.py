@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ RECORDS = {
     "sub/eight": (100, ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6"), 8),
 }
 WriteRecord = Callable[[Path, np.ndarray, float, Sequence[str]], None]
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`beatssl demo` sets this variable unless it is set, and other tests start processes."""
+    monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
 
 
 @pytest.fixture(scope="session")

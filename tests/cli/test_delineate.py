@@ -16,11 +16,12 @@ import pandas as pd
 import pytest
 
 from beatssl_sklearn import ECGRecord, WaveSegmenter, WFDBFolder, make_ecg, plotting, read_waves
+from beatssl_sklearn.cli import delineate_results
 from beatssl_sklearn.cli.main import main
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.ecg.waves import beat_intervals, record_intervals
 from beatssl_sklearn.ecg.waves.table import CONSENSUS, TABLE_COLUMNS, make_table
-from beatssl_sklearn.files.growing_table import CSVTable
+from beatssl_sklearn.files.table_formats import CSVTable
 from beatssl_sklearn.segmentation.long_records import delineate_file
 
 # Any rate, any leads, one record longer than a window.
@@ -366,21 +367,22 @@ class TestFiles:
                 return plot(x, fs, table, **more)
 
             patch.setattr(plotting, "plot_delineation", watched)
-            more = ["--plot", "1", "--plot-start", "12", "--plot-length", "5", "--plot-format", "pdf"]
+            more = ["--plot", "1", "--plot-start", "12.5", "--plot-length", "5", "--plot-format", "pdf"]
             assert delineate(tmp_path / "data", tmp_path / "out", *more) == 0
         # The first record that has the stretch.
         assert files_in(tmp_path / "out" / "plots") == ["long.pdf"]
         assert (tmp_path / "out" / "plots" / "long.pdf").read_bytes().startswith(b"%PDF")
         stdout, stderr = capsys.readouterr()
-        assert "plots: 1 pictures, of 12 to 17 s" in stdout
-        assert "warning: brief: no picture: it lasts 4 s, --plot-start is 12" in stderr
+        assert "plots: 1 pictures, of 12.5 to 17.5 s" in stdout
+        assert "warning: brief: no picture: it lasts 4 s, --plot-start is 12.5" in stderr
         ((*shown, table),) = titles
         # From these, the title says which seconds are shown.
-        assert shown == ["long", 12.0, 40.0, 500]
-        waves = pd.read_csv(tmp_path / "out" / "waves.csv")
-        inside = waves[(waves["record"] == "long") & (waves["offset"] >= 1200) & (waves["offset"] < 1700)]
-        assert len(inside) > 5
-        np.testing.assert_allclose(np.sort(table["peak"]), np.sort(inside["peak"]))
+        assert shown == ["long", 12.5, 40.0, 500]
+        # A QRS lies across either edge.
+        qrs, t = table[table["wave"] == "QRS"], table[table["wave"] == "T"]
+        np.testing.assert_allclose(qrs[["onset", "offset"]].iloc[[0, -1]], [[1245, 1255], [1745, 1755]])
+        np.testing.assert_allclose(qrs["peak"], np.arange(1250, 1751, 100))
+        np.testing.assert_allclose(t["peak"], np.arange(1275, 1750, 100))
 
     @pytest.mark.parametrize("kind", ["record", "beat", "both"])
     def test_intervals_of_beats(self, kind: str, good: Path, cheap: CheapSegmenter, tmp_path: Path) -> None:
@@ -437,6 +439,29 @@ class TestFiles:
         assert delineate(good, tmp_path, "--format", ending) == 0
         assert {f"intervals.{ending}", f"waves.{ending}"} < set(files_in(tmp_path))
         assert read(older)["record"].nunique() == len(RECORDS)
+
+    @pytest.mark.parametrize("ending", ["csv", "parquet"])
+    def test_half_a_record_is_not_kept(
+        self, ending: str, good: Path, cheap: CheapSegmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        if ending == "parquet":
+            pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+        plain = delineate_results.record_intervals
+
+        def stopped(*args: Any, **more: Any) -> pd.DataFrame:
+            if len(cheap.seen) == 3:
+                raise KeyboardInterrupt
+            return plain(*args, **more)
+
+        # The waves of the record are in the table then, and its intervals are not.
+        monkeypatch.setattr(delineate_results, "record_intervals", stopped)
+        assert delineate(good, tmp_path, "--format", ending) == 130
+        assert "2 records were complete" in capsys.readouterr().err
+        read = pd.read_csv if ending == "csv" else pd.read_parquet
+        for name in ("waves", "intervals"):
+            found = read(tmp_path / f"{name}.incomplete.{ending}")
+            assert found["record"].unique().tolist() == list(WFDBFolder(good).names[:2])
 
 
 def test_short_pieces_only_are_in_memory(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,12 +24,6 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 PICTURES = {"ecg_beats.png", "embedding_map.png", "history.png"}
 WriteRecord = Callable[[Path, np.ndarray, float, Sequence[str]], None]
 FILES = {"model.bssl", "pipeline.joblib", "scores.json", *PICTURES}
-
-
-@pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command sets this variable unless it is set."""
-    monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
 
 
 @pytest.fixture

@@ -137,8 +137,13 @@ def test_memory_does_not_grow_with_the_record(
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        (b"r 12 250 1000\nr.dat 16 1000 16 0 0 0 0 I\n", 12_000),
-        (b"# a comment\n\nr/3 2 250 7\n", 14),
+        (b"# a comment\n\nr 2 250 7\nr.dat 16\n # another\nr.dat 16 1000 16 0 0 0 0 I", 14),
+        # The samples of a record of segments are in its segments, and so are their formats.
+        (b"r/3 2 250 7\na 3\n~ 1\nb 3\n", None),
+        (b"r 1 15.5 160\nr.dat 16x32 1000 16 0 0 0 0 I", None),
+        # What lies behind the first bytes is unknown.
+        (b"r 2 250 7\nr.dat 16\n" + b"#" * 4096 + b"\nr.dat 16x2\n", None),
+        (b"r 1 250 7\n" + b"#" * 4069 + b"\nr.dat 16x32 1000", None),
         (b"r 2 250\n", None),
         (b"r 2 250 0\n", None),
         (b"r 1 15.5 160\nr.dat 16x32 1000 16 0 0 0 0 I\n", None),

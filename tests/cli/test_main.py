@@ -104,6 +104,8 @@ def test_the_model_comes_before_the_folder_or_by_its_option(
     for words, model in (
         (["m", "d", *out], "m"),
         ([*out, "m", "d"], "m"),
+        (["m", *out, "d"], "m"),
+        (["m", "--strict", "d", *out], "m"),
         (["d", *out, "--model", "m"], "m"),
         (["--model", "m", *out, "d"], "m"),
         (["d", *out], default),
@@ -111,9 +113,11 @@ def test_the_model_comes_before_the_folder_or_by_its_option(
         assert main([command, *words]) == 0
         assert found.pop() == (model, Path("d"))
     for words, text in (
-        (["m", "d", "--model", "m2"], "two models are given: m and m2"),
+        (["m", "d", "--model", "m2"], "two models are given: m2 and m"),
         (["--model", "m2", "m", "d"], "two models are given: m2 and m"),
         (["m", "d", "e"], "a model and a folder are expected, got m d e"),
+        (["m", "--colour", "red", "d"], "unrecognized arguments: --colour"),
+        ([], "the following arguments are required: [MODEL] DIR"),
     ):
         with pytest.raises(SystemExit) as stop:
             main([command, *words, *out])

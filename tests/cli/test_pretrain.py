@@ -302,6 +302,10 @@ class TestColumns:
             assert main([str(c) for c in command]) == 0
         table.write_text("record,patient\na1,p\n")
         assert "who.csv: no patient for 4 records, for example a2" in refusal(*command)
+        for blank in ("", "  "):
+            rows = "".join(f"{n},{'p1' if i % 2 else blank}\n" for i, n in enumerate(record_names))
+            table.write_text(f"record,patient\n{rows}")
+            assert "who.csv: the patient of record a1 is empty (3 records in all)" in refusal(*command)
         table.write_text("name,person\na1,p\n")
         assert "columns record and group or patient was expected" in refusal(*command)
         assert "nowhere.csv" in refusal(*command[:-1], tmp_path / "nowhere.csv")

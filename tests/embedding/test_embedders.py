@@ -582,6 +582,16 @@ def test_groups_and_rpeaks_reach_an_unfitted_pretrainer():
     assert not same(found.transform(X), BeatSSLPretrainer(**params).fit(X).transform(X))
 
 
+@pytest.mark.parametrize("index", [np.arange(8)[::-1], np.arange(8) + 3], ids=["reversed", "of a part"])
+def test_rpeaks_in_a_column_belong_to_records_by_position(index, pre):
+    column = pandas.Series(ECG.rpeaks, index=index)
+    expected = BeatEmbedder(pre).transform(X, rpeaks=ECG.rpeaks)
+    assert len({len(beats) for beats in expected}) > 1
+    assert same(BeatEmbedder(pre).transform(X, rpeaks=column), expected)
+    found = pre.embed(X, levels=("beat",), rpeaks=column)
+    assert same(found.beat, expected) and same(found.rpeaks, pre.embed(X, levels=("beat",), rpeaks=ECG.rpeaks).rpeaks)
+
+
 def test_names_and_tables(pre):
     embedder = RhythmEmbedder(pre).set_output(transform="pandas")
     frame = embedder.transform(X)
@@ -643,6 +653,28 @@ def test_rows_of_a_folder_keep_their_names(how, pre, tmp_path):
                 table = estimator.transform(folder)
         assert list(table.index) == ["b", "a"]
         assert list(table.columns) == list(estimator.get_feature_names_out())
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pandas.Index(list("abcdefgh"), name="patient"),
+        pandas.Index(np.arange(8, dtype=np.int32), name=0),
+        pandas.CategoricalIndex(list("aabbccdd"), name="site"),
+        pandas.date_range("2020-01-01", periods=8, freq="D", name="day"),
+        pandas.MultiIndex.from_product([["p", "q"], range(4)], names=["patient", "visit"]),
+    ],
+    ids=lambda index: type(index).__name__,
+)
+def test_pandas_output_keeps_the_index_of_a_column(index, pre):
+    """Its name and type, too, as scikit-learn's transformers do."""
+    column = pandas.Series([ECGRecord(x, FS, LEADS) for x in X], index=index)
+    for estimator in (RhythmEmbedder(pre), copy.copy(pre)):
+        estimator.set_output(transform="pandas")
+        for given in (column, column.to_frame("ecg")):
+            table = estimator.transform(given)
+            pandas.testing.assert_index_equal(table.index, index, exact=True)
+            assert list(table.columns) == list(estimator.get_feature_names_out())
 
 
 def test_a_record_without_a_sample_is_nan_at_every_level(pre):

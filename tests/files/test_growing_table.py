@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beatssl_sklearn.files import growing_table
+from beatssl_sklearn.files import table_formats
 from beatssl_sklearn.files.cell_text import escape_text, unescape_text
-from beatssl_sklearn.files.growing_table import CSVTable, GrowingTable, NPZTable, ParquetTable, open_table
+from beatssl_sklearn.files.growing_table import GrowingTable
+from beatssl_sklearn.files.table_formats import CSVTable, NPZTable, ParquetTable, open_table
 
 ENDINGS = ["csv", "parquet", "npz"]
 KINDS = [CSVTable, ParquetTable, NPZTable]
@@ -52,7 +53,7 @@ class TestFrames:
     @pytest.mark.parametrize("group_bytes", [1, 2**24])
     def test_parquet_types(self, group_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
-        monkeypatch.setattr(growing_table, "_GROUP_BYTES", group_bytes)
+        monkeypatch.setattr(table_formats, "_GROUP_BYTES", group_bytes)
         table = table_of(ParquetTable, tmp_path)
         for name, one in (("a", frame()), ("b", frame(1.0, np.nan)), ("c", frame(3.0))):
             table.write(name, one)
@@ -80,23 +81,54 @@ class TestFrames:
         named = [one.assign(record=name) for name, one in frames.items()]
         pd.testing.assert_frame_equal(read(whole), pd.concat(named, ignore_index=True), check_dtype=False)
 
-    def test_rows_after_the_last_commit(self, tmp_path: Path) -> None:
-        pytest.importorskip("pyarrow", reason="pyarrow is not installed")
-        for kind, cut in ((CSVTable, True), (NPZTable, True), (ParquetTable, False)):
-            table = table_of(kind, tmp_path)
-            table.write("a", frame(1.0))
-            table.commit()
-            table.write("b", frame(2.0))
-            assert table.close() is cut
-            if cut:
-                assert read(table.part.rename(table.path))["record"].tolist() == ["a"]
+    # Row groups of one row, of two and a half, and one.
+    @pytest.mark.parametrize("group_bytes", [1, 90, 2**24])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_rows_after_the_last_commit(
+        self, kind: type[GrowingTable], group_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if kind is ParquetTable:
+            pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+        monkeypatch.setattr(table_formats, "_GROUP_BYTES", group_bytes)
+        table = table_of(kind, tmp_path)
+        for i, n_rows in enumerate((1, 3, 1, 2)):
+            for k in range(n_rows):
+                table.write(f"r{i}", frame(float(k)))
+            if i < 3:
+                table.commit()
+        assert table.close()
+        found = read(table.part.rename(table.path))
+        assert found["record"].tolist() == ["r0", "r1", "r1", "r1", "r2"] and found["peak"].tolist() == [0, 0, 1, 2, 0]
 
-    @pytest.mark.parametrize("kind", [CSVTable, NPZTable])
+    @pytest.mark.parametrize("kind", KINDS)
     def test_nothing_is_committed(self, kind: type[GrowingTable], tmp_path: Path) -> None:
+        if kind is ParquetTable:
+            pytest.importorskip("pyarrow", reason="pyarrow is not installed")
         table = table_of(kind, tmp_path)
         table.write("b", frame(2.0))
         assert table.close()
-        assert (kind is NPZTable or table.part.stat().st_size == 0) and not table.path.exists()
+        assert (kind is not CSVTable or table.part.stat().st_size == 0) and not table.path.exists()
+
+    def test_a_table_that_is_stopped_in_a_commit_is_not_whole(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+        monkeypatch.setattr(table_formats, "_GROUP_BYTES", 1)
+        table = table_of(ParquetTable, tmp_path)
+        table.write("a", frame(1.0))
+        table.commit()
+        table.write("b", frame(2.0))
+        table.write("b", frame(3.0))
+        write = type(table._writer).write_table
+
+        def stopped(self: object, *args: object) -> None:
+            write(self, *args)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(type(table._writer), "write_table", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            table.commit()
+        assert not table.close()
 
 
 FEATURES = ["mean_0", "mean_1"]
@@ -122,7 +154,7 @@ class TestEmbeddings:
         )
 
     def test_text_of_many_rows(self, tmp_path: Path) -> None:
-        rows = np.random.default_rng(0).normal(size=(3 * growing_table._ROWS_AS_TEXT + 5, 3)).astype(np.float32)
+        rows = np.random.default_rng(0).normal(size=(3 * table_formats._ROWS_AS_TEXT + 5, 3)).astype(np.float32)
         names = ["x", "y", "z"]
         with open_table(tmp_path / "t.csv", names) as table:
             table.add("a", rows, beats(100.0, *range(len(rows))))
@@ -134,7 +166,7 @@ class TestEmbeddings:
     @pytest.mark.parametrize("group_bytes", [1, 2**24])
     def test_parquet(self, group_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
-        monkeypatch.setattr(growing_table, "_GROUP_BYTES", group_bytes)
+        monkeypatch.setattr(table_formats, "_GROUP_BYTES", group_bytes)
         with open_table(tmp_path / "t.parquet", FEATURES) as table:
             for name in ("a", "longer"):
                 table.add(name, self.ROWS, beats(100.0, 50, 150))
@@ -183,8 +215,8 @@ class TestEmbeddings:
     ) -> None:
         if ending == "parquet":
             pytest.importorskip("pyarrow", reason="pyarrow is not installed")
-            # Row groups were written, too.
-            monkeypatch.setattr(growing_table, "_GROUP_BYTES", 1)
+            # Rows lie aside, too.
+            monkeypatch.setattr(table_formats, "_GROUP_BYTES", 1)
         path = tmp_path / f"t.{ending}"
         path.write_text("older")
         with pytest.raises(KeyboardInterrupt), open_table(path, FEATURES) as table:

@@ -54,6 +54,24 @@ def test_any_layout_in_memory(tmp_path, array):
     np.testing.assert_array_equal(read_tensor_file(tmp_path / "f")[0]["x"], array)
 
 
+@pytest.mark.parametrize("dtype", [">i8", ">u2", ">f4", ">f2", "<f8", "|u1", "?"])
+def test_any_byte_order(tmp_path, dtype):
+    array = np.array([[0, 1], [1, 0], [1, 1]]).astype(dtype)
+    before = array.copy()
+    write_tensor_file(tmp_path / "f", {"x": array}, {})
+    found = read_tensor_file(tmp_path / "f")[0]["x"]
+    assert found.dtype.isnative and found.dtype == array.dtype.newbyteorder("=")
+    np.testing.assert_array_equal(found, array)
+    assert array.dtype == np.dtype(dtype) and array.tobytes() == before.tobytes(), "the caller's array stays as it is"
+
+
+@pytest.mark.parametrize("dtype", [np.longdouble, complex])
+def test_types_that_the_format_does_not_have(tmp_path, dtype):
+    with pytest.raises(TypeError, match="arrays cannot be written: Unknown dtype"):
+        write_tensor_file(tmp_path / "f", {"x": np.zeros(2, dtype)}, {})
+    assert not os.listdir(tmp_path)
+
+
 def test_nan_and_infinity_survive(tmp_path):
     x = np.array([np.nan, np.inf, -0.0, 1e-45], dtype=np.float32)
     write_tensor_file(tmp_path / "f", {"x": x}, {})

@@ -1,7 +1,9 @@
 """Records one by one: lists, folders, and columns of tables."""
 
+import os
 import pickle
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -197,3 +199,27 @@ def test_a_cache_sees_that_a_file_was_written_anew(pre, paths, tmp_path):
     assert np.abs(new - old).max() > 1e-3
     np.testing.assert_array_equal(new, RhythmEmbedder(pre).transform(column))
     assert pickle.loads(pickle.dumps(Paths(paths))).paths == paths
+
+
+def test_a_cache_sees_files_that_have_other_names(paths, tmp_path):
+    """A header names its signal files, or the segments of the record."""
+    write_record(tmp_path / "own", X[0])
+    (tmp_path / "own.dat").rename(tmp_path / "signals.bin")
+    header = (tmp_path / "own.hea").read_text().replace("own.dat", "signals.bin")
+    (tmp_path / "one.hea").write_text(header.replace("own ", "one ", 1))
+    (tmp_path / "segment.hea").write_text(header.replace("own ", "segment ", 1))
+    (tmp_path / "two.hea").write_text(f"two/1 12 100 {X.shape[2]}\nsegment {X.shape[2]}\n")
+    for second, name in enumerate(("one", "two", "one.hea")):
+        column = Paths([tmp_path / name])
+        np.testing.assert_allclose(column[0].signal, X[0], atol=6e-4)
+        before = joblib.hash(column)
+        assert joblib.hash(Paths([tmp_path / name])) == before != joblib.hash(Paths(paths))
+        os.utime(tmp_path / "signals.bin", times=(0, second))
+        assert joblib.hash(column) != before, name
+
+
+def test_what_is_no_path_is_told_when_it_is_read_and_not_before():
+    for path in ("", "a\0b", "http://a/b", None, 3, "/nowhere/p", "a\ud800"):
+        joblib.hash(Paths([path]))
+        with pytest.raises((ValueError, OSError, TypeError)):
+            Paths([path])[0]

@@ -4,10 +4,12 @@ import pickle
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from beatssl_sklearn import BeatSSLPretrainer, FrontEnd, detect_rpeaks, make_ecg
 from beatssl_sklearn.ecg.preprocess import preprocess
+from beatssl_sklearn.inputs.front_end import check_given_rpeaks
 from beatssl_sklearn.inputs.source import ArraySource
 
 ECG = make_ecg(3, fs=250, duration=4, random_state=0)
@@ -55,3 +57,28 @@ def test_peaks_are_found_or_given():
 def test_peaks_that_cannot_be_are_named_with_their_record(bad):
     with pytest.raises(ValueError, match="rpeaks of record 1"):
         FrontEnd().find_rpeaks(block(), [[500], bad, [500]])
+
+
+def test_peaks_in_a_column_belong_to_records_by_position():
+    peaks = [np.array([500]), np.array([600]), np.array([700])]
+    for index in ([2, 1, 0], [5, 6, 7], ["a", "b", "c"]):
+        column = pd.Series(peaks, index=index)
+        assert check_given_rpeaks(column, 3) == peaks
+        assert [r.tolist() for r in FrontEnd().find_rpeaks(block(), column)] == [[500], [600], [700]]
+    assert check_given_rpeaks({2: peaks[2], 0: peaks[0], 1: peaks[1]}, 3) == peaks
+    assert check_given_rpeaks(None, 3) is None
+
+
+@pytest.mark.parametrize(
+    ("rpeaks", "error", "message"),
+    [
+        ([[500]], ValueError, "rpeaks holds 1 records, X has 3"),
+        ({"a": [1], 1: [2], 2: [3]}, ValueError, "rpeaks must have the rows of X as keys, 0 to 2, got .'a', 1, 2"),
+        (pd.DataFrame({"r": [[1], [2], [3]]}), ValueError, "rpeaks holds 1 records, X has 3"),
+        (5, TypeError, "rpeaks must hold one array per record, got int"),
+    ],
+    ids=["too few", "other keys", "a table", "a number"],
+)
+def test_peaks_that_are_not_of_these_records(rpeaks, error, message):
+    with pytest.raises(error, match=message):
+        check_given_rpeaks(rpeaks, 3)

@@ -220,7 +220,7 @@ def test_zero_padding_is_not_odd():
     assert found_in(padded) == ({}, [])
 
 
-def test_a_gain_that_is_five_times_too_large():
+def test_a_gain_that_is_six_times_too_large():
     kinds, (note,) = found_in((X * 6).astype(np.float32))
     assert "half of the records have a root mean square above" in note and not kinds
     assert found_in((X[:1] * 6).astype(np.float32)) == ({}, [])

@@ -1,5 +1,6 @@
 """Devices that are not here, and torch's default type."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -54,3 +55,27 @@ def test_torchs_default_type_changes_nothing():
     """
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr[-2000:]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_computes_alone():
+    """After a parallel region of the parent, another one in the child would wait for ever."""
+    code = """
+        import os, warnings
+        import numpy as np, torch
+        from beatssl_sklearn import RhythmEmbedder, make_ecg
+
+        warnings.simplefilter("ignore")
+        torch.set_num_threads(2)
+        X = make_ecg(8, fs=100, duration=10, random_state=0).data
+        embedder = RhythmEmbedder("ptbxl-s", fs=100, device="cpu")
+        expected = embedder.transform(X)
+        child = os.fork()
+        if child == 0:
+            same = np.allclose(embedder.transform(X), expected, rtol=1e-3, atol=1e-3)
+            os._exit(0 if same and torch.get_num_threads() == 1 else 1)
+        print(os.waitpid(child, 0)[1], torch.get_num_threads())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["0", "2"]

@@ -212,6 +212,33 @@ def test_errors(signal) -> None:
 def test_waves_of_a_record_that_the_table_does_not_have():
     signal = np.zeros((1, 500), np.float32)
     table = table_of_marks([{"II": {"QRS": [[80, 100, 120]]}}, {"II": {"QRS": [[80, 100, 120]]}}], 100.0)
-    for record in (5, "a"):
+    for record in (-1, "a"):
         with pytest.raises(ValueError, match="record must be one of the table's"):
             plot_delineation(signal, 100, table, leads=["II"], record=record)
+    # It may be one without a wave.
+    with pytest.warns(UserWarning, match="table has no wave of record 5, its last record with waves is 1") as caught:
+        (ax,) = plot_delineation(signal, 100, table, leads=["II"], record=5).axes
+    assert not any(drawn(ax, PolyCollection).values()) and caught[0].filename == __file__
+
+
+def test_the_last_of_several_records_may_have_no_wave(signal) -> None:
+    table = table_of_marks([{"II": WAVES}, {"II": WAVES}], FS)
+    # In lead II's panel, and in the rhythm strip.
+    for record, n_waves in ((1, 2), (2, 0)):
+        (ax,) = plot_delineation(np.stack([signal] * 3), FS, table, record=record).axes
+        assert len(drawn(ax, PolyCollection)[GREEN]) == n_waves
+    with pytest.raises(ValueError, match="record must be from 0 to 2, got 3"):
+        plot_delineation(np.stack([signal] * 3), FS, table, record=3)
+
+
+def test_marks_out_of_order(signal) -> None:
+    """A wave reaches from its least to its greatest mark, on paper of any speed."""
+    table = make_table(0, "II", 2, [205.0], [200.0], [195.0], FS)
+    (ax,) = plot_delineation(signal[1], FS, table, leads=["II"]).axes
+    (box,), (dot,) = drawn(ax, PolyCollection)[ORANGE], drawn(ax, PathCollection)[ORANGE]
+    mm = 25 / FS
+    np.testing.assert_allclose([box[:, 0].min(), box[:, 0].max(), dot[0]], np.array([195, 205, 200]) * mm)
+    assert box[:, 1].max() - box[:, 1].min() > 10, "the peak of 1 mV is inside"
+    (ax,) = plot_delineation(np.tile(signal[1], 120), FS, table, leads=["II"]).axes
+    (stretch,) = drawn(ax, LineCollection)[ORANGE]
+    assert len(stretch) == 11

@@ -277,6 +277,18 @@ def test_own_axes_are_used(ecg) -> None:
         plot_ecg(ecg.data[0], ecg.fs, figure=right)
 
 
+def test_types_in_a_column_belong_to_beats_by_position() -> None:
+    """Whatever the index of the column, and the order of the beats."""
+    pandas = pytest.importorskip("pandas")
+    peaks, types = [900, 300, 600], ["V", "N", "N"]
+    for index in (None, [2, 1, 0], [5, 6, 7]):
+        column = pandas.Series(types, index=index)
+        (ax,) = plot_ecg(np.zeros((1, 1000)), 100.0, ["II"], rpeaks=peaks, beat_types=column).axes
+        marks = {c.get_label(): np.asarray(c.get_offsets())[:, 0] for c in ax.collections if "(" in c.get_label()}
+        np.testing.assert_allclose(marks["V (1)"], [225])
+        np.testing.assert_allclose(marks["N (2)"], [75, 150])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -21,6 +21,18 @@ def test_by_label(pixels) -> None:
     assert pixels(ax.figure).std() > 5
 
 
+def test_text_is_a_label_and_missing_values_are_not(z) -> None:
+    pandas = pytest.importorskip("pandas")
+    text = ["None", "nan", "NaN", "NaT", "<NA>", "a"]
+    missing = [None, np.nan, np.float32("nan"), pandas.NaT, pandas.NA, "", np.datetime64("NaT"), np.inf]
+    labels = [*text, *missing] * 4 + ["a"] * 4
+    words = [t.get_text() for t in plot_embedding(z, labels).axes[0].get_legend().get_texts()]
+    assert sorted(words) == sorted([*(f"{name} (4)" for name in text[:-1]), "a (8)", "missing (32)"])
+    hidden = np.ma.masked_array(np.arange(60) % 2, np.arange(60) < 10)
+    words = [t.get_text() for t in plot_embedding(z, hidden).axes[0].get_legend().get_texts()]
+    assert words == ["0 (25)", "1 (25)", "missing (10)"]
+
+
 @pytest.fixture(scope="module")
 def z() -> np.ndarray:
     return np.random.default_rng(5).normal(size=(60, 4)) * [5, 2, 1, 1]

@@ -1,6 +1,7 @@
 """What a fit measures once on every record, and which beats lie in a window."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from measured_records import BRIEF, EQUAL, FS, LONG, WINDOW, build, equal_records
 
@@ -58,6 +59,16 @@ def test_measures_do_not_depend_on_threads_or_blocks(equal):
     records = RecordSource([ECGRecord(x, FS, LEADS) for x in EQUAL.data], False)
     again = build(records, EQUAL.rpeaks)
     np.testing.assert_allclose(again.known.records.values, equal.known.records.values, atol=1e-4)
+
+
+def test_arguments_in_columns_belong_to_records_by_position(equal):
+    """Whatever the index of the column."""
+    index = np.arange(9)[::-1]
+    groups = np.arange(9) // 2
+    found = build(equal.source, pd.Series(EQUAL.rpeaks, index=index), groups=pd.Series(groups, index=index))
+    assert found.digest() == build(equal.source, EQUAL.rpeaks, groups=groups).digest()
+    found = build(equal.source, pd.Series(EQUAL.rpeaks, index=index + 5))
+    np.testing.assert_array_equal(found.beat_time, equal.beat_time)
 
 
 def test_digest_tells_data_apart(equal):

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -81,7 +82,9 @@ make(sys.argv[1], max_epochs=4, checkpoint_dir=sys.argv[2], callbacks=[Slow()]).
 
 @pytest.mark.parametrize("name", ["quantised", "patients"])
 def test_a_killed_run_goes_on_in_the_same_bits(name, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    # Another number of threads makes other sums.
+    threads = str(torch.get_num_threads())
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": threads}
     command = [sys.executable, "-c", RUN, name, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as run:
         assert run.stdout is not None

@@ -97,6 +97,7 @@ make(max_epochs=4, checkpoint_dir=sys.argv[1], callbacks=[Slow()]).fit(X)
 def test_it_goes_on_after_kill_9(tmp_path):
     paths = os.pathsep.join([str(Path(__file__).parent), str(FILE.parent)])
     environment = {**os.environ, "PYTHONPATH": paths + os.pathsep + os.environ.get("PYTHONPATH", "")}
+    environment["OMP_NUM_THREADS"] = str(torch.get_num_threads())  # other sums with another number
     command = [sys.executable, "-c", RUN, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as run:
         assert run.stdout is not None

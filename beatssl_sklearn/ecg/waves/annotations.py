@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..leads import LEADS
 from ..wfdb.annotations import read_annotations, write_annotations
 from ..wfdb.paths import refuse, split_record
-from ..wfdb.segments import record_rates
+from ..wfdb.rates import record_rates
 from .find import WAVES
 from .table import CONSENSUS, check_table, table_of_marks, wave_labels
 

@@ -17,7 +17,7 @@ from ..._optional import find_stack_level
 from ...files.atomic import write_atomically
 from .annotation_codes import CODES, Content, decode, encode
 from .paths import read_bytes, refuse, split_record
-from .segments import record_rates
+from .rates import record_rates
 
 _EXTENSION = re.compile(r"[A-Za-z0-9_\-]{1,32}", re.ASCII)
 _LARGEST_FILE = 2**26
@@ -134,6 +134,15 @@ def _samples_per_tick(directory: str, name: str, content: Content, fs: float | N
     return rate / (content.resolution or frames)
 
 
+def _rate_unlike_frames(directory: str, name: str) -> float | None:
+    """Return the rate of a record if it is not that of its frames, in which a file counts that does not tell a rate."""
+    try:
+        frames, rate = record_rates(directory, name)
+    except (FileNotFoundError, ValueError):
+        return None
+    return rate if rate != frames else None
+
+
 def _warn(name: str, text: str) -> None:
     warnings.warn(f"record {name!r}: {text}", UserWarning, stacklevel=find_stack_level())
 
@@ -155,11 +164,13 @@ def write_annotations(
     extension : str
         Extension of the annotation file.
     sample : array-like of shape (n_annotations,), integers
-        Positions [samples], in ascending order.
+        Positions [samples] at the rate `fs`, in ascending order.
     symbol : sequence of str, of length n_annotations
         Symbols of WFDB's table.
     fs : float, default=None
-        Sampling rate [Hz] to write into the file. None writes none.
+        Sampling rate of the positions [Hz], which is written into the file. None means that of the record, as
+        `read_wfdb` gives it; it is written if frames of the record have several samples. Without a header beside the
+        file, None writes no rate, and positions count frames.
     aux : sequence of str, default=None
         Further text of each annotation, at most 255 ASCII characters.
 
@@ -170,7 +181,7 @@ def write_annotations(
     TypeError
         If positions are not integers.
     OSError
-        If the file cannot be written.
+        If the file cannot be written, or there is a header that cannot be read.
     """
     directory, name = split_record(path)
     target = Path(directory, f"{name}.{_check_extension(extension)}")
@@ -180,7 +191,7 @@ def write_annotations(
     symbols, notes = _check_texts(name, len(positions), symbol, aux)
     if fs is not None and not (np.isfinite(fs) and fs > 0):
         refuse(name, f"fs must be positive and finite, got {fs!r}")
-    raw = encode(positions.tolist(), symbols, notes, fs)
+    raw = encode(positions.tolist(), symbols, notes, _rate_unlike_frames(directory, name) if fs is None else fs)
     try:
         write_atomically(target, raw)
     except OSError as error:

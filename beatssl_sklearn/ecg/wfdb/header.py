@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from .formats import INVALID
 from .paths import own_name, read_bytes, refuse
+from .start import is_start
 
 LARGEST_HEADER = 2**20
 DEFAULT_FS = 250.0
@@ -37,11 +38,6 @@ _SIGNAL = re.compile(
 )
 _FORMAT = re.compile(r"(\d{1,4})(?:x(\d{1,12}))?(?::(\d{1,12}))?(?:\+(\d{1,15}))?", re.ASCII)
 _GAIN = re.compile(rf"({_FLOAT})(?:\(([+-]?\d{{1,10}})\))?(?:/(\S+))?", re.ASCII)
-CLOCK = re.compile(r"(?:(?:([01]?\d|2[0-3]):)?([0-5]?\d):)?[0-5]?\d(?:\.\d+)?", re.ASCII)
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-DATE = re.compile(
-    rf"(?:0?[1-9]|[12]\d|3[01])[/-](?:0?[1-9]|1[0-2]|{'|'.join(MONTHS)})[/-]\d{{1,4}}", re.ASCII | re.IGNORECASE
-)
 
 
 class SignalSpec(NamedTuple):
@@ -227,7 +223,7 @@ def _record_fields(tokens: list[str], record: str, notes: list[str]) -> tuple[in
             refuse(record, f"the length is {tokens[3][:20]!r}: expected a number of samples")
     # A length of 0 is one that is not given.
     n_times = n_times or None
-    if len(tokens) > 4 and not all(CLOCK.fullmatch(token) or DATE.fullmatch(token) for token in tokens[4:]):
+    if len(tokens) > 4 and not all(map(is_start, tokens[4:])):
         notes.append("the start time is not readable and is ignored")
     return n_signals, fs, n_times
 

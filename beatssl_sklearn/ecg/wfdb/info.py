@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .header import CLOCK, DATE, MONTHS, Header
+from .header import Header
+from .start import base_date, base_time
 
 # "Age: 56", "<sex>: F", "Patient ID = 17", and "patient 1" alone on its line.
 _FIELD = re.compile(
@@ -31,17 +32,10 @@ def _start(words: Sequence[str]) -> dict[str, str]:
     """Return time and date of the start as ISO 8601 writes them."""
     found: dict[str, str] = {}
     for word in words:
-        if CLOCK.fullmatch(word):
-            # The seconds come last; hours and minutes may be absent.
-            parts = ["0", "0", *word.split(":")][-3:]
-            whole, point, fraction = parts[2].partition(".")
-            found.setdefault("base_time", f"{int(parts[0]):02d}:{int(parts[1]):02d}:{int(whole):02d}{point}{fraction}")
-        elif DATE.fullmatch(word):
-            day, month, year = re.split("[/-]", word)
-            number = int(month) if month.isdecimal() else MONTHS.index(month.lower()) + 1
-            # The format asks for four digits: of fewer, the century is unknown.
-            if len(year) == 4:
-                found.setdefault("base_date", f"{year}-{number:02d}-{int(day):02d}")
+        if time := base_time(word):
+            found.setdefault("base_time", time)
+        elif day := base_date(word):
+            found.setdefault("base_date", day)
     return found
 
 

@@ -14,7 +14,7 @@ from .header import Header, SignalSpec
 from .paths import SMALL_FILE, check_large_file, find_record, refuse, regular_size
 from .physical import check_units, physical_signals
 from .record import ECGRecord, load_record, warn_of
-from .samples import Digital, checksum_notes, frame_width, read_digital, sum_samples
+from .samples import Digital, checksum_notes, files_of, frame_width, read_digital, sum_samples
 from .segments import Segment, check_length, common_multiple, join_segments, read_headers
 from .selection import choose_signals, wanted_signals
 
@@ -158,9 +158,6 @@ class WFDBReader:
             notes = []
             digital, _, _ = self._digital(segment, first, min(first + step, n_times), notes)
             sums.update(sum_samples(digital, segment.header))
-        # Without an announced length, no data is trailing.
-        if segment.header.n_times is None:
-            notes = []
         return notes + checksum_notes(sums, segment.header)
 
     def _whole_record(self, header: Header) -> Segment:
@@ -168,8 +165,9 @@ class WFDBReader:
         columns = self._chosen.columns
         n_times = header.n_times
         if n_times is None:
-            file = header.signals[columns[0]].file
-            n_times = self._stored(self._name, [spec for spec in header.signals if spec.file == file])
+            # As in a record that is read as a whole, the first file decides.
+            first = next(iter(files_of(header, columns).values()))
+            n_times = self._stored(self._name, [header.signals[i] for i in first])
         return Segment(self._name, header, 0, n_times, columns, tuple(range(len(columns))))
 
     def _stored(self, name: str, specs: list[SignalSpec]) -> int:
@@ -211,7 +209,11 @@ class WFDBReader:
             skipped = skipped if spec.fmt in COMPRESSED else stored_bytes(spec.fmt, skipped)
             signals.append(spec._replace(offset=spec.offset + skipped))
         header = segment.header._replace(n_times=last - first, signals=tuple(signals))
-        return read_digital(self._directory, segment.name, header, segment.columns, self._root, notes), header, first
+        announced = segment.header.n_times is not None
+        digital = read_digital(
+            self._directory, segment.name, header, segment.columns, self._root, notes, announced=announced
+        )
+        return digital, header, first
 
 
 def _needs_the_beginning(header: Header, headers: dict[str, Header]) -> bool:

@@ -39,9 +39,16 @@ class Digital(NamedTuple):
 
 
 def read_digital(
-    directory: str, record: str, header: Header, wanted: tuple[int, ...], root: str | None, notes: list[str]
+    directory: str,
+    record: str,
+    header: Header,
+    wanted: tuple[int, ...],
+    root: str | None,
+    notes: list[str],
+    *,
+    announced: bool = True,
 ) -> list[Digital]:
-    """Read the signal files that hold the wanted signals.
+    """Read the signal files that hold the wanted signals; without a length in the header, it is that of the first.
 
     Parameters
     ----------
@@ -55,6 +62,8 @@ def read_digital(
         See `regular_size`.
     notes : list of str
         Receives warnings.
+    announced : bool, default=True
+        Whether a length in `header` comes from the record's own header.
 
     Returns
     -------
@@ -68,18 +77,14 @@ def read_digital(
     OSError
         If a file is missing.
     """
-    files: dict[str, list[int]] = {}
-    for i, spec in enumerate(header.signals):
-        files.setdefault(spec.file, []).append(i)
+    announced = announced and header.n_times is not None
     digital: list[Digital] = []
-    for file, members in files.items():
-        if len(files) > 1 and not any(i in members for i in wanted):
-            continue
+    for file, members in files_of(header, wanted).items():
         specs = [header.signals[i] for i in members]
         fmt, offset = specs[0].fmt, specs[0].offset
         if [spec for spec in specs if spec.fmt != fmt or spec.offset != offset]:
             refuse(record, f"signals in the file {file!r} have different formats or offsets")
-        n_times, frames = _read_file(directory, record, header, specs, root, notes)
+        n_times, frames = _read_file(directory, record, header, specs, root, notes, announced)
         if n_times != header.n_times:
             if digital:
                 refuse(record, "its signal files have different lengths")
@@ -88,8 +93,22 @@ def read_digital(
     return digital
 
 
+def files_of(header: Header, wanted: tuple[int, ...]) -> dict[str, list[int]]:
+    """Return the files with wanted signals in the order of the header, and the positions of all signals of each."""
+    files: dict[str, list[int]] = {}
+    for i, spec in enumerate(header.signals):
+        files.setdefault(spec.file, []).append(i)
+    return {file: members for file, members in files.items() if len(files) == 1 or any(i in members for i in wanted)}
+
+
 def _read_file(
-    directory: str, record: str, header: Header, specs: list[SignalSpec], root: str | None, notes: list[str]
+    directory: str,
+    record: str,
+    header: Header,
+    specs: list[SignalSpec],
+    root: str | None,
+    notes: list[str],
+    announced: bool,
 ) -> tuple[int, NDArray[Any]]:
     """Return the length of one file, and its samples (n_times, n_samples_per_frame)."""
     first = specs[0]
@@ -108,8 +127,11 @@ def _read_file(
         if n_times * per_frame > _LARGEST_READ:
             refuse(record, f"file {first.file!r} has {n_times * per_frame} samples, more than the {_LARGEST_READ} "
                    "that are read at once")
-        if header.n_times is not None and available - needed >= block_bytes(first.fmt):
-            notes.append(f"{available - needed} bytes of trailing data are ignored: the header announces less")
+        spare = available - needed
+        if announced and spare >= block_bytes(first.fmt):
+            notes.append(f"{spare} bytes of trailing data are ignored: the header announces less")
+        elif not announced and stored_samples(first.fmt, available) // per_frame > n_times:
+            notes.append(f"{spare} bytes of trailing data are ignored: another signal file ends earlier")
         flat = decode(read_array(directory, first.file, record, first.offset, needed), first.fmt, n_times * per_frame)
     for spec in specs:
         if spec.skew >= n_times:

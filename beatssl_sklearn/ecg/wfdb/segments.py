@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .header import LARGEST_FS, LARGEST_HEADER, NO_SAMPLES, Header, frame_rate, read_header
-from .paths import read_bytes, refuse, regular_size
+from .header import LARGEST_FS, NO_SAMPLES, Header, read_header
+from .paths import refuse, regular_size
 
 # Gaps, and segments that occur again, cost no byte in any file. A record may have as many samples as this without a
 # byte (64 MiB as float32), and this many times the bytes of its signal files.
@@ -169,27 +169,6 @@ def check_length(directory: str, record: str, segments: Sequence[Segment], n_sam
     if n_samples > (limit := _FREE_SAMPLES + _SAMPLES_PER_BYTE * sum(sizes.values())):
         refuse(record, f"it has {n_samples} samples, most of them in gaps: at most {limit} are read from files of "
                f"{sum(sizes.values())} bytes")
-
-
-def record_rates(directory: str, record: str) -> tuple[float, float]:
-    """Return the frames per second of a record, and the sampling rate that `read_wfdb` gives its signals of voltage.
-
-    Raises
-    ------
-    ValueError
-        If not even the record line of the header can be read.
-    OSError
-        If the header is missing.
-    """
-    try:
-        header, headers = read_headers(directory, record, None, [])
-    except ValueError:
-        # Annotations can have a time although no signal can be read.
-        fs = frame_rate(read_bytes(directory, f"{record}.hea", record, at_most=LARGEST_HEADER), record)
-        return fs, fs
-    parts = headers.values() or [header]
-    widths = {spec.per_frame for part in parts for spec in part.signals if not math.isnan(spec.gain)}
-    return header.fs, header.fs * (math.gcd(*widths) or 1)
 
 
 def _first_segment(header: Header, headers: dict[str, Header]) -> Header | None:

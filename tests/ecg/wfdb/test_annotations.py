@@ -138,14 +138,43 @@ class TestTimeResolution:
     def test_other_files_count_frames(self, write_record, tmp_path):
         lines = ["rec.dat 16x4 100/mV 16 0 0 0 0 II", "rec.dat 16 1/bpm 16 0 0 0 0 HR"]
         path = write_record(tmp_path, first="rec 2 125", lines=lines)
-        write_annotations(path, "frames", [10, 20], ["N"] * 2)
         write_annotations(path, "ticks", [10, 20], ["N"] * 2, fs=250)
         assert read_wfdb(path).fs == 500
-        assert read_annotations(path, "frames").sample.tolist() == [40, 80]
         assert read_annotations(path, "ticks").sample.tolist() == [20, 40]
         (tmp_path / "many.hea").write_text("many/1 2 125\nrec 180\n")
-        write_annotations(tmp_path / "many", "frames", [10, 20], ["N"] * 2)
-        assert read_annotations(tmp_path / "many", "frames").sample.tolist() == [40, 80]
+        for name in ("rec", "many"):
+            assert self.positions_of_frames(tmp_path / name, 10, 20) == [40, 80]
+
+    def positions_of_frames(self, path, first, second):
+        """Read annotations at two frames from a file without a time resolution."""
+        path.with_name(path.name + ".frames").write_bytes(at(first, N) + at(second - first, N) + END)
+        return read_annotations(path, "frames").sample.tolist()
+
+    def test_positions_are_at_the_rate_of_the_signals_that_are_read(self, write_record, tmp_path):
+        line = "rec.dat {} 1000/mV 16 0 0 0 0 {}".format
+        beside = [line("16x2", "II"), line("16x2", "V1"), line("16", "RESP")]
+        path = write_record(tmp_path, first="rec 3 250", lines=beside)
+        assert read_wfdb(path).fs == 500 and self.positions_of_frames(path, 100, 900) == [200, 1800]
+        # The lines of a layout say nothing of samples, and nor does that of an absent signal.
+        layout = ["lay 3 250 0", *(f"~ 0 1/mV 0 0 0 0 0 {name}" for name in ("II", "V1", "RESP"))]
+        (tmp_path / "lay.hea").write_text("\n".join(layout))
+        (tmp_path / "many.hea").write_text("many/2 3 250\nlay 0\nrec 180\n")
+        assert read_wfdb(tmp_path / "many").fs == 500
+        assert self.positions_of_frames(tmp_path / "many", 100, 900) == [200, 1800]
+        path = write_record(tmp_path, first="rec 2 250", lines=[line("16x2", "II"), "~ 0 1000/mV 16 0 0 0 0 V1"])
+        assert read_wfdb(path, leads=["II"]).fs == 500 and self.positions_of_frames(path, 100, 900) == [200, 1800]
+        # A name that the user would have to explain counts by its voltage.
+        path = write_record(tmp_path, first="rec 2 250", lines=[line("16x3", "CM5"), "rec.dat 16 1/bpm 16 0 0 0 0 HR"])
+        assert read_wfdb(path, positional=True).fs == 750 and self.positions_of_frames(path, 100, 900) == [300, 2700]
+
+    def test_what_is_written_without_a_rate_is_read_as_it_was(self, write_record, tmp_path):
+        path = write_record(tmp_path, first="rec 1 250", lines=["rec.dat 16x2 1000/mV 16 0 0 0 0 II"])
+        write_annotations(path, "qrs", [200, 1800], ["N"] * 2)
+        assert read_annotations(path, "qrs").sample.tolist() == [200, 1800]
+        assert read_annotations(path, "qrs", fs=1000).sample.tolist() == [400, 3600]
+        # A rate that is the frames' own is not written.
+        write_annotations(write_record(tmp_path), "qrs", [3], ["N"])
+        assert (tmp_path / "rec.qrs").read_bytes() == at(3, N) + END
 
     def test_a_record_without_a_readable_signal_has_a_rate(self, write_record, tmp_path):
         for first, lines in (("rec 0 500", []), ("rec 1 500 300", ["rec.dat 999 100"])):

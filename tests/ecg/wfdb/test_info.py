@@ -22,12 +22,22 @@ def test_comments_stand_without_their_mark_wherever_they_are(write_record, signa
         ("rec 3 500 300 13:05:00.125", "13:05:00.125", None),
         ("rec 3 500 300 05-May-2020 9:17", "00:09:17", "2020-05-05"),
         ("rec 3 500 300 10:00:00 25/4/89", "10:00:00", None),
+        ("rec 3 500 300 10:00:00 29/2/00", "10:00:00", None),
+        ("rec 3 500 300 29/02/2020", None, "2020-02-29"),
         ("rec 3 500 300", None, None),
     ],
 )
 def test_the_start(write_record, tmp_path, first, time, date):
     info = read_wfdb(write_record(tmp_path, first=first)).info
     assert (info.get("base_time"), info.get("base_date")) == (time, date)
+
+
+@pytest.mark.parametrize("day", ["31/02/2020", "29-feb-2021", "31/4/89", "1/1/0000"])
+def test_a_day_that_is_in_no_calendar(write_record, tmp_path, day):
+    path = write_record(tmp_path, first=f"rec 3 500 300 10:00:00 {day}")
+    with pytest.warns(UserWarning, match="'rec': the start time is not readable and is ignored"):
+        info = read_wfdb(path).info
+    assert info["base_time"] == "10:00:00" and "base_date" not in info
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,23 @@ def test_an_unknown_length(fmt, tmp_path):
     assert_ranges_are_parts(tmp_path / "r")
 
 
+def test_an_unknown_length_is_that_of_the_first_file_in_the_header(tmp_path):
+    for name, n_bytes in (("a", 2 * 2 * 100), ("b", 2 * 120)):
+        (tmp_path / f"{name}.dat").write_bytes(RNG.integers(0, 256, size=n_bytes, dtype=np.uint8).tobytes())
+    lines = [f"{file}.dat 16 100/mV 16 0 0 0 0 {lead}" for file, lead in (("a", "III"), ("b", "I"), ("a", "II"))]
+    (tmp_path / "r.hea").write_text("\n".join(["r 3 500", *lines]) + "\n")
+    told = {"record 'r': 40 bytes of trailing data are ignored: another signal file ends earlier"}
+    for leads in (None, ("I", "II")):
+        assert assert_ranges_are_parts(tmp_path / "r", leads=leads) == told
+        assert read_and_measure(tmp_path / "r", leads=leads) == 100
+    assert assert_ranges_are_parts(tmp_path / "r", leads=("I",)) == set()
+    assert read_and_measure(tmp_path / "r", leads=("I",)) == 120
+
+
+def read_and_measure(path, **options):
+    return with_warnings(lambda: WFDBReader(path, **options))[0].n_times
+
+
 def test_frames_skews_offsets_and_several_files(tmp_path):
     (tmp_path / "a.dat").write_bytes(RNG.integers(0, 256, size=24 + 60 * 3 * 2, dtype=np.uint8).tobytes())
     (tmp_path / "b.dat").write_bytes(RNG.integers(0, 256, size=90, dtype=np.uint8).tobytes())
