@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         LeadAgnostic,
         Objective,
         Pretrainer,
+        Sum,
     )
     from .segmentation import WaveAugment, WaveSegmenter
     from .views import LeadMasking, NoViews, VCGViews
@@ -65,6 +66,7 @@ _ROOM_OF = {
     "Pretrainer": "pretraining",
     "RhythmEmbedder": "embedding",
     "SampleEmbedder": "embedding",
+    "Sum": "pretraining",
     "VCGViews": "views",
     "WFDBFolder": "ecg",
     "WaveAugment": "segmentation",
@@ -113,6 +115,7 @@ __all__ = [
     "Pretrainer",
     "RhythmEmbedder",
     "SampleEmbedder",
+    "Sum",
     "VCGViews",
     "WFDBFolder",
     "WaveAugment",

@@ -73,6 +73,15 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "pretraining.lead_agnostic_heads.SegmentHeads": {"PR01": NOTHING},
     "pretraining.pretrainer.Pretrainer.partial_fit": {"PR01": AS_FOR_FIT, "RT01": AS_FOR_FIT},
     "pretraining.pretrainer.Pretrainer.untrained_encoder": {"RT01": SUMMARY},
+    "pretraining.sum.Sum.after_step": {"PR01": CONTRACT},
+    "pretraining.sum.Sum.batches": {"PR01": CONTRACT, "RT01": CONTRACT},
+    "pretraining.sum.Sum.diagnose": {"PR01": CONTRACT, "RT01": CONTRACT},
+    "pretraining.sum.Sum.draw": {"PR01": CONTRACT, "RT01": CONTRACT},
+    "pretraining.sum.Sum.heads": {"PR01": CONTRACT, "RT01": CONTRACT},
+    "pretraining.sum.Sum.loss": {"PR01": CONTRACT, "RT01": CONTRACT},
+    "pretraining.sum.Sum.measure": {"PR01": CONTRACT, "RT01": CONTRACT},
+    "pretraining.sum.Sum.measurements": {"RT01": CONTRACT},
+    "pretraining.sum.Sum.prepare": {"PR01": CONTRACT, "RT01": CONTRACT},
     "segmentation.fitted_unet.FittedUNet": {"PR01": PRIVATE},
 }
 

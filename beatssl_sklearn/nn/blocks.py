@@ -59,8 +59,17 @@ class MaskingEncoder(Encoder, Protocol):
     def embed(self, x: Tensor) -> Tensor:
         """Map signals ``(n, n_times, 12)`` to tokens ``(n, n_tokens, stem_width)`` that do not see each other."""
 
-    def contextualize(self, tokens: Tensor, masked: Tensor | None = None, filler: Tensor | None = None) -> Tensor:
-        """Map tokens to ``(n, n_tokens, n_dims)``, with `filler` in place of those that are masked."""
+    def contextualize(
+        self,
+        tokens: Tensor,
+        masked: Tensor | None = None,
+        filler: Tensor | None = None,
+        signal: Tensor | None = None,
+    ) -> Tensor:
+        """Map tokens to ``(n, n_tokens, n_dims)``, with `filler` in place of those that are masked.
+
+        `signal` is what `embed` has read. An encoder may ignore it.
+        """
 
 
 class StreamEncoder(Encoder, Protocol):

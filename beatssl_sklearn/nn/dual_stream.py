@@ -31,7 +31,8 @@ class LeadGroupEncoder(nn.Module):
     """Residual networks in one dimension, one for each group of leads; tokens lie side by side.
 
     Each stream has a stem of stride 2 and four stages of two residual blocks. It sees the leads of its group only. A
-    group without any lead has one trained vector in place of its tokens.
+    group without any lead has one trained vector in place of its tokens. Only records that lack the group train it, or
+    the parameter `group_dropout` of the objective `DualStream`; without them it stays 0.
 
     Parameters
     ----------
@@ -124,6 +125,10 @@ class LeadGroupEncoder(nn.Module):
             there = own.abs().amax(dim=(1, 2)) > 0
             found.append(torch.where(there[:, None, None], tokens, self.absent.weight[:, k].to(tokens.dtype)))
         return found
+
+    def absent_vectors(self) -> Tensor:
+        """Return what stands for the tokens of absent groups, ``(n_groups, stream_width)``."""
+        return self.absent.weight.T
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x (n, n_times, 12)`` to ``(n, ceil(n_times / stride), n_dims)``."""

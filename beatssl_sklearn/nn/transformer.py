@@ -46,12 +46,15 @@ class Transformer(nn.Module):
     stem_norm : {"none", "group"}
         "group" normalises the first layer over the record, as published. It takes the voltage away, and makes a token
         depend on the length of the record.
+    lead_token : bool
+        Whether a linear map of the leads that carry a signal is added to every token, also to hidden ones. Then the
+        network can tell a lead that is absent, or that a view has set to 0, from one that is at rest.
 
     References
     ----------
     Oh J et al. Lead-agnostic self-supervised learning for local and global representations of electrocardiogram. CHIL
     2022, arXiv 2203.06889, section 3.1 (there: 768 wide, 12 layers, norm after each layer). Baevski A et al. wav2vec
-    2.0. NeurIPS 2020.
+    2.0. NeurIPS 2020. `lead_token` is this package's own.
     """
 
     pool_parts = POOL_PARTS
@@ -67,6 +70,7 @@ class Transformer(nn.Module):
         feed_forward: int = 512,
         position_taps: int = 31,
         stem_norm: str = "none",
+        lead_token: bool = False,
     ) -> None:
         super().__init__()
         if not fs_model > 0:
@@ -81,6 +85,8 @@ class Transformer(nn.Module):
             raise ValueError(f"position_taps must be odd, got {position_taps!r}")
         if stem_norm not in ("none", "group"):
             raise ValueError(f"stem_norm must be one of none, group, got {stem_norm!r}")
+        if not isinstance(lead_token, bool):
+            raise ValueError(f"lead_token must be True or False, got {lead_token!r}")
         n_stem = stem_layers(fs_model)
         self.stride = 2**n_stem
         self.n_dims_record = 3 * self.n_dims
@@ -94,6 +100,8 @@ class Transformer(nn.Module):
         self.position = nn.Conv1d(self.n_dims, self.n_dims, position_taps, padding=position_taps // 2, groups=groups)
         self.layers = nn.ModuleList(_AttentionLayer(self.n_dims, n_heads, hidden) for _ in range(n_layers))
         self.norm_out = nn.LayerNorm(self.n_dims)
+        # The last layer, so that the others draw the same weights with and without it.
+        self.lead_token = nn.Linear(N_LEADS, self.n_dims) if lead_token else None
 
     def draw_weights(self, generator: torch.Generator) -> None:
         """Draw all weights: normal with a small deviation, biases 0, norms the identity."""
@@ -120,7 +128,13 @@ class Transformer(nn.Module):
             tokens = F.gelu(tokens)
         return tokens
 
-    def contextualize(self, tokens: Tensor, masked: Tensor | None = None, filler: Tensor | None = None) -> Tensor:
+    def contextualize(
+        self,
+        tokens: Tensor,
+        masked: Tensor | None = None,
+        filler: Tensor | None = None,
+        signal: Tensor | None = None,
+    ) -> Tensor:
         """Let the tokens of `embed` see each other.
 
         Parameters
@@ -131,16 +145,27 @@ class Transformer(nn.Module):
             Tokens to hide.
         filler : Tensor (n_dims,), optional
             What stands in their places.
+        signal : Tensor (n, n_times, 12), optional
+            What `embed` has read. Only an encoder with `lead_token` needs it.
 
         Returns
         -------
         Tensor (n, n_tokens, n_dims)
+
+        Raises
+        ------
+        ValueError
+            If `filler` or `signal` is missing where it is needed.
         """
         h: Tensor = self.widen(self.norm_in(tokens))
         if masked is not None:
             if filler is None:
                 raise ValueError("masked tokens need a filler")
             h = torch.where(masked[..., None], filler.to(h.dtype), h)
+        if self.lead_token is not None:
+            if signal is None:
+                raise ValueError("signal is missing: lead_token=True needs contextualize(..., signal=x)")
+            h = h + self.lead_token((signal != 0).any(dim=1).to(h.dtype))[:, None]
         h = h + F.gelu(self.position(h.transpose(1, 2))).transpose(1, 2)
         for layer in self.layers:
             h = layer(h)
@@ -149,7 +174,7 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x (n, n_times, 12)`` to ``(n, ceil(n_times / stride), n_dims)``."""
-        return self.contextualize(self.embed(x))
+        return self.contextualize(self.embed(x), signal=x)
 
     def pool(self, e: Tensor) -> Tensor:
         """Compute mean, maximum and standard deviation over tokens, ``(n, 3 * n_dims)`` float32."""

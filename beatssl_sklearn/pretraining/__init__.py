@@ -9,6 +9,7 @@ from .lead_agnostic import GumbelQuantizer, LeadAgnostic, LeadAgnosticTargets
 from .lead_agnostic_heads import LeadAgnosticHeads, LeadAgnosticOutputs, SegmentHeads
 from .objective import FitContext, Objective, PretrainedModule
 from .pretrainer import Pretrainer
+from .sum import Sum, SumHeads
 
 __all__ = [
     "PAPER_PRESET",
@@ -32,4 +33,6 @@ __all__ = [
     "PretrainedModule",
     "Pretrainer",
     "SegmentHeads",
+    "Sum",
+    "SumHeads",
 ]

@@ -266,11 +266,23 @@ class Batches:
 
     def read(self, rows: NDArray[np.int64], start: NDArray[np.float64], seconds: float) -> tuple[Tensor, Tensor]:
         """Return prepared windows (n, n_times, 12) on the device, and the leads present (n, 12)."""
-        if self._cache is None or seconds != self.records.window:
-            signal, present = self._read(rows, start, seconds)
-            return self.put(signal), self.put(present)
-        kept = self.put(rows)
-        return self._cache[0][kept].float(), self._cache[1][kept]
+        part = seconds < self.records.window
+        # The relative amplitude is that of the window.
+        if self._cache is None or (part and self.records.front_end.amplitude != "absolute"):
+            read, there = self._read(rows, start, seconds)
+            return self.put(read), self.put(there)
+        whole, present = (kept[self.put(rows)] for kept in self._cache)
+        return (self._cut(whole, start, seconds) if part else whole.float()), present
+
+    def _cut(self, whole: Tensor, start: NDArray[np.float64], seconds: float) -> Tensor:
+        """Cut a window from each record on the device, with its own mean."""
+        front_end = self.records.front_end
+        n_times = front_end.n_times(seconds)
+        latest = whole.shape[1] - n_times
+        first = self.put(np.clip(np.rint(start * front_end.fs_model).astype(np.int64), 0, latest))
+        times = first[:, None] + torch.arange(n_times, device=whole.device)
+        cut = whole.gather(1, times[:, :, None].expand(-1, -1, whole.shape[2])).float()
+        return cut - cut.mean(dim=1, keepdim=True)
 
     def _read(
         self, rows: NDArray[np.int64], start: NDArray[np.float64], seconds: float

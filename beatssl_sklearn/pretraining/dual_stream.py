@@ -19,6 +19,7 @@ from ..inputs.source import Block
 from ..nn.blocks import StreamEncoder
 from ..nn.heads import build_projector
 from ..views.augment import VCGViews, checked_views
+from ..views.leads import one_stays
 from .batches import Batch
 from .group_batches import by_group, check_patients
 from .objective import FitContext, Objective
@@ -49,14 +50,17 @@ class DualStreamHeads(nn.Module):
         One per group.
     fused : Projector
         Of the streams side by side.
+    group_dropout : float, default=0
+        Probability that a group of a segment counts as absent in training.
     """
 
-    def __init__(self, projectors: list[nn.Module], fused: nn.Module) -> None:
+    def __init__(self, projectors: list[nn.Module], fused: nn.Module, group_dropout: float = 0.0) -> None:
         super().__init__()
         self.projectors = nn.ModuleList(projectors)
         self.fused = fused
+        self.group_dropout = group_dropout
 
-    def forward(self, encoder: StreamEncoder, signal: Tensor) -> DualStreamOutputs:
+    def forward(self, encoder: StreamEncoder, signal: Tensor, draw: Tensor | None = None) -> DualStreamOutputs:
         """Encode segments, and project each stream and all together.
 
         Parameters
@@ -65,6 +69,9 @@ class DualStreamHeads(nn.Module):
             With `streams`.
         signal : Tensor (2 * n, n_times, 12)
             The segments.
+        draw : Tensor (2 * n, 12), optional
+            Draws from [0, 1), a column for each group, and some that are not used. The fused projector gets the
+            encoder's vector for absent groups in place of a group whose draw is below `group_dropout`.
 
         Returns
         -------
@@ -73,7 +80,18 @@ class DualStreamHeads(nn.Module):
         """
         means = [stream.mean(1, dtype=torch.float32) for stream in encoder.streams(signal)]
         own = [project(mean) for project, mean in zip(self.projectors, means, strict=True)]
+        if draw is not None and self.training:
+            left = _groups_left(signal, encoder.groups, draw, self.group_dropout)
+            absent = cast(Any, encoder).absent_vectors()
+            means = [torch.where(left[:, k, None], mean, absent[k]) for k, mean in enumerate(means)]
         return DualStreamOutputs(own, self.fused(torch.cat(means, dim=1)))
+
+
+def _groups_left(signal: Tensor, groups: list[list[int]], draw: Tensor, share: float) -> Tensor:
+    """Return which groups of leads stay (n, n_groups): those whose draw reaches `share`, and one in each segment."""
+    there = torch.stack([(signal[:, :, group] != 0).flatten(1).any(1) for group in groups], dim=1)
+    draw = draw[:, : len(groups)]
+    return one_stays(draw >= share, there, draw)
 
 
 @register
@@ -98,6 +116,11 @@ class DualStream(Objective):
         patient are then negatives like all others.
     segment : float, default=5
         Length of a segment [s]. Records shorter than two of them give two halves.
+    group_dropout : float, default=0
+        Probability that a whole group of leads of a segment counts as absent for the loss of all groups together, in
+        training only; one group always stays. It trains the vectors that stand for absent groups (for example 0.1).
+        It is meant for training records with all groups, if records with one group only will be embedded, such as limb
+        leads alone. The other losses compare the groups as they are.
     views : component or callable, default=None
         Draws a view of a segment: None is ``VCGViews()``.
 
@@ -118,6 +141,7 @@ class DualStream(Objective):
         "projection_dim": Bounds(Integral, 1, 8192),
         "positive": ("patient", "record"),
         "segment": Bounds(Real, SHORTEST),
+        "group_dropout": Bounds(Real, 0, 1),
     }
 
     def __init__(
@@ -131,6 +155,7 @@ class DualStream(Objective):
         projection_dim: int = 128,
         positive: str = "patient",
         segment: float = 5.0,
+        group_dropout: float = 0.0,
         views: Any = None,
     ) -> None:
         self.temperature = temperature
@@ -141,6 +166,7 @@ class DualStream(Objective):
         self.projection_dim = projection_dim
         self.positive = positive
         self.segment = segment
+        self.group_dropout = group_dropout
         self.views = views
 
     def check(self) -> None:
@@ -174,6 +200,11 @@ class DualStream(Objective):
                 f"DualStream compares groups of leads, which the encoder {type(encoder).__name__} does not encode "
                 f"apart: use encoder='dual_stream'"
             )
+        if self.group_dropout > 0 and not hasattr(encoder, "absent_vectors"):
+            raise TypeError(
+                f"group_dropout={self.group_dropout!r} trains vectors of absent groups, which the encoder "
+                f"{type(encoder).__name__} does not have: use encoder='dual_stream', or group_dropout=0"
+            )
 
     def measurements(self) -> Any:
         """Return what decides the result of `measure`."""
@@ -198,9 +229,13 @@ class DualStream(Objective):
         return super().batches(rows, groups, batch_size, rng)
 
     def draw(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Draw two segments of each record, and a view of each."""
+        """Draw two segments of each record, a view of each, and which lead groups may stay."""
         signal = draw_segments(batch, self.segment, self.views)
-        return {"signal": signal}, batch.groups if self.positive == "patient" else None
+        inputs = {"signal": signal}
+        if self.group_dropout > 0:
+            size = (len(signal), len(LEADS))
+            inputs["draw"] = torch.rand(size, dtype=torch.float32, device=signal.device, generator=batch.generator)
+        return inputs, batch.groups if self.positive == "patient" else None
 
     def heads(self, encoder: nn.Module, known: set[str], generator: torch.Generator) -> nn.Module:
         """Return a projector for each group of leads, and one for all together."""
@@ -214,7 +249,7 @@ class DualStream(Objective):
                 )
         width, n_dims, p = apart.stream_width, apart.n_dims, self.projection_dim
         own = [build_projector(width, width, p, generator) for _ in range(n_dims // width)]
-        return DualStreamHeads(list(own), build_projector(n_dims, n_dims, p, generator))
+        return DualStreamHeads(list(own), build_projector(n_dims, n_dims, p, generator), self.group_dropout)
 
     def loss(self, outputs: DualStreamOutputs, targets: Tensor | None) -> dict[str, Tensor]:
         """Return the loss and its parts."""

@@ -69,7 +69,7 @@ class LeadAgnosticHeads(nn.Module):
             Mean tokens, and what is said of the hidden ones.
         """
         stem = encoder.embed(signal)
-        tokens = encoder.contextualize(stem, masked, self.filler.weight[:, 0])
+        tokens = encoder.contextualize(stem, masked, self.filler.weight[:, 0], signal)
         n = len(signal)
         hidden = F.layer_norm(stem.float(), stem.shape[-1:])[masked].view(n, -1, stem.shape[-1])
         context = self.out(tokens[masked].view(n, -1, tokens.shape[-1]))

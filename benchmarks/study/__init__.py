@@ -4,6 +4,7 @@ train     pretrain one model by its row's name and write it to a file
 labels    PTB-XL superclasses with 100, 10 and 1 % of the labels (main table)
 tasks     PTB-XL subclass, rhythm and form statements
 leads     superclasses from reduced lead sets
+identify  whose record is it?
 rates     500 Hz and 100 Hz versions of the same records
 beats     MIT-BIH beats across patients
 finetune  fine-tuning against training from scratch

@@ -24,19 +24,33 @@ from typing import Any
 
 import numpy as np
 
-from beatssl_sklearn import BeatSSL
+from beatssl_sklearn import BeatSSL, PatientIdentifier
 from beatssl_sklearn.evaluation.probing import macro_auroc, macro_f1
 
 from .beats import N_QUICK, beat_embeddings, confusion_by_patient, cross_validate, f1_of, load_beats
 from .common import Study, make_parser, parse
-from .configs import PAPER_TABLE, SIZES, Setting, make_pretrainer, one_change_rows, paper_objective
+from .configs import (
+    DUAL_STREAM_ROWS,
+    LEAD_AGNOSTIC_ROWS,
+    PAPER_TABLE,
+    SIZES,
+    Setting,
+    make_pretrainer,
+    one_change_rows,
+    paper_objective,
+)
+from .identify import roles
 from .labels import scored_rows, subset
 from .models import digest_of, embeddings, fit_or_load
 from .results import Row, Table, mean_interval, shown, with_interval, write_markdown
 from .scoring import kept_fit, probe
 
+TABLES = {"sizes": SIZES, "lead-agnostic": LEAD_AGNOSTIC_ROWS, "dual-stream": DUAL_STREAM_ROWS}
+GRIDS = ("paper", "changes", *TABLES)
+REFERENCE = {"lead-agnostic": "all losses", "dual-stream": "all losses"}
+"""Row that differences are taken from; in the other tables, "ours" of "changes"."""
 KEYS = ("table", "name", "seed", "budget")
-SCORES = ("auroc", "f1", "auroc_1", "f1_1", "beats_f1")
+SCORES = ("auroc", "f1", "auroc_1", "f1_1", "auroc_ii", "top1", "beats_f1")
 FEW = 0.01
 
 
@@ -46,9 +60,9 @@ def grid(table: str) -> dict[str, Setting]:
         return {f"{r.rhythm} | {r.beat} | {r.exponent}": Setting(paper_objective(r)) for r in PAPER_TABLE}
     if table == "changes":
         return {"random": Setting(BeatSSL()), **one_change_rows()}
-    if table == "sizes":
-        return dict(SIZES)
-    raise ValueError(f"--table must be among paper, changes, sizes, got {table!r}")
+    if table in TABLES:
+        return dict(TABLES[table])
+    raise ValueError(f"--table must be among {', '.join(GRIDS)}, got {table!r}")
 
 
 def run(study: Study, table: Table, part: str, name: str, setting: Setting, seed: int) -> Row:
@@ -74,9 +88,12 @@ def run(study: Study, table: Table, part: str, name: str, setting: Setting, seed
     fitted = fit_or_load("ablation", unfitted, study.records, args.cache)
     row: Row = {"table": part, "name": name, "seed": seed, "budget": budget}
     row |= {"epochs": fitted.n_iter_, "train_seconds": sum(r.get("seconds", 0.0) for r in fitted.history_)}
-    row |= {"effective_rank": fitted.history_[-1]["effective_rank"] if fitted.history_ else float("nan")}
+    row |= {"effective_rank": (fitted.history_ or [{}])[-1].get("effective_rank", float("nan"))}
     for fraction, ending in ((1.0, ""), (FEW, "_1")):
         row |= {f"{k}{ending}": v for k, v in probe_scores(study, fitted, fraction, seed).items()}
+    if part in REFERENCE:
+        row |= {f"{k}_ii": v for k, v in probe_scores(study, fitted, 1.0, seed, leads=("II",)).items()}
+        row |= identification(study, fitted)
     if args.beats:
         beats = load_beats(args.data / "mitdb", N_QUICK if args.quick else None)
         found = cross_validate(beat_embeddings(fitted, beats, args.cache, args.device), beats.label, beats.patient)
@@ -88,20 +105,29 @@ def run(study: Study, table: Table, part: str, name: str, setting: Setting, seed
     return table.add(row)
 
 
-def probe_scores(study: Study, fitted: Any, fraction: float, seed: int) -> dict[str, float]:
-    """Score a linear probe on a labelled subset."""
+def probe_scores(study: Study, fitted: Any, fraction: float, seed: int, leads: Any = None) -> dict[str, float]:
+    """Score a linear probe on a labelled subset, seen through some leads."""
     records = study.records
     target = records.tasks["superclass"].target
     rows, test = subset(study, "superclass", fraction, seed), scored_rows(study, "superclass")
 
     def compute() -> Any:
-        Z = embeddings(fitted, records, study.args.cache, device=study.args.device)
+        Z = embeddings(fitted, records, study.args.cache, leads=leads, device=study.args.device)
         return probe(Z[rows], target[rows], records.patient[rows], Z[test])
 
-    file = f"{digest_of(fitted)}-{records.key}-superclass-{fraction:g}-s{seed}.npz"
+    seen = "" if leads is None else "-" + "-".join(leads)
+    file = f"{digest_of(fitted)}-{records.key}-superclass-{fraction:g}-s{seed}{seen}.npz"
     fit = kept_fit(study.args.cache / "fits" / file, compute)
     half = np.full(target.shape[1], 0.5)
     return {"auroc": macro_auroc(target[test], fit.p), "f1": macro_f1(target[test], fit.decided, half)}
+
+
+def identification(study: Study, fitted: Any) -> dict[str, float]:
+    """Return the share of probes whose patient comes first, with the whitened cosine."""
+    Z, patient = embeddings(fitted, study.records, study.args.cache, device=study.args.device), study.records.patient
+    part = roles(patient, study.records.record_id, study.records.test)
+    model = PatientIdentifier().fit(Z[part.fit], patient[part.fit]).enroll(Z[part.gallery], patient[part.gallery])
+    return {"top1": float((model.predict(Z[part.probes]) == patient[part.probes]).mean())}
 
 
 def budget_of(args: argparse.Namespace) -> str:
@@ -134,7 +160,7 @@ def summarise(rows: Sequence[Row], reference: Sequence[Row]) -> Row:
 def main(argv: list[str] | None = None) -> None:
     parser = make_parser(__doc__)
     parser.set_defaults(size="s", epochs=6, per_fold=500, batch_size=128)
-    parser.add_argument("--table", default="paper,changes", help="among paper, changes, sizes")
+    parser.add_argument("--table", default="paper,changes", help=f"among {', '.join(GRIDS)}")
     parser.add_argument("--names", default=None, help="rows of the table to run, separated by semicolons; default all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--beats", action="store_true", help="score MIT-BIH beats too")
@@ -160,9 +186,10 @@ def write(study: Study, runs: Table) -> None:
     """Write means and intervals over seeds, and a page of Markdown for each table."""
     budget = budget_of(study.args)
     own = [row for row in runs.rows if row["budget"] == budget]
-    reference = [row for row in own if (row["table"], row["name"]) == ("changes", "ours")]
     table = Table(study.args.out / "ablation.csv", ("table", "name", "budget"))
-    for part in ("paper", "changes", "sizes"):
+    for part in GRIDS:
+        compared = (part, REFERENCE[part]) if part in REFERENCE else ("changes", "ours")
+        reference = [row for row in own if (row["table"], row["name"]) == compared]
         names = dict.fromkeys(row["name"] for row in own if row["table"] == part)
         for name in names:
             chosen = [row for row in own if (row["table"], row["name"]) == (part, name)]
@@ -183,27 +210,49 @@ def _published(part: str, name: str) -> Row:
     )
 
 
+TITLES = {
+    "paper": "The publication's ablation",
+    "changes": "One change at a time",
+    "sizes": "Sizes",
+    "lead-agnostic": "Losses of LeadAgnostic",
+    "dual-stream": "Losses of DualStream",
+}
+NAMES = {
+    "auroc": "AUROC",
+    "auroc_1": "AUROC, 1 %",
+    "auroc_ii": "AUROC, lead II",
+    "top1": "patient found first",
+    "f1": "F1",
+    "beats_f1": "beats F1",
+}
+
+
 def _write_page(study: Study, part: str, rows: Iterable[Row]) -> None:
-    rows = list(rows)
-    first = ["rhythm", "beat", "p"] if part == "paper" else ["change"]
-    header = [*first, "AUROC", "- ours", "AUROC, 1 %", "- ours", "F1", "beats F1", "- ours", "seeds"]
+    rows, compared = list(rows), REFERENCE.get(part, "ours")
+    scores = ("auroc", "auroc_1", "auroc_ii", "top1") if part in REFERENCE else ("auroc", "auroc_1", "f1", "beats_f1")
+    columns = [c for s in scores for c in ((s,) if s == "f1" else (s, f"{s}_gain"))]
+    header = ["rhythm", "beat", "p"] if part == "paper" else ["change"]
+    header += [NAMES.get(c, f"- {compared}") for c in columns] + ["seeds"]
     header += ["published AUROC", "F1"] if part == "paper" else []
     lines = []
     for row in rows:
         names = str(row["name"]).split(" | ") if part == "paper" else [str(row["name"])]
-        scores = ("auroc", "auroc_gain", "auroc_1", "auroc_1_gain", "f1", "beats_f1", "beats_f1_gain")
-        line = [*names, *(with_interval(row, s) for s in scores), str(row["n_seeds"])]
+        line = [*names, *(with_interval(row, c) for c in columns), str(row["n_seeds"])]
         lines.append(line + ([shown(row["published_auroc"]), shown(row["published_f1"])] if part == "paper" else []))
     budget = str(rows[0]["budget"])
     if part == "sizes":
         budget = f"widths of the size, {budget.partition(', ')[2]}"
+    if part in REFERENCE:
+        budget = budget.partition(", ")[2]
+    published = " Published: other data split, budget and network." if part == "paper" else ""
     about = [
         f"Budget of every row: {budget}. Linear probe on frozen embeddings, PTB-XL superclasses, fold",
-        f"{study.args.test_fold}; mean over seeds (from 0) with a 95 % t interval; differences from the row \"ours\"",
-        "are taken seed by seed." + (" Published: other data split, budget and network." if part == "paper" else ""),
+        f"{study.args.test_fold}; mean over seeds (from 0) with a 95 % t interval; differences from the row",
+        f'"{compared}" are taken seed by seed.{published}',
     ]
-    title = {"paper": "The publication's ablation", "changes": "One change at a time", "sizes": "Sizes"}[part]
-    write_markdown(study.args.out / f"ablation_{part}.md", title, about, study.args.command, header, lines)
+    if part in REFERENCE:
+        about.append("Patients: `benchmarks.study.identify`, whitened cosine, twelve leads.")
+    write_markdown(study.args.out / f"ablation_{part}.md", TITLES[part], about, study.args.command, header, lines)
 
 
 if __name__ == "__main__":

@@ -112,9 +112,12 @@ class Study:
         return self._encoders[name]
 
     def _fitted(self, name: str, seed: int) -> Pretrainer:
-        run = {"max_epochs": self.args.epochs, "batch_size": self.args.batch_size, "device": self.args.device}
+        args = self.args
+        run = {"max_epochs": args.epochs, "batch_size": args.batch_size, "device": args.device, "n_jobs": args.threads}
+        # Rows differ in few of the parameters that measurements depend on.
+        run["memory"] = str(args.cache / "measurements")
         unfitted = make_pretrainer(name, seed, encoder=self.encoder_params, changes=self.network, **run)
-        return fit_or_load(name, unfitted, self.records, self.args.cache)
+        return fit_or_load(name, unfitted, self.records, args.cache)
 
     @cached_property
     def network(self) -> dict[str, Any]:
@@ -157,7 +160,8 @@ class Study:
         if name not in NETWORKS and not self.given(name):
             return ""
         first = self.encoders(name)[0]
-        size = (first.encoder_.encoder_params or {}).get("size", "m")
+        encoder = first.encoder_.encoder
+        size = (first.encoder_.encoder_params or {}).get("size", "m") if encoder == "beatnet" else encoder
         minutes = sum(row.get("seconds", 0.0) for row in first.history_) / 60
         return f"{size}, {first.n_iter_} epochs" + (f", {minutes:.0f} min" if minutes >= 0.5 else "")
 

@@ -7,21 +7,61 @@ from typing import Any, NamedTuple
 
 from sklearn.base import clone
 
-from beatssl_sklearn import BeatSSL, BeatSSLPretrainer, VCGViews
+from beatssl_sklearn import (
+    BeatSSL,
+    BeatSSLPretrainer,
+    DualStream,
+    GumbelQuantizer,
+    LeadAgnostic,
+    LeadMasking,
+    NoViews,
+    Objective,
+    Pretrainer,
+    Sum,
+    VCGViews,
+)
 
-from .trials import AveragedBeatSSL, TeacherBeatSSL, WindowsBeatSSL
+from .trials import AveragedBeatSSL, TaughtBeatSSL, TeacherBeatSSL, WindowsBeatSSL
 
 NO_PREDICTION: dict[str, Any] = {"feature_weight": 0.0, "beat_feature_weight": 0.0}
 CONTRAST: dict[str, Any] = {"rhythm_targets": "soft", "beat_targets": "hard"}
 
-PRETRAINED: dict[str, BeatSSL] = {
+class Setting(NamedTuple):
+    """What a row pretrains: its objective, and the parameters of the pretrainer that it changes."""
+
+    objective: Objective
+    changes: Mapping[str, Any] = {}
+
+
+BEATNET: dict[str, Any] = {"encoder": "beatnet"}
+TRANSFORMER: dict[str, Any] = {"encoder": "transformer"}
+STREAMS: dict[str, Any] = {"encoder": "dual_stream"}
+FEW_LEADS = VCGViews(lead_subset=0.75)
+# Random leads for both segments, and the same rotation and masking as ours.
+SEGMENTS = LeadAgnostic(local_weight=0.0, views=VCGViews(lead_subset=0.75))
+
+PRETRAINED: dict[str, Setting] = {
     # 3KG as Gopal et al. 2021 describe it: instance discrimination on rotated, scaled and masked VCGs.
-    "hard": BeatSSL("hard", "none", views=VCGViews.three_kg(), **NO_PREDICTION),
-    "paper": BeatSSL.paper(),
-    "contrast": BeatSSL(),
-    "ours": BeatSSL.shipped(),
+    "hard": Setting(BeatSSL("hard", "none", views=VCGViews.three_kg(), **NO_PREDICTION)),
+    "paper": Setting(BeatSSL.paper()),
+    "contrast": Setting(BeatSSL()),
+    "ours": Setting(BeatSSL.shipped()),
+    "few-leads": Setting(BeatSSL.shipped(views=FEW_LEADS)),
+    "taught": Setting(TaughtBeatSSL.shipped(views=FEW_LEADS)),
+    "sum": Setting(Sum([BeatSSL.shipped(views=FEW_LEADS), SEGMENTS])),
+    "contrast-patients": Setting(BeatSSL(same_group="positive", views=VCGViews(lead_subset=0.25))),
+    "lead-agnostic": Setting(LeadAgnostic(), TRANSFORMER),
+    "lead-agnostic-12": Setting(LeadAgnostic(views=NoViews()), TRANSFORMER),
+    "lead-agnostic-beatnet": Setting(LeadAgnostic(local_weight=0.0), BEATNET),
+    "dual-stream": Setting(DualStream(), STREAMS),
+    "dual-stream-record": Setting(DualStream(positive="record"), STREAMS),
 }
-NETWORKS = ("random", *PRETRAINED)
+UNTRAINED: dict[str, Setting] = {
+    "random": Setting(BeatSSL()),
+    "random-transformer": Setting(LeadAgnostic(), TRANSFORMER),
+    "random-dual-stream": Setting(DualStream(), STREAMS),
+}
+NETWORKS = (*UNTRAINED, *PRETRAINED)
 """Rows with a frozen encoder."""
 ROWS = ("random", "features", "hard", "paper", "ours", "supervised")
 """Rows of the tables: "features" are the hand features without a network, "supervised" has no pretraining."""
@@ -34,16 +74,20 @@ MEANING = {
     "paper": "the publication's best setting, as far as it is stated",
     "contrast": "the package's defaults: soft contrast of records, hard of beats, and predictions",
     "ours": "predictions of features, no contrast: what ships",
+    "few-leads": "as ours, with a random subset of the leads in three of four views",
+    "taught": "as few-leads, and predicts what ours embeds of all leads",
+    "sum": "few-leads and the contrast of two segments with random leads",
+    "contrast-patients": "contrast, with records of a patient as positives",
+    "lead-agnostic": "hidden tokens, two segments, random leads; transformer",
+    "lead-agnostic-12": "the same without random leads",
+    "lead-agnostic-beatnet": "two segments with random leads, no hidden tokens; beatnet",
+    "dual-stream": "lead groups, segments and patients; dual_stream",
+    "dual-stream-record": "the same with records as positives",
+    "random-transformer": "transformer as initialised",
+    "random-dual-stream": "dual_stream as initialised",
     "supervised": "same network, from scratch on the labels",
     "finetuned": "pretrained network, fine-tuned on the labels",
 }
-
-
-class Setting(NamedTuple):
-    """What a row of an ablation pretrains: its objective, and the parameters of the pretrainer that it changes."""
-
-    objective: BeatSSL
-    changes: Mapping[str, Any] = {}
 
 
 def encoder_params(size: str, widths: tuple[int, int, int] | None = None) -> dict[str, Any]:
@@ -56,36 +100,43 @@ def make_pretrainer(
     seed: int,
     *,
     encoder: dict[str, Any],
-    objective: BeatSSL | None = None,
+    objective: Objective | None = None,
     changes: Mapping[str, Any] | None = None,
     **run: Any,
-) -> BeatSSLPretrainer:
+) -> Pretrainer:
     """Make the unfitted pretrainer of a row.
 
     Parameters
     ----------
     name : str
-        A key of `PRETRAINED`. "random" is trained for no epoch.
+        A key of `PRETRAINED` or `UNTRAINED`; the latter are trained for no epoch.
     seed : int
     encoder : dict
-        ``encoder_params``.
-    objective : BeatSSL, default=None
+        ``encoder_params`` of beatnet.
+    objective : Objective, default=None
         None is the row's objective; for other names, the package's default.
     changes : mapping, default=None
         Parameters that differ from the row's, also ``objective__views__angle``. The ``encoder_params`` are added to
-        `encoder`.
+        `encoder`. A row with another network than beatnet keeps it, with its defaults.
     **run
         Parameters of the run: ``max_epochs``, ``batch_size``, ``device``, ``checkpoint_dir``, ...
     """
     own = dict(changes or {})
     chosen = own.pop("encoder_params", None) or {}
-    if "size" in chosen:  # a size sets all widths
-        encoder = {k: v for k, v in encoder.items() if k not in ("widths", "n_dims")}
-    if name == "random":
+    row = {**UNTRAINED, **PRETRAINED}.get(name, Setting(BeatSSL()))
+    own.update(row.changes)
+    if own.get("encoder") not in (None, "beatnet"):
+        encoder = chosen if objective is not None else {}
+    elif "size" in chosen:  # a size sets all widths
+        encoder = {**{k: v for k, v in encoder.items() if k not in ("widths", "n_dims")}, **chosen}
+    else:
+        encoder = {**encoder, **chosen}
+    if name in UNTRAINED:
         run["max_epochs"] = 0
     # Settings are shared by all fits, and `set_params` would change them.
-    objective = clone(PRETRAINED.get(name, BeatSSL()) if objective is None else objective)
-    pretrainer = BeatSSLPretrainer(objective, fs=100, encoder_params={**encoder, **chosen}, random_state=seed)
+    objective = clone(row.objective if objective is None else objective)
+    kind = BeatSSLPretrainer if isinstance(objective, BeatSSL) else Pretrainer
+    pretrainer = kind(objective, fs=100, encoder_params=encoder, random_state=seed)
     return pretrainer.set_params(**{**own, **run})
 
 
@@ -179,3 +230,27 @@ def one_change_rows() -> dict[str, Setting]:
 
 
 SIZES = {f"size {s}": Setting(_shipped(), {"encoder_params": {"size": s}}) for s in "sml"}
+
+LEAD_AGNOSTIC_ROWS: dict[str, Setting] = {
+    "random": UNTRAINED["random-transformer"],
+    "all losses": PRETRAINED["lead-agnostic"],
+    "no local loss": Setting(LeadAgnostic(local_weight=0.0), TRANSFORMER),
+    "no global loss": Setting(LeadAgnostic(global_weight=0.0), TRANSFORMER),
+    "no penalty": Setting(LeadAgnostic(penalty_weight=0.0), TRANSFORMER),
+    "codebooks": Setting(LeadAgnostic(quantizer=GumbelQuantizer()), TRANSFORMER),
+    "no random leads": PRETRAINED["lead-agnostic-12"],
+    "random subsets of leads": Setting(LeadAgnostic(views=LeadMasking(subset=1.0)), TRANSFORMER),
+    "segments of two records": Setting(LeadAgnostic(cross_record=True), TRANSFORMER),
+}
+DUAL_STREAM_ROWS: dict[str, Setting] = {
+    "random": UNTRAINED["random-dual-stream"],
+    "all losses": PRETRAINED["dual-stream"],
+    "no fused loss": Setting(DualStream(fused_weight=0.0), STREAMS),
+    "no segment loss": Setting(DualStream(segment_weight=0.0), STREAMS),
+    "no lead loss": Setting(DualStream(lead_weight=0.0), STREAMS),
+    "cross loss, too": Setting(DualStream(cross_weight=0.5), STREAMS),
+    "records as positives": PRETRAINED["dual-stream-record"],
+    "3KG views": Setting(DualStream(views=VCGViews.three_kg()), STREAMS),
+    "masked time only": Setting(DualStream(views=VCGViews(angle=0, scale=(1, 1), mask_ratio=0.5)), STREAMS),
+    "random leads": Setting(DualStream(views=VCGViews(lead_subset=0.25)), STREAMS),
+}

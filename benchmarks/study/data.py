@@ -94,6 +94,9 @@ def load_ptbxl(
     tasks = {"superclass": Task(tuple(data.target_names), data.target[keep])}
     for kind in TASKS[1:]:
         tasks[kind] = multi_hot([data[kind][i] for i in keep], test)
+    age = data.age[keep]
+    tasks["age"] = two_classes(("65 or younger", "over 65"), age > 65, np.isfinite(age))
+    tasks["sex"] = two_classes(("female", "male"), data.sex[keep] == "M", data.sex[keep] != "")
     return Records(
         Path(folder), data.data[keep], tasks, data.patient_id[keep], data.record_id[keep], data.fold[keep], test_fold
     )
@@ -113,6 +116,11 @@ def multi_hot(codes: Sequence[Iterable[str]], test: NDArray[np.bool_]) -> Task:
         table[i, [column[code] for code in own]] = 1
     kept = np.flatnonzero((table[~test].sum(axis=0) >= MIN_POSITIVES) & (table[test].sum(axis=0) >= 1))
     return Task(tuple(names[k] for k in kept), table[:, kept])
+
+
+def two_classes(names: tuple[str, str], second: NDArray[np.bool_], known: NDArray[np.bool_]) -> Task:
+    """Return a task of two classes that exclude each other; both have the same AUROC."""
+    return Task(names, (np.stack([~second, second], axis=1) & known[:, None]).astype(np.int8))
 
 
 def feature_table(records: Records, leads: Sequence[str] | None, cache: Path) -> FeatureTable:

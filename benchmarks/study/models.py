@@ -12,15 +12,19 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 
 from beatssl_sklearn import Pretrainer, RhythmEmbedder, save
 
 from .data import Records
+from .trials import TaughtBeatSSL
 
 # Parameters that change where and how a fit runs, and not its result.
 _NOT_OF_THE_RESULT = ("checkpoint_dir", "device", "n_jobs", "verbose", "callbacks", "precision", "memory")
 _EMBED_BATCH = 64
 _N_FOR_RANDOM = 8
+TEACHER, TAUGHT_DIMS = "ptbxl", 128
+"""Whose embeddings "taught" predicts, and how many of their principal components."""
 
 
 def load_model(path: str) -> Pretrainer:
@@ -42,12 +46,23 @@ def fit_or_load(name: str, unfitted: Pretrainer, records: Records, cache: Path) 
     if not path.exists():
         unfitted.set_params(checkpoint_dir=cache / "checkpoints" / path.stem if unfitted.max_epochs > 0 else None)
         started = time.perf_counter()
-        unfitted.fit(records.X[rows], groups=records.patient[rows])
+        needs_numbers = isinstance(unfitted.objective, TaughtBeatSSL)
+        taught = {"y": teaching(records, rows, cache, unfitted.device)} if needs_numbers else {}
+        unfitted.fit(records.X[rows], groups=records.patient[rows], **taught)
         path.parent.mkdir(parents=True, exist_ok=True)
         save(unfitted, path)
         about = {"parameters": parameters, "seconds": time.perf_counter() - started, "n_records": len(rows)}
         path.with_suffix(".json").write_text(json.dumps(about, default=str, indent=1))
     return load_model(str(path))
+
+
+def teaching(records: Records, rows: NDArray[np.int64], cache: Path, device: str | None) -> NDArray[np.float32]:
+    """Return the principal components of what the teacher embeds of records, each of unit variance."""
+    Z = embeddings(load_model(TEACHER), records, cache, device=device)[rows]
+    scaled = (Z - Z.mean(axis=0)) / np.maximum(Z.std(axis=0), 1e-6)
+    n_dims = min(TAUGHT_DIMS, len(rows) - 1)
+    found: NDArray[np.float32] = PCA(n_dims, whiten=True, random_state=0).fit_transform(scaled).astype(np.float32)
+    return found
 
 
 def digest_of(pretrainer: Pretrainer) -> str:

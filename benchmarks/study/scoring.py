@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,10 +36,17 @@ class Fit(NamedTuple):
 
 def kept_fit(path: Path, compute: Callable[[], Fit]) -> Fit:
     """Return a fit from a file; without one, compute and keep it."""
-    if path.exists():
-        with np.load(path, allow_pickle=False) as stored:
-            return Fit(stored["p"], stored["decided"], json.loads(str(stored["about"])))
-    fit = compute()
+    return read_fit(path) if path.exists() else keep_fit(path, compute())
+
+
+def read_fit(path: Path) -> Fit:
+    """Read a fit from a file."""
+    with np.load(path, allow_pickle=False) as stored:
+        return Fit(stored["p"], stored["decided"], json.loads(str(stored["about"])))
+
+
+def keep_fit(path: Path, fit: Fit) -> Fit:
+    """Write a fit to a file, and return it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with open(temporary, "wb") as stream:
@@ -50,11 +57,16 @@ def kept_fit(path: Path, compute: Callable[[], Fit]) -> Fit:
 
 def probe(Z: NDArray, target: NDArray, patient: NDArray, Z_test: NDArray) -> Fit:
     """Fit logistic regression; its C and thresholds come from held-out patients of the records for the fit."""
+    return probes(Z, target, patient, [Z_test])[0]
+
+
+def probes(Z: NDArray, target: NDArray, patient: NDArray, seen: Iterable[NDArray]) -> list[Fit]:
+    """Fit one logistic regression, and apply it to the scored records as they are seen in several ways."""
     started = time.perf_counter()
     model = LinearProbe().fit(Z, target, groups=patient)
-    p = model.predict_proba(Z_test)
     about = {"C": model.C_, "seconds": time.perf_counter() - started, "n_records": len(Z)}
-    return Fit(p.astype(np.float32), p >= model.thresholds_, about)
+    found = (model.predict_proba(Z_test) for Z_test in seen)
+    return [Fit(p.astype(np.float32), p >= model.thresholds_, about) for p in found]
 
 
 def boosting(Z: NDArray, target: NDArray, patient: NDArray, Z_test: NDArray) -> Fit:

@@ -2,26 +2,31 @@
 
 `AveragedBeatSSL` keeps a moving average of the weights. `TeacherBeatSSL` does, too, and that average embeds the second
 view for the contrast, without gradients (a momentum teacher, He et al. 2020, arXiv 1911.05722; Grill et al. 2020, arXiv
-2006.07733). `WindowsBeatSSL` draws another window of the record for each view.
+2006.07733). `WindowsBeatSSL` draws another window of the record for each view. `TaughtBeatSSL` predicts numbers that
+are given with the records, such as what another model embeds of all their leads.
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, ClassVar, cast
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from beatssl_sklearn import BeatSSL, register
-from beatssl_sklearn.nn import Encoder
+from beatssl_sklearn.nn import Encoder, build_predictor
 from beatssl_sklearn.pretraining import (
     Batch,
     Beats,
     BeatSSLHeads,
     BeatSSLOutputs,
     BeatSSLTargets,
+    FitContext,
     PretrainedModule,
 )
 from beatssl_sklearn.views import checked_views
@@ -177,3 +182,67 @@ class WindowsBeatSSL(BeatSSL):
         inputs |= {name: torch.cat([own[name] for own in regions]) for name in regions[0]}
         none = np.zeros(0, dtype=np.int64)
         return inputs, self.targets(batch, Beats(none, none, np.zeros(0)))
+
+
+class TaughtOutputs(NamedTuple):
+    """Outputs of `BeatSSL`'s heads, and what a view says of the given numbers (n_views * n, k)."""
+
+    own: BeatSSLOutputs
+    said: Tensor
+
+
+class TaughtHeads(nn.Module):
+    """The heads of `BeatSSL`, and a linear layer that says the given numbers."""
+
+    def __init__(self, own: nn.Module, say: nn.Module) -> None:
+        super().__init__()
+        self.own, self.say = own, say
+
+    def forward(self, encoder: Encoder, **inputs: Tensor) -> TaughtOutputs:
+        """Apply all heads."""
+        own = self.own(encoder, **inputs)
+        return TaughtOutputs(own, self.say(own.embedding))
+
+
+@register
+class TaughtBeatSSL(BeatSSL):
+    """`BeatSSL` that also predicts numbers of each record: ``fit(X, y=numbers)``, standardised; parameters as there.
+
+    Attributes
+    ----------
+    taught_weight : float
+        Weight of their smooth L1 distance.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("y",)
+    keeps: ClassVar[tuple[str, ...]] = ()
+    taught_weight: ClassVar[float] = 4.0
+
+    def prepare(self, measured: list[Any], fit: FitContext) -> tuple[Any, NDArray[np.float32]]:
+        """Keep the numbers beside the features."""
+        return super().prepare(measured, fit), np.asarray(fit.arguments["y"], dtype=np.float32)  # type: ignore[return-value]
+
+    def draw(self, batch: Batch) -> tuple[dict[str, Tensor], Any]:
+        """Draw as `BeatSSL`, with the numbers of the records."""
+        features, numbers = batch.known
+        inputs, targets = super().draw(replace(batch, known=features))
+        return inputs, (targets, batch.put(numbers[batch.rows]))
+
+    def heads(self, encoder: nn.Module, known: Any, generator: torch.Generator) -> Any:
+        """Return the heads with one more."""
+        features, numbers = known
+        width = cast(Encoder, encoder).n_dims_record + features.beat_phases * cast(Encoder, encoder).n_dims
+        own = super().heads(encoder, features, generator)
+        return TaughtHeads(own, build_predictor(width, numbers.shape[1], torch.Generator().manual_seed(0)))
+
+    def loss(self, outputs: Any, targets: Any) -> dict[str, Tensor]:
+        """Add the distance from the numbers."""
+        losses = super().loss(outputs.own, targets[0])
+        n_views = len(outputs.said) // len(targets[1])
+        losses["taught_loss"] = F.smooth_l1_loss(outputs.said, targets[1].repeat(n_views, 1))
+        losses["loss"] = losses["loss"] + self.taught_weight * losses["taught_loss"]
+        return losses
+
+    def diagnose(self, outputs: Any) -> dict[str, float]:
+        """Diagnose as `BeatSSL`."""
+        return super().diagnose(outputs.own)

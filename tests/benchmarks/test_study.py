@@ -9,7 +9,20 @@ from skorch.callbacks import Callback
 
 from beatssl_sklearn import BeatSSL, BeatSSLPretrainer, NoViews, load, make_ecg, save
 from beatssl_sklearn.ecg.features.table import make_feature_table as make_table
-from benchmarks.study import ablation, beats, common, configs, data, finetune, leads, results, scoring, train, trials
+from benchmarks.study import (
+    ablation,
+    beats,
+    common,
+    configs,
+    data,
+    finetune,
+    fractions,
+    leads,
+    results,
+    scoring,
+    train,
+    trials,
+)
 from benchmarks.study.models import digest_of, remembered
 
 
@@ -67,15 +80,15 @@ def test_t_interval_of_three_runs():
 
 
 def test_every_row_is_a_pretrainer_whose_parameters_are_accepted():
-    rows = {name: configs.Setting(objective) for name, objective in configs.PRETRAINED.items()}
-    for table in ("paper", "changes", "sizes"):
+    rows = {**configs.UNTRAINED, **configs.PRETRAINED}
+    for table in ablation.GRIDS:
         rows |= ablation.grid(table)
     for name, row in rows.items():
         given = {"objective": row.objective, "changes": row.changes, "max_epochs": 2}
         made = configs.make_pretrainer(name, 3, encoder={"size": "s"}, **given)
         made.objective.check()
         made.untrained_encoder(0)
-        assert made.random_state == 3 and made.max_epochs == (0 if name == "random" else 2)
+        assert made.random_state == 3 and made.max_epochs == (0 if name in configs.UNTRAINED else 2)
         assert made.objective == row.objective and made.objective is not row.objective
     with pytest.raises(ValueError, match="--table"):
         ablation.grid("unknown")
@@ -84,20 +97,20 @@ def test_every_row_is_a_pretrainer_whose_parameters_are_accepted():
 def test_rows_are_not_changed_by_changes_of_their_pretrainer():
     made = configs.make_pretrainer("ours", 0, encoder={}, changes={"objective__views__angle": 30, "lr": 3e-3})
     assert (made.objective.views.angle, made.objective.views.lead_subset, made.lr) == (30, 0.25, 3e-3)
-    assert configs.PRETRAINED["ours"] == BeatSSL.shipped()
+    assert configs.PRETRAINED["ours"].objective == BeatSSL.shipped()
 
 
 def test_the_publication_s_table_has_fourteen_different_rows():
     rows = [configs.paper_objective(row) for row in configs.PAPER_TABLE]
     assert len(rows) == 14 and all(a != b for i, a in enumerate(rows) for b in rows[:i])
     best = max(configs.PAPER_TABLE, key=lambda row: row.auroc)
-    assert configs.paper_objective(best) == configs.PRETRAINED["paper"]
+    assert configs.paper_objective(best) == configs.PRETRAINED["paper"].objective
 
 
 def test_one_change_rows_differ_from_what_ships():
     rows = configs.one_change_rows()
     ours = rows.pop("ours")
-    assert ours == configs.Setting(configs.PRETRAINED["ours"])
+    assert ours == configs.PRETRAINED["ours"]
     assert len(rows) > 15
     assert all(row != ours for row in rows.values())
     tiny = {"size": "s", "widths": [8, 8, 8]}
@@ -263,7 +276,8 @@ def assert_same_weights(a, b):
 
 
 def test_rows_of_an_ablation_measure_their_records_once(X, tmp_path, monkeypatch):
-    objectives = [BeatSSL.shipped(), configs.PRETRAINED["contrast"], trials.AveragedBeatSSL.shipped(temperature=0.2)]
+    contrast = configs.PRETRAINED["contrast"].objective
+    objectives = [BeatSSL.shipped(), contrast, trials.AveragedBeatSSL.shipped(temperature=0.2)]
     alone = [small(o, max_epochs=1).fit(X).encoder_.weights for o in objectives]
     # A container that code fills is its state; a counter would make each call that of another function.
     calls, original = [], BeatSSL.measure
@@ -395,3 +409,25 @@ def test_rows_joined_by_a_plus_stand_side_by_side(monkeypatch):
     study.__dict__["records"] = None
     np.testing.assert_array_equal(study.embedding("a+b"), [[1, 1, 1, 3, 3, 3]] * 2)
     assert study.n_encoders("a+b") == 1 and study.describe("a+b")["what"] == "both, side by side"
+
+
+def test_given_numbers_are_predicted_beside_the_features(X):
+    numbers = np.random.default_rng(0).normal(size=(len(X), 3)).astype(np.float32)
+    fitted = small(trials.TaughtBeatSSL.shipped()).fit(X, y=numbers)
+    assert [row["taught_loss"] > 0 for row in fitted.history_] == [True] * len(fitted.history_)
+    plain, other = small(BeatSSL.shipped()).fit(X), small(trials.TaughtBeatSSL.shipped()).fit(X, y=-numbers)
+    name = "stem.conv.weight"
+    weights = [model.encoder_.weights[name] for model in (fitted, plain, other)]
+    assert not np.array_equal(weights[0], weights[1]) and not np.array_equal(weights[0], weights[2])
+    with pytest.raises(ValueError, match="y"):
+        small(trials.TaughtBeatSSL.shipped()).fit(X)
+
+
+def test_two_classes_leave_out_what_is_unknown():
+    task = data.two_classes(("no", "yes"), np.array([True, False, True]), np.array([True, True, False]))
+    assert task.target.tolist() == [[0, 1], [1, 0], [0, 0]] and task.labelled.tolist() == [True, True, False]
+
+
+def test_each_network_has_its_untrained_row():
+    found = [fractions.untrained(row) for row in ("ours", "lead-agnostic", "lead-agnostic-beatnet", "dual-stream")]
+    assert found == ["random", "random-transformer", "random", "random-dual-stream"]

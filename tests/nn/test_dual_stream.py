@@ -47,6 +47,7 @@ def test_an_absent_group_is_a_trained_vector():
     e = encoder(x)
     assert torch.equal(e[0, :, 128:], torch.arange(128.0).expand(50, 128))
     assert torch.equal(e[1], build()(x)[1])
+    assert torch.equal(encoder.absent_vectors(), torch.stack([torch.zeros(128), torch.arange(128.0)]))
 
 
 def test_any_partition():

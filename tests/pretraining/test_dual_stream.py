@@ -4,9 +4,10 @@ from math import log
 
 import numpy as np
 import pytest
+import torch
 from tiny_objectives import GROUPS, TINY, X, losses, make, same_weights
 
-from beatssl_sklearn import DualStream, NoViews, Pretrainer
+from beatssl_sklearn import DualStream, NoViews, Pretrainer, load, save
 from beatssl_sklearn.ecg.leads import LEADS
 
 BATCH = 16
@@ -50,6 +51,55 @@ def test_records_that_lack_a_group_are_embedded_and_trained_on():
     assert np.isfinite(losses(fitted)).all() and np.isfinite(fitted.transform(some)).all()
 
 
+class TwoGroups(torch.nn.Module):
+    """An encoder whose streams are the means of their leads, and -1 for groups that count as absent."""
+
+    groups, stream_width, n_dims = [[0, 1], [6, 7, 8]], 4, 8
+
+    def streams(self, x):
+        return [x[:, :, group].mean(2, keepdim=True).expand(-1, -1, 4) for group in self.groups]
+
+    def absent_vectors(self):
+        return torch.full((2, 4), -1.0)
+
+
+def seen(share, there=None, n=2000, training=True):
+    """Return which groups of leads the projector of all groups gets (n, 2); those of single groups get all."""
+    heads = DualStream(group_dropout=share).heads(TwoGroups(), set(LEADS), torch.Generator().manual_seed(0))
+    heads.projectors, heads.fused = torch.nn.ModuleList([torch.nn.Identity()] * 2), torch.nn.Identity()
+    signal = torch.ones(n, 3, 12) if there is None else torch.ones(n, 3, 12) * there[:, None]
+    draw = torch.rand((n, 12), generator=torch.Generator().manual_seed(1))
+    whole, some = heads(TwoGroups(), signal), heads.train(training)(TwoGroups(), signal, draw)
+    assert all(torch.equal(a, b) for a, b in zip(whole.groups, some.groups, strict=True))
+    return some.fused[:, ::4] > 0
+
+
+def test_groups_are_dropped_at_the_rate_and_one_stays():
+    left = seen(0.3).float()
+    assert left.sum(1).min() == 1
+    # Where both are drawn, one of them stays.
+    assert left.mean(0).tolist() == pytest.approx([1 - 0.3 + 0.3**2 / 2] * 2, abs=0.03)
+    assert seen(1.0).sum(1).eq(1).all() and seen(0.0).all() and seen(1.0, training=False).all()
+
+
+def test_the_only_group_of_a_segment_stays():
+    there = torch.zeros(200, 12)
+    there[:100, [0, 3]], there[100:, 7] = 1, 1
+    assert torch.equal(seen(1.0, there, n=200), torch.arange(200)[:, None] // 100 == torch.tensor([0, 1]))
+
+
+def test_group_dropout_trains_the_vectors_of_absent_groups(tmp_path):
+    plain, dropped, again = (make(DualStream(projection_dim=8, group_dropout=p)).fit(X) for p in (0, 0.5, 0.5))
+    assert not plain.encoder_.weights["absent.weight"].any() and dropped.encoder_.weights["absent.weight"].all()
+    assert same_weights(dropped, again) and same_weights(plain, make("patients").fit(X))
+    some = X.copy()
+    some[:, 6:] = 0
+    save(dropped, tmp_path / "dropped.bssl")
+    loaded = load(tmp_path / "dropped.bssl")
+    assert loaded.objective.group_dropout == 0.5
+    np.testing.assert_array_equal(loaded.set_params(check="ignore").transform(some), dropped.transform(some))
+
+
 def test_a_group_that_no_record_has_is_named():
     limb = make("patients", leads=LEADS[:6])
     with pytest.raises(ValueError, match="DualStream: no record has a lead of the group V1, V2.*lead_groups"):
@@ -63,6 +113,12 @@ def test_an_encoder_without_streams_is_refused():
     with pytest.raises(TypeError, match="DualStream.*BeatNet does not encode apart: use encoder='dual_stream'"):
         make(DualStream(), "beatnet").fit(X)
 
+    class NeverAbsent(TwoGroups):
+        absent_vectors = property()
+
+    with pytest.raises(TypeError, match=r"group_dropout=0\.1 trains .* NeverAbsent does not have: .*dropout=0"):
+        DualStream(group_dropout=0.1).check_encoder(NeverAbsent())
+
 
 @pytest.mark.parametrize(
     ("params", "error", "message"),
@@ -71,6 +127,7 @@ def test_an_encoder_without_streams_is_refused():
         ({"temperature": 0}, ValueError, "temperature"),
         (dict.fromkeys(("segment_weight", "lead_weight", "fused_weight"), 0), ValueError, "are all 0"),
         ({"views": "nothing"}, (TypeError, ValueError), "views"),
+        ({"group_dropout": 1.5}, ValueError, "group_dropout must be a number between 0 and 1, got 1.5"),
     ],
 )
 def test_what_cannot_be_learnt(params, error, message):

@@ -4,7 +4,10 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from beatssl_sklearn.views.leads import LeadMasking, kept_leads
+from beatssl_sklearn.ecg.leads import LEADS
+from beatssl_sklearn.persistence.description import describe
+from beatssl_sklearn.persistence.restoring import restore
+from beatssl_sklearn.views.leads import LeadMasking, kept_leads, one_stays
 
 
 def generator(seed=0):
@@ -72,6 +75,13 @@ def test_the_generator_decides_alone():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_what_stays_is_what_there_is_or_the_largest_draw():
+    present = torch.tensor([[True, True, False], [True, True, False], [False, False, False]])
+    kept = torch.tensor([[True, False, True], [False, False, True], [True, True, True]])
+    draw = torch.tensor([[0.1, 0.2, 0.3]]).expand(3, 3)
+    assert one_stays(kept, present, draw).tolist() == [[True, False, False], [False, True, False], [False] * 3]
+
+
 # LeadMasking
 
 
@@ -86,8 +96,8 @@ def test_masked_leads_are_0_and_reported(masking):
 
 
 def test_the_default_masks_half_of_the_leads():
-    left = LeadMasking()(torch.ones(4000, 1, 12), everyone(4000), generator())[1]
-    assert left.float().mean().item() == pytest.approx(0.5, abs=0.01)
+    left = LeadMasking()(torch.ones(10_000, 1, 12), everyone(10_000), generator())[1].sum(1)
+    assert left.float().mean().item() == pytest.approx(6, abs=0.1) and left.min() >= 1
 
 
 def test_masking_nothing_is_the_record_itself():
@@ -104,6 +114,14 @@ def test_masking_nothing_is_the_record_itself():
         ({"p": "half"}, TypeError, "p must be a number, got 'half'"),
         ({"subset": 2}, ValueError, "subset must be a number between 0 and 1, got 2"),
         ({"subset": None}, TypeError, "subset must be a number, got None"),
+        ({"schedule": "I"}, TypeError, "schedule must be None or a list of lead sets.*, got 'I'"),
+        ({"schedule": ["I", "II"]}, TypeError, r"schedule .* got \['I', 'II'\], where 'I' is no list of leads"),
+        ({"schedule": []}, ValueError, r"schedule .* got \[\], which has no set"),
+        ({"schedule": [("I",), ()]}, ValueError, r"schedule .* got \[\('I',\), \(\)\]: leads is empty"),
+        ({"schedule": [("I", "V9")]}, ValueError, "schedule .* unknown lead names 'V9'"),
+        ({"schedule": [("II", "MLII")]}, ValueError, "schedule .* duplicate lead names 'II', 'MLII'"),
+        ({"schedule": [(1,)]}, TypeError, "schedule .* must be a str, got int"),
+        ({"schedule": [("I",)], "p": 2}, ValueError, "p must be a number between 0 and 1, got 2"),
     ],
 )
 def test_values_out_of_range_are_named_by_check(wrong, error, message):
@@ -115,4 +133,52 @@ def test_values_out_of_range_are_named_by_check(wrong, error, message):
 def test_it_is_a_component():
     masking = LeadMasking(0.3)
     assert clone(masking) == masking != clone(masking).set_params(subset=0.5) and masking.subset == 0.0
-    assert masking.get_params() == {"p": 0.3, "subset": 0.0}
+    assert masking.get_params() == {"p": 0.3, "subset": 0.0, "schedule": None}
+    devices = LeadMasking(schedule=[("I",), ("II",)])
+    assert clone(devices) == devices != LeadMasking(schedule=[("II",), ("I",)])
+    assert restore(describe(devices, {}), {}) == devices
+
+
+# LeadMasking with the leads of devices
+
+
+def drawn(schedule, present, seed=0, **params):
+    """Return which leads stay; the view has the rest at 0, and the record is as it was."""
+    x = torch.ones(len(present), 3, 12)
+    view, left = LeadMasking(schedule=schedule, **params)(x, present, generator(seed))
+    assert torch.equal(view, left[:, None].expand(-1, 3, -1).float()) and (x == 1).all()
+    return left
+
+
+def names_of(left):
+    return [tuple(name for name, kept in zip(LEADS, row, strict=True) if kept) for row in left.tolist()]
+
+
+def test_sets_of_leads_are_drawn_alike():
+    found = names_of(drawn([("V5",), ["lead i", "-aVR", "MCL2"], LEADS], everyone(6000)))
+    assert set(found) == {("V5",), ("I", "aVR", "V2"), LEADS}
+    for one in set(found):
+        assert found.count(one) / 6000 == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_limb_leads_that_follow_from_i_and_ii_stay_with_them():
+    assert set(names_of(drawn([("II", "V2", "I")], everyone(3)))) == {(*LEADS[:6], "V2")}
+    assert set(names_of(drawn([("II", "III")], everyone(3)))) == {("II", "III")}
+
+
+def test_a_record_without_the_leads_of_a_set_keeps_what_it_has():
+    present = torch.zeros(900, 12, dtype=torch.bool)
+    present[:300, [0, 8]] = True
+    present[300:600, [2, 7, 9]] = True
+    found = names_of(drawn([("I", "V1")], present))
+    assert set(found[:300]) == {("I",)} and set(found[600:]) == {()}
+    for lead in ("III", "V2", "V4"):
+        assert found[300:600].count((lead,)) / 300 == pytest.approx(1 / 3, abs=0.1)
+
+
+def test_a_schedule_takes_the_place_of_the_other_parameters():
+    schedule = [("I",), ("V1", "V2")]
+    usual = drawn(schedule, everyone(50))
+    for params in ({"p": 0.0}, {"p": 1.0, "subset": 1.0}):
+        assert torch.equal(drawn(schedule, everyone(50), **params), usual)
+    assert not torch.equal(drawn(schedule, everyone(50), seed=1), usual)
