@@ -5,6 +5,8 @@ labels    PTB-XL superclasses with 100, 10 and 1 % of the labels (main table)
 tasks     PTB-XL subclass, rhythm and form statements
 leads     superclasses from reduced lead sets
 identify  whose record is it?
+agreement two leads of a record against all twelve
+fractions 1 to 100 % of the labels, frozen and fine-tuned, against random weights
 rates     500 Hz and 100 Hz versions of the same records
 beats     MIT-BIH beats across patients
 finetune  fine-tuning against training from scratch

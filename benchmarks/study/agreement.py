@@ -62,9 +62,10 @@ def cell(study: Study, table: Table, name: str) -> Row:
     train, test, patient = study.records.train, study.records.test, study.records.patient
     mean, scale = whole[train].mean(axis=0), np.maximum(whole[train].std(axis=0), 1e-6)
     found: Row = dict(key)
-    for score, values in agreement((whole[test] - mean) / scale, (few[test] - mean) / scale, patient[test]).items():
+    scores = agreement((whole[test] - mean) / scale, (few[test] - mean) / scale, patient[test])
+    for score, values in scores.items():
         found[score] = float(values.mean())
-        limits = bootstrap_interval(_mean, values, [values], patient[test], n_bootstrap=N_BOOTSTRAP)
+        limits = bootstrap_interval(_mean, scores["first"], values, patient[test], n_bootstrap=N_BOOTSTRAP)
         found[f"{score}_low"], found[f"{score}_high"] = limits
     sys.stdout.write(f"{name}: gap {with_interval(found, 'gap')}\n")
     sys.stdout.flush()

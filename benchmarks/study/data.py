@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,12 @@ class Records:
     def key(self) -> str:
         """Digest of the records' numbers."""
         return str(joblib.hash(self.record_id))[:12]
+
+    def take(self, rows: NDArray[np.int64]) -> Records:
+        """Return some of the records."""
+        tasks = {kind: Task(task.classes, task.target[rows]) for kind, task in self.tasks.items()}
+        own = {name: getattr(self, name)[rows] for name in ("X", "patient", "record_id", "fold")}
+        return replace(self, tasks=tasks, **own)
 
     def seen_by(self, leads: Sequence[str] | None) -> WFDBFolder:
         """Return the same records with some of their leads only."""

@@ -11,8 +11,8 @@ to 8 with several records, seen through the same leads. In "12, probes II" the g
 lead II; the map is then fitted to both versions of each record.
 
 Cannot show: whether patients are found on another day. The data as given have no dates, so that a gallery record and a
-probe may be minutes apart, and a least number need not be the earliest. Published top-1 on PTB-XL, .58 to .65, has
-another rule for the gallery and other patients, and is not comparable. A larger gallery makes top-1 and top-5 lower,
+probe may be minutes apart, and a least number need not be the earliest. Published figures on PTB-XL have
+another rule for the gallery and other patients, and are not comparable. A larger gallery makes top-1 and top-5 lower,
 and intervals do not hold the choice of the gallery. No patient without a gallery record is looked for. Settings of the
 encoders were chosen on fold 9, though for other tasks. Not shown: fold 10, other hospitals or devices, the spread
 between pretrainings.
@@ -178,6 +178,10 @@ def _found_again(
 def main(argv: list[str] | None = None) -> None:
     args = parse(make_parser(__doc__, ("random", "features", "ours")), "identify", argv)
     study = Study(args)
+    for name in args.rows:
+        study.n_encoders(name)  # trained on all records, where they are not given
+    records = study.records
+    study.records = records.take(np.sort(np.concatenate(roles(records.patient, records.record_id, records.test))))
     table = Table(args.out / "identify.csv", KEYS)
     lines, last = [], {}
     for name in args.rows:

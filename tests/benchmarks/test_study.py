@@ -11,6 +11,7 @@ from beatssl_sklearn import BeatSSL, BeatSSLPretrainer, NoViews, load, make_ecg,
 from beatssl_sklearn.ecg.features.table import make_feature_table as make_table
 from benchmarks.study import (
     ablation,
+    agreement,
     beats,
     common,
     configs,
@@ -431,3 +432,15 @@ def test_two_classes_leave_out_what_is_unknown():
 def test_each_network_has_its_untrained_row():
     found = [fractions.untrained(row) for row in ("ours", "lead-agnostic", "lead-agnostic-beatnet", "dual-stream")]
     assert found == ["random", "random-transformer", "random", "random-dual-stream"]
+
+
+def test_a_record_agrees_with_itself_and_not_with_strangers():
+    whole = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]])
+    few = np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    found = agreement.agreement(whole, few, np.array([0, 1, 0]))
+    half = np.sqrt(0.5)
+    np.testing.assert_allclose(found["own"], [1, half, 0])
+    # Records 0 and 2 are of one patient.
+    np.testing.assert_allclose(found["others"], [half, 0.5, half])
+    np.testing.assert_allclose(found["gap"], found["own"] - found["others"])
+    assert found["first"].tolist() == [1, 0, 0]

@@ -25,7 +25,7 @@ GALLERY, PROBE = slice(0, None, 2), slice(1, None, 2)
 
 
 def identifier(metric, **changes):
-    found = PatientIdentifier(metric, **({"n_dims": 16, "random_state": 0} | changes))
+    found = PatientIdentifier(metric, **({"n_dims": 16, "shrinkage": None, "random_state": 0} | changes))
     return found.fit(TRAIN, TRAIN_PATIENTS).enroll(TEST[GALLERY], TEST_PATIENTS[GALLERY])
 
 
@@ -41,6 +41,19 @@ def test_training_changes_the_map_and_is_the_same_each_time():
     assert one.map_.shape == (16, 24) and identifier("arcface", n_dims=99).map_.shape == (24, 24)
     assert np.array_equal(one.map_, two.map_) and not np.allclose(one.map_, untrained.map_)
     assert not np.array_equal(one.map_, identifier("arcface", random_state=1).map_)
+
+
+def test_directions_count_by_the_share_that_lies_between_patients():
+    """Two directions with covariances 4 and 0 of patients, and 1 and 1 within."""
+    rng = np.random.default_rng(0)
+    patients = np.arange(4000).repeat(4)
+    own = np.stack([2 * rng.normal(size=4000), np.zeros(4000)], axis=1)
+    Z = own.repeat(4, axis=0) + rng.normal(size=(16000, 2))
+    found = PatientIdentifier(shrinkage=0.0).fit(Z, patients)
+    # Within patients the first direction has the deviation 1, and 4 / 5 of its variance lie between patients.
+    expected = np.array([0.8, 0.0])
+    np.testing.assert_allclose(np.abs(np.linalg.norm(found.map_, axis=0)), expected, atol=0.03)
+    assert PatientIdentifier(shrinkage=0.0, n_dims=1).fit(Z, patients).map_.shape == (1, 2)
 
 
 def test_records_of_a_patient_that_are_equal():

@@ -139,3 +139,22 @@ def test_another_number_of_batches_is_refused(equal):
     found.objective = Fewer()
     with pytest.raises(ValueError, match="Fewer.batches must return 3 arrays, got 2"):
         next(iter(found))
+
+
+def test_windows_are_cut_from_the_records_on_a_gpu_as_they_are_read(equal):
+    """The cache of a GPU, on the CPU: half precision, and windows on whole samples of the network."""
+    read, cached = batches_of(equal), batches_of(equal)
+    signal, there = read.read(np.arange(9), np.zeros(9), equal.window)
+    cached._cache = signal.half(), there
+    rows = np.array([3, 0, 8, 3])
+    latest = equal.window - 1.5
+    start = np.array([0.0, 0.37, latest, 9.0 * latest])
+    expected, present = read.read(rows, np.minimum(start, latest), 1.5)
+    found, there = cached.read(rows, start, 1.5)
+    assert found.shape == expected.shape and torch.equal(there, present)
+    scale = float(expected.abs().max())
+    # A sample of the window that is read may lie half a sample of the network away.
+    assert float((found - expected)[[0, 2, 3]].abs().max()) < 0.02 * scale
+    torch.testing.assert_close(found.mean(dim=1), torch.zeros(4, 12), rtol=0, atol=1e-4 * scale)
+    whole, _ = cached.read(rows, np.zeros(4), equal.window)
+    torch.testing.assert_close(whole, read.read(rows, np.zeros(4), equal.window)[0], rtol=0, atol=1e-3 * scale)
