@@ -67,7 +67,7 @@ def test_any_byte_order(tmp_path, dtype):
 
 @pytest.mark.parametrize("dtype", [np.longdouble, complex])
 def test_types_that_the_format_does_not_have(tmp_path, dtype):
-    with pytest.raises(TypeError, match="arrays cannot be written: Unknown dtype"):
+    with pytest.raises(TypeError, match="arrays cannot be written: .*dtype"):
         write_tensor_file(tmp_path / "f", {"x": np.zeros(2, dtype)}, {})
     assert not os.listdir(tmp_path)
 
