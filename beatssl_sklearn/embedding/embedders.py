@@ -278,7 +278,7 @@ class RhythmEmbedder(RecordOutput, Embedder):
         embedded: NDArray[np.float32] = self._embedded(embed_rhythm, source)
         if len(columns) < embedded.shape[1]:
             embedded = embedded[:, columns]
-        return self._as_output(embedded, source)
+        return self._as_output(embedded, source, X)
 
 
 @register

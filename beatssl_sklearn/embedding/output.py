@@ -38,19 +38,21 @@ class RecordOutput:
         check_is_fitted(self)
         return record_names(self.encoder_.model(self.device, self.precision), self.parts)
 
-    def _as_output(self, embedded: NDArray[np.float32], source: Source) -> NDArray[np.float32]:
-        """Return embeddings as a data frame, with the names of a folder as index, if pandas output is wanted.
+    def _as_output(self, embedded: NDArray[np.float32], source: Source, X: Any) -> NDArray[np.float32]:
+        """Return embeddings as a data frame, if pandas output is wanted: its index is X's, or the names of a folder.
 
-        scikit-learn makes the data frame for all other X, with the index of X if that is a table, and gives the columns
-        their names.
+        scikit-learn gives the columns their names. From 1.8 on, it would keep the index of a column, too.
         """
-        # Cells of a table have no names of their own.
-        names = getattr(getattr(source, "records", None), "names", None)
-        if names is None or self._container() != "pandas":
+        if self._container() != "pandas":
             return embedded
         import pandas as pd
 
-        table: Any = pd.DataFrame(embedded, index=pd.Index(names))
+        # Cells of a table have no names of their own.
+        names = getattr(getattr(source, "records", None), "names", None)
+        index = X.index if isinstance(X, pd.Series | pd.DataFrame) else names
+        if index is None:
+            return embedded
+        table: Any = pd.DataFrame(embedded, index=index if isinstance(index, pd.Index) else pd.Index(index))
         return table
 
     def _container(self) -> str:

@@ -284,7 +284,7 @@ class Pretrainer(RecordOutput, SignalTransformer):
         encoder = self.encoder_
         source = self._source_for(encoder, X, reset=False)
         run = {name: getattr(self, name) for name in ("batch_size", "device", "precision", "check")}
-        return self._as_output(embed_rhythm(encoder, source, **run), source)
+        return self._as_output(embed_rhythm(encoder, source, **run), source, X)
 
     def embed(self, X: Any, *, levels: Sequence[str] = ("rhythm", "beat"), rpeaks: Any = None) -> Bunch:
         """Embed records at several levels in one pass.
