@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from numbers import Real
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 import torch
@@ -312,7 +312,7 @@ class Sum(Objective):
 
     def after_step(self, module: PretrainedModule, progress: float) -> None:
         """Let each objective change the encoder and its own heads."""
-        for part, heads in zip(self._parts(), module.heads.parts, strict=True):  # type: ignore[arg-type]
+        for part, heads in zip(self._parts(), cast(SumHeads, module.heads).parts, strict=True):
             part.objective.after_step(PretrainedModule(module.encoder, heads), progress)
 
     def diagnose(self, outputs: list[Any]) -> dict[str, float]:

@@ -15,7 +15,6 @@ from typing import Any, ClassVar, NamedTuple, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from beatssl_sklearn import BeatSSL, register
@@ -218,9 +217,9 @@ class TaughtBeatSSL(BeatSSL):
     keeps: ClassVar[tuple[str, ...]] = ()
     taught_weight: ClassVar[float] = 4.0
 
-    def prepare(self, measured: list[Any], fit: FitContext) -> tuple[Any, NDArray[np.float32]]:
+    def prepare(self, measured: list[Any], fit: FitContext) -> Any:
         """Keep the numbers beside the features."""
-        return super().prepare(measured, fit), np.asarray(fit.arguments["y"], dtype=np.float32)  # type: ignore[return-value]
+        return super().prepare(measured, fit), np.asarray(fit.arguments["y"], dtype=np.float32)
 
     def draw(self, batch: Batch) -> tuple[dict[str, Tensor], Any]:
         """Draw as `BeatSSL`, with the numbers of the records."""
