@@ -165,7 +165,10 @@ def test_minimum_constraints_are_the_floors(metadata: Message) -> None:
         for bound in requirement.specifier
         if bound.operator == ">="
     }
-    assert len(floors) > 15 and pinned("constraints-minimum.txt") == floors
+    pins = pinned("constraints-minimum.txt")
+    others = {"pyparsing"}  # no requirement of ours: newer ones make matplotlib 3.8.0 warn
+    assert len(floors) > 15 and not others & set(floors)
+    assert pins.keys() == floors.keys() | others and {name: pins[name] for name in floors} == floors
 
 
 def test_the_source_distribution_holds_what_the_suite_reads(source: Path, sdist: Path) -> None:
