@@ -40,9 +40,12 @@ if TYPE_CHECKING:
         LeadAgnostic,
         Objective,
         Pretrainer,
+        ReportAligner,
+        ReportAlignment,
         Sum,
     )
     from .segmentation import WaveAugment, WaveSegmenter
+    from .text import CallableText, Glossary, ReportTextEncoder, TextEncoder, TfidfText
     from .views import LeadMasking, NoViews, VCGViews
 
 _ROOM_OF = {
@@ -50,12 +53,14 @@ _ROOM_OF = {
     "BeatEmbedder": "embedding",
     "BeatSSL": "pretraining",
     "BeatSSLPretrainer": "pretraining",
+    "CallableText": "text",
     "Component": "components",
     "DualStream": "pretraining",
     "ECGRecord": "ecg",
     "FineTunedClassifier": "finetuning",
     "FittedEncoder": "embedding",
     "FrontEnd": "inputs",
+    "Glossary": "text",
     "GumbelQuantizer": "pretraining",
     "LeadAgnostic": "pretraining",
     "LeadMasking": "views",
@@ -64,9 +69,14 @@ _ROOM_OF = {
     "PAPER_PRESET": "pretraining",
     "PatientIdentifier": "classifiers",
     "Pretrainer": "pretraining",
+    "ReportAligner": "pretraining",
+    "ReportAlignment": "pretraining",
+    "ReportTextEncoder": "text",
     "RhythmEmbedder": "embedding",
     "SampleEmbedder": "embedding",
     "Sum": "pretraining",
+    "TextEncoder": "text",
+    "TfidfText": "text",
     "VCGViews": "views",
     "WFDBFolder": "ecg",
     "WaveAugment": "segmentation",
@@ -90,7 +100,7 @@ _ROOM_OF = {
 }
 # Rooms whose classes files may name.
 _REGISTERING = (
-    *("views", "inputs", "embedding", "classifiers"),
+    *("views", "inputs", "text", "embedding", "classifiers"),
     *("pretraining", "finetuning", "segmentation", "evaluation"),
 )
 
@@ -100,12 +110,14 @@ __all__ = [
     "BeatEmbedder",
     "BeatSSL",
     "BeatSSLPretrainer",
+    "CallableText",
     "Component",
     "DualStream",
     "ECGRecord",
     "FineTunedClassifier",
     "FittedEncoder",
     "FrontEnd",
+    "Glossary",
     "GumbelQuantizer",
     "LeadAgnostic",
     "LeadMasking",
@@ -113,9 +125,14 @@ __all__ = [
     "Objective",
     "PatientIdentifier",
     "Pretrainer",
+    "ReportAligner",
+    "ReportAlignment",
+    "ReportTextEncoder",
     "RhythmEmbedder",
     "SampleEmbedder",
     "Sum",
+    "TextEncoder",
+    "TfidfText",
     "VCGViews",
     "WFDBFolder",
     "WaveAugment",

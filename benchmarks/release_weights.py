@@ -1,6 +1,7 @@
-"""Make the files that ship from pretrained models: for any rate, without heads, in half precision.
+r"""Make the files that ship from pretrained models: for any rate, without heads, in half precision.
 
-    python -m benchmarks.release_weights ptbxl=M.bssl ptbxl-s=S.bssl ludb=SEGMENTER.bssl --data ../shared/data
+    python -m benchmarks.release_weights ptbxl=M.bssl ptbxl-s=S.bssl ludb=SEGMENTER.bssl ptbxl-reports=ALIGNER.bssl \
+        --data ../shared/data
 
 Writes `beatssl_sklearn/weights/NAME.bssl`, and embeddings and waves of two LUDB records for tests to compare with
 (`tests/shipped_embeddings.npz`, `tests/shipped_waves.npz`). Measures, on LUDB: the cosine between the embeddings by the
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from beatssl_sklearn import BeatEmbedder, RhythmEmbedder, WaveSegmenter, WFDBFolder, load, save
+from beatssl_sklearn import BeatEmbedder, ReportAligner, RhythmEmbedder, WaveSegmenter, WFDBFolder, load, save
 
 ROOT = Path(__file__).parents[1]
 # The rate is the package's default, not PTB-XL's 100 Hz: users have other recordings than the training data.
@@ -32,6 +33,9 @@ def release(name: str, model: Path, records: WFDBFolder) -> None:
     trained = load(model)
     if isinstance(trained, WaveSegmenter):
         release_segmenter(name, trained, records)
+        return
+    if isinstance(trained, ReportAligner):
+        release_aligner(name, trained, records)
         return
     expected = RhythmEmbedder(trained).transform(records)
     trained.set_params(fs=FS, verbose=0, device=None, precision="auto")
@@ -53,6 +57,20 @@ def release_segmenter(name: str, trained: WaveSegmenter, records: WFDBFolder) ->
     save(trained, out, half=True)
     found = load(out).set_params(precision="fp32").predict(records)
     sys.stdout.write(f"{out.name}: {out.stat().st_size / 1e6:.2f} MB, same label {(found == expected).mean():.6f}\n")
+
+
+def release_aligner(name: str, trained: ReportAligner, records: WFDBFolder) -> None:
+    """Write the file of an aligner, and print what it lost. It must not hold reports."""
+    if trained.keep_records:
+        raise SystemExit(f"{name}: it keeps reports; fit it with keep_records=False")
+    trained.set_params(verbose=0, device=None, precision="auto", fs=FS)
+    trained.reading_ = {**trained.reading_, "fs": FS, "n_leads": None}
+    trained.history_ = trained.history_[-1:]
+    expected = trained.transform(records)
+    out = ROOT / "beatssl_sklearn" / "weights" / f"{name}.bssl"
+    save(trained, out, half=True)
+    cosine = (load(out).transform(records) * expected).sum(1)
+    sys.stdout.write(f"{out.name}: {out.stat().st_size / 1e6:.2f} MB, cosine at least {cosine.min():.6f}\n")
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ FIELDS = "its fields are in the section Attributes, or have docstrings: nobody e
 OF_THE_BASE = "the parameters are those of the base class, which the docstring names"
 AS_FOR_FIT = "parameters and result are those of `fit`, which the docstring names"
 CONTRACT = "`Objective`, whose method this one replaces, describes the parameters and what is returned"
+A_CODE = "codes are those of the attribute `codes`"
 SUMMARY = "the summary says what is returned"
 CLS = "numpydoc takes an argument called cls for the class of a method"
 PRIVATE = "an argument with an underscore is not for users"
@@ -73,6 +74,13 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "pretraining.lead_agnostic_heads.SegmentHeads": {"PR01": NOTHING},
     "pretraining.pretrainer.Pretrainer.partial_fit": {"PR01": AS_FOR_FIT, "RT01": AS_FOR_FIT},
     "pretraining.pretrainer.Pretrainer.untrained_encoder": {"RT01": SUMMARY},
+    "pretraining.report_alignment.ReportAlignment.after_step": {"PR01": CONTRACT},
+    "pretraining.report_alignment.ReportAlignment.draw": {"PR01": CONTRACT, "RT01": CONTRACT},
+    "pretraining.report_alignment.ReportAlignment.heads": {"PR01": CONTRACT, "RT01": CONTRACT},
+    "pretraining.report_alignment.ReportAlignment.loss": {"PR01": CONTRACT, "RT01": CONTRACT},
+    "pretraining.report_alignment.ReportAlignment.measure": {"PR01": CONTRACT},
+    "pretraining.report_alignment.ReportAlignment.prepare": {"PR01": CONTRACT, "RT01": CONTRACT},
+    "pretraining.report_alignment.ReportAlignment.settings": {"RT01": SUMMARY},
     "pretraining.sum.Sum.after_step": {"PR01": CONTRACT},
     "pretraining.sum.Sum.batches": {"PR01": CONTRACT, "RT01": CONTRACT},
     "pretraining.sum.Sum.diagnose": {"PR01": CONTRACT, "RT01": CONTRACT},
@@ -83,6 +91,12 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "pretraining.sum.Sum.measurements": {"RT01": CONTRACT},
     "pretraining.sum.Sum.prepare": {"PR01": CONTRACT, "RT01": CONTRACT},
     "segmentation.fitted_unet.FittedUNet": {"PR01": PRIVATE},
+    "text.glossary.Glossary.describe": {"RT01": SUMMARY},
+    "text.glossary.Glossary.kind": {"PR01": A_CODE, "RT01": SUMMARY},
+    "text.glossary.Glossary.load": {"RT01": SUMMARY},
+    "text.glossary.Glossary.parents": {"PR01": A_CODE, "RT01": SUMMARY},
+    "text.glossary.Glossary.phrases": {"RT01": SUMMARY},
+    "text.glossary.Glossary.prompts_for": {"PR01": A_CODE, "RT01": SUMMARY},
 }
 
 

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,13 +12,22 @@ from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import EarlyStopping
 
 import beatssl_sklearn as package
-from beatssl_sklearn import BeatSSL, BeatSSLPretrainer, VCGViews, WaveAugment, make_ecg
+from beatssl_sklearn import BeatSSL, BeatSSLPretrainer, ReportAlignment, TfidfText, VCGViews, WaveAugment, make_ecg
 from beatssl_sklearn.components import Component, registered
 
 ECG = make_ecg(8, rhythm="mixed", fs=100, duration=3, random_state=0)
 X, Y = ECG.data, np.array(["a", "b"] * 4)
+TEXTS = ["Vorhofflimmern." if rhythm == "af" else "Sinus rhythm. Normal ECG." for rhythm in ECG.rhythm]
 RUN = {"max_epochs": 0, "random_state": 0, "device": "cpu"}
 TINY = {"fs": 100, "encoder_params": {"widths": (4, 4, 4), "n_dims": 4}, "batch_size": 4, **RUN}
+
+
+def lengths(texts):
+    return np.array([[len(text), text.count("a") + 1] for text in texts])
+
+
+def small_alignment():
+    return ReportAlignment(text=TfidfText(n_dims=8, n_buckets=64), projection_dim=4)
 
 
 def small_objective():
@@ -41,6 +51,10 @@ SMALL = {
     "BeatClassifier": lambda cls, pre: cls(LogisticRegression(max_iter=1000)),
     "LinearProbe": lambda cls, pre: cls(C=0.01),
     "PatientIdentifier": lambda cls, pre: cls("cosine"),
+    "ReportAligner": lambda cls, pre: cls(pre, objective=small_alignment(), batch_size=4, **RUN),
+    "TfidfText": lambda cls, pre: cls(n_dims=8, n_buckets=64),
+    "ReportTextEncoder": lambda cls, pre: cls(n_dims=8, n_layers=1, n_heads=1, n_buckets=16, max_epochs=1),
+    "CallableText": lambda cls, pre: cls(lengths),
 }
 ESTIMATORS = {
     name: cls
@@ -52,7 +66,8 @@ COMPONENTS = {n: cls for n, cls in registered(Component).items() if cls.__module
 
 def test_every_estimator_is_here():
     assert set(ESTIMATORS) == set(SMALL)
-    public = {n for n in package.__all__ if hasattr(getattr(package, n), "fit")}
+    found = {n: getattr(package, n) for n in package.__all__}
+    public = {n for n, cls in found.items() if hasattr(cls, "fit") and not inspect.isabstract(cls)}
     assert public <= set(ESTIMATORS)
 
 
@@ -62,6 +77,10 @@ def fitted(name, pre):
         return estimator.fit(*beats())
     if name in ("LinearProbe", "PatientIdentifier"):
         return estimator.fit(X[:, 0, ::50], Y)
+    if name == "ReportAligner":
+        return estimator.fit(X, reports=TEXTS)
+    if hasattr(estimator, "encode"):
+        return estimator.fit(TEXTS)
     return estimator.fit(X, ECG.masks if name == "WaveSegmenter" else Y)
 
 
@@ -72,6 +91,8 @@ def beats():
 
 def answer(estimator, name):
     data = {"BeatClassifier": beats()[0], "LinearProbe": X[:, 0, ::50], "PatientIdentifier": X[:, 0, ::50]}.get(name, X)
+    if hasattr(estimator, "encode"):
+        return estimator.encode(TEXTS)
     method = next(m for m in ("transform", "predict_proba") if hasattr(estimator, m))
     found = getattr(estimator, method)(data)
     return np.concatenate(list(found)) if found.dtype == object else np.asarray(found)
@@ -167,16 +188,17 @@ TAKES_CALLBACKS = [name for name, cls in ESTIMATORS.items() if "callbacks" in in
 
 
 def test_who_takes_callbacks():
-    assert TAKES_CALLBACKS == ["BeatSSLPretrainer", "Pretrainer"]
+    assert TAKES_CALLBACKS == ["BeatSSLPretrainer", "Pretrainer", "ReportAligner"]
 
 
-@pytest.mark.parametrize("name", TAKES_CALLBACKS)
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("name", "method"), [*product(TAKES_CALLBACKS[:2], ["fit", "partial_fit"]), ("ReportAligner", "fit")]
+)
 def test_early_stopping_ends_a_fit_and_not_the_program(name, method, pre):
     stop = EarlyStopping("train_loss", patience=1, threshold=0.9, sink=lambda text: None)
     estimator = SMALL[name](ESTIMATORS[name], pre).set_params(max_epochs=5, callbacks=[stop])
     for _ in range(2):
-        getattr(estimator, method)(X)
+        getattr(estimator, method)(X, **({"reports": TEXTS} if name == "ReportAligner" else {}))
     assert 0 < estimator.n_iter_ < 5 and np.isfinite(answer(estimator, name)).all()
 
 
@@ -187,7 +209,9 @@ def test_early_stopping_ends_a_fit_and_not_the_program(name, method, pre):
 def test_bounds_and_defaults_of_components_are_parameters(name):
     cls = COMPONENTS[name]
     assert {*cls.bounds, *cls.defaults} <= set(inspect.signature(cls).parameters)
-    cls().check()
+    if name != "CallableText":
+        # Its parameter is a function of the user's, which has no default.
+        cls().check()
 
 
 @pytest.mark.parametrize("name", SMALL)

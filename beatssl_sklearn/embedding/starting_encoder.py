@@ -1,4 +1,4 @@
-"""Estimators that train an encoder on labels: which one they start from, and how they read X."""
+"""Estimators that train on from an encoder: which one they start from, and how they read X."""
 
 from __future__ import annotations
 
@@ -115,17 +115,12 @@ def starting_encoder(pretrainer: Any, seed: int) -> tuple[FittedEncoder, bool]:
     return untrained, True
 
 
-class LabelledEstimator(KeepsPretrainer, SignalEstimator):
-    """Estimator that trains an encoder on labels: where it starts, its tags, and how it reads X."""
+class StartedEstimator(KeepsPretrainer, SignalEstimator):
+    """Estimator that trains on from an encoder: where it starts, and how it reads X."""
 
     fs: float | None
     leads: Sequence[str] | None
     allow_nan: bool
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        return tags
 
     def _for_file(self) -> Any:
         """Return this estimator as a file holds it: with the encoder that it began with in place of a path."""
@@ -148,6 +143,15 @@ class LabelledEstimator(KeepsPretrainer, SignalEstimator):
         if self.leads is not None:
             changes |= {"leads": self.leads, "n_leads": None}
         return self._source_for(start, X, reset, **changes)
+
+
+class LabelledEstimator(StartedEstimator):
+    """Estimator that trains an encoder on labels."""
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
 
 
 def read_by(start: FittedEncoder, source: Source) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from .lead_agnostic import GumbelQuantizer, LeadAgnostic, LeadAgnosticTargets
 from .lead_agnostic_heads import LeadAgnosticHeads, LeadAgnosticOutputs, SegmentHeads
 from .objective import FitContext, Objective, PretrainedModule
 from .pretrainer import Pretrainer
+from .report_aligner import ReportAligner
+from .report_alignment import ReportAlignment
+from .report_heads import ReportHeads, ReportOutputs
 from .sum import Sum, SumHeads
 
 __all__ = [
@@ -32,6 +35,10 @@ __all__ = [
     "Objective",
     "PretrainedModule",
     "Pretrainer",
+    "ReportAligner",
+    "ReportAlignment",
+    "ReportHeads",
+    "ReportOutputs",
     "SegmentHeads",
     "Sum",
     "SumHeads",

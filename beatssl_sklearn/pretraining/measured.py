@@ -56,14 +56,16 @@ class Records:
     known: Any
     """What the objective prepared."""
     signal_digest: str
-    """Of all samples, and of the arguments of `fit`."""
+    """Of all samples."""
+    argument_digest: str
+    """Of the arguments of `fit`."""
 
     def digest(self) -> str:
-        """Return a digest of the records: all samples, lengths, R peaks, groups.
+        """Return a digest of the records: all samples, lengths, R peaks, groups, arguments of `fit`.
 
         Measurements are left out: their last bits depend on the number of threads, and on the machine.
         """
-        found = hashlib.sha256(self.signal_digest.encode())
+        found = hashlib.sha256((self.signal_digest + self.argument_digest).encode())
         for array in (self.duration, self.beat_time, self.beat_offset):
             found.update(np.ascontiguousarray(array).tobytes())
         if self.groups is not None:
@@ -159,7 +161,8 @@ def measure_records(
         usable=usable,
         groups=codes,
         known=objective.prepare([p.measured for p in parts], context),
-        signal_digest=digest_of([[p.digest for p in parts], arguments]),
+        signal_digest=digest_of([p.digest for p in parts]),
+        argument_digest=digest_of(arguments),
     )
 
 

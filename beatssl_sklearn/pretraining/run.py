@@ -49,6 +49,8 @@ class TrainingSettings:
     seed: int
     verbose: int
     check: str = "warn"
+    encoder_lr: float | None = None
+    """Largest rate of the encoder; None is `lr`."""
     constant_lr: bool = False
     """Whether the rate stays what it is."""
     first_epoch: int = 0
@@ -269,5 +271,5 @@ def build_net(
         constant_lr=settings.constant_lr,
         first_epoch=settings.first_epoch,
         after_step=objective.after_step,
-        **optimizer_settings(settings.lr, settings.weight_decay),
+        **optimizer_settings(settings.lr, settings.weight_decay, settings.encoder_lr),
     )
