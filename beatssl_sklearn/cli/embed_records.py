@@ -18,11 +18,11 @@ from ..ecg.wfdb.reader import WFDBReader
 from ..embedding.long_records import PieceEmbedding, embed_pieces
 from ..embedding.stream import token_times
 from ..files.growing_table import GrowingTable
-from ..inputs.plausibility import RAISED, RecordCheck
+from ..inputs.plausibility import RecordCheck
 from ..inputs.source import ArraySource
 from ..segmentation.long_records import PIECE_S, pieces, survey
+from .batch_results import results_of
 from .folder import Batch, LongRecord, lacks
-from .messages import described
 from .models import from_file
 from .progress import Progress
 from .refused import RECORD_ERRORS, Refused
@@ -101,36 +101,10 @@ def add_batch(
     table: GrowingTable, batch: Batch, level: Level, ids: Mapping[str, str], refused: Refused, bar: Progress
 ) -> None:
     """Embed records and add them to a table."""
-    for name, rows in _embedded(batch, level, refused, bar):
+    for name, rows in results_of(batch, level.embed, level.check, refused, bar):
         table.add(ids[name], *rows)
         table.commit()
     bar.update(len(batch.names))
-
-
-def _embedded(batch: Batch, level: Level, refused: Refused, bar: Progress) -> Iterator[tuple[str, Rows]]:
-    """Yield embeddings record by record; a batch that fails is repeated one by one, to find the record that did."""
-    try:
-        with warnings.catch_warnings(record=True) as odd:
-            warnings.simplefilter("always", UserWarning)
-            results = level.embed(batch)
-    except RECORD_ERRORS as error:
-        if len(batch) == 1:
-            refused.add(batch.names[0], error, bar)
-            return
-        n_refused = len(refused.names)
-        for one in batch.one_by_one():
-            yield from _embedded(one, level, refused, bar)
-        if len(refused.names) == n_refused:
-            refused.note(described(error), bar)
-        elif level.check == "raise":
-            # What shows in many records together is no single record's.
-            for line in str(error).removeprefix(RAISED).splitlines():
-                if not line.startswith("record"):
-                    refused.note(line, bar)
-        return
-    for warning in odd:
-        refused.note(str(warning.message), bar)
-    yield from zip(batch.names, results, strict=True)
 
 
 def add_long(

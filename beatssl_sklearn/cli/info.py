@@ -48,6 +48,8 @@ def _rows(model: Any) -> Iterator[tuple[str, Any]]:
     if hasattr(getattr(model, "encoder_", None), "front_end"):
         yield from _encoder_rows(model.encoder_)
         yield from _embedding_rows(model, model.encoder_)
+    if hasattr(getattr(model, "objective_", None), "text_"):
+        yield from _report_rows(model)
     if hasattr(model, "unet_"):
         yield from _wave_rows(model)
     elif hasattr(model, "classes_"):
@@ -103,6 +105,19 @@ def _wave_rows(segmenter: Any) -> Iterator[tuple[str, Any]]:
     yield "training windows", (
         f"{segmenter.window:g} s, {segmenter.leads_per_window} leads, {segmenter.batch_size} per step"
     )
+
+
+def _report_rows(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what was learnt from reports, and what the file holds of them."""
+    learnt = model.objective_
+    yield "text encoder", f"{_one_line(learnt.text_)}, {learnt.text_.n_dims_} dimensions"
+    yield "reports used", f"{learnt.n_reports_used_:,}"
+    yield "words of reports", f"{len(learnt.words_):,}"
+    yield "shared space", f"{learnt.projection_dim} dimensions"
+    if hasattr(model, "gallery_"):
+        yield "encoder in the fit", "kept as it was" if model.trained_ is None else "trained, too"
+        yield "records in the file", f"vectors of {len(model.gallery_):,}"
+        yield "reports in the file", f"{len(model.captions_):,}, word by word" if len(model.captions_) else "none"
 
 
 def _training_rows(trained: Any) -> Iterator[tuple[str, Any]]:

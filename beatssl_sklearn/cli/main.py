@@ -10,22 +10,25 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from .._version import __version__
-from . import delineate, demo, embed, info, pretrain
+from . import align, ask, delineate, demo, embed, info, pretrain, retrieve
 from .messages import complain, described, flush, in_options, printable
 from .parser import CommandParser
 from .progress import on_terminal
 from .stopping import Stopped, stoppable
 
 # In the order of the help. Each file has `add_parser(commands)` and `run(arguments) -> exit status`.
-_COMMANDS = (demo, pretrain, embed, delineate, info)
+_COMMANDS = (demo, pretrain, embed, align, ask, retrieve, delineate, info)
 _DESCRIPTION = """ECG embeddings and waves from the command line: a folder of WFDB records (name.hea with
-name.dat) goes in, and a model, or a table of embeddings, waves or intervals, comes out.
+name.dat) goes in, and a model, or a table of embeddings, answers, waves or intervals, comes out.
 """
 _EPILOG = """examples:
   beatssl demo
   beatssl pretrain my_records --out model.bssl --epochs 20
   beatssl embed model.bssl my_records --out records.csv
   beatssl embed my_records --level beat --out beats.parquet
+  beatssl align my_records --reports reports.csv --out aligned.bssl
+  beatssl ask aligned.bssl my_records --prompt "atrial fibrillation" --out scores.csv
+  beatssl retrieve aligned.bssl my_records "left bundle branch block"
   beatssl delineate my_records --out waves --annotations --plot 3
   beatssl info model.bssl
 

@@ -14,6 +14,7 @@ from ..files.cell_text import escape_text
 _PARAMETERS = (
     *("max_epochs", "batch_size", "fs_model", "allow_nan", "checkpoint_dir", "random_state", "encoder_params"),
     *("positional", "leads", "device", "lr", "groups", "reports", "objective", "encoder", "check"),
+    "encoder_lr",
 )
 _OTHER_NAMES = {"max_epochs": "epochs", "random_state": "seed", "encoder_params": "encoder_set"}
 

@@ -16,9 +16,11 @@ class RecordColumn:
     Parameters
     ----------
     path : Path
-        CSV file in UTF-8 with the column "record".
+        CSV file in UTF-8.
     columns : sequence of str
         Names that the column may have.
+    record_column : str, default="record"
+        Column with the records.
 
     Raises
     ------
@@ -28,16 +30,16 @@ class RecordColumn:
         If the file cannot be read.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], record_column: str = "record") -> None:
         self._path = path
-        expected = f"a table with the columns record and {' or '.join(columns)} was expected"
+        expected = f"a table with the columns {record_column} and {' or '.join(columns)} was expected"
         try:
             with open(path, newline="", encoding="utf-8-sig") as stream:
                 reader = csv.DictReader(stream, restval="")
                 column = next((name for name in columns if name in (reader.fieldnames or ())), None)
-                if column is None or "record" not in (reader.fieldnames or ()):
+                if column is None or record_column not in (reader.fieldnames or ()):
                     raise ValueError(f"{path}: {expected}")
-                rows = [(row["record"], row[column]) for row in reader]
+                rows = [(row[record_column], row[column]) for row in reader]
         except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: {expected}: {error}") from error
         self._column, self._found = column, dict[str, str]()
@@ -45,7 +47,14 @@ class RecordColumn:
             if self._found.setdefault(record, value) != value:
                 raise ValueError(f"{path}: record {record} has two different entries of {column}")
 
-    def values(self, names: Sequence[str], ids: Mapping[str, str], *, may_be_empty: bool = True) -> list[str]:
+    def values(
+        self,
+        names: Sequence[str],
+        ids: Mapping[str, str],
+        *,
+        may_be_empty: bool = True,
+        may_be_missing: bool = False,
+    ) -> list[str]:
         """Return the values of records.
 
         Parameters
@@ -56,6 +65,8 @@ class RecordColumn:
             What the file calls them: as it is, or as tables of this package write it.
         may_be_empty : bool, default=True
             Whether a cell may be empty or blank.
+        may_be_missing : bool, default=False
+            Whether the file may lack records, though not all; their values are "".
 
         Returns
         -------
@@ -64,14 +75,14 @@ class RecordColumn:
         Raises
         ------
         ValueError
-            If the file lacks a record, or has an empty cell where none may be.
+            If the file lacks a record that it must have, or has an empty cell where none may be.
         """
         values = [self._found.get(escape_text(ids[name]), self._found.get(ids[name])) for name in names]
         missing = [name for name, value in zip(names, values, strict=True) if value is None]
-        if missing:
+        if missing and (not may_be_missing or len(missing) == len(names)):
             example = shown(ids[missing[0]])
             raise ValueError(f"{self._path}: no {self._column} for {len(missing)} records, for example {example}")
-        found = [str(value) for value in values]
+        found = [value or "" for value in values]
         empty = [name for name, value in zip(names, found, strict=True) if not value.strip()]
         if empty and not may_be_empty:
             raise ValueError(

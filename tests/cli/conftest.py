@@ -107,6 +107,47 @@ def wave_model(segmenter: WaveSegmenter, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
+def report_of() -> dict[str, str]:
+    """Reports by record, of half of them one and of half of them another."""
+    texts = ("Sinusrhythmus. Normales EKG.", "Vorhofflimmern.")
+    return {f"r{i}": texts[i % 2] for i in range(12)}
+
+
+@pytest.fixture(scope="session")
+def told(tmp_path_factory: pytest.TempPathFactory, write_record: WriteRecord, report_of: dict[str, str]) -> Path:
+    """Folder of records that have reports; one of two leads, one with missing samples and a bad one have none."""
+    folder = tmp_path_factory.mktemp("told")
+    ecg = make_ecg(len(report_of), rhythm=["sinus", "af"], fs=100, duration=5, random_state=0)
+    fibrillates = iter(np.flatnonzero(ecg.rhythm == "af"))
+    regular = iter(np.flatnonzero(ecg.rhythm == "sinus"))
+    for name, report in report_of.items():
+        write_record(folder / name, ecg.data[next(fibrillates if "flimmern" in report else regular)], 100, LEADS)
+    write_record(folder / "two", ecg.data[0][[1, 6]], 100, ("II", "V1"))
+    gap = ecg.data[0].copy()
+    gap[1, 10:20] = np.nan
+    write_record(folder / "gap", gap, 100, LEADS)
+    (folder / "bad.hea").write_text("this is no header\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory: pytest.TempPathFactory, report_of: dict[str, str]) -> Path:
+    """CSV file of the reports."""
+    path = tmp_path_factory.mktemp("reports") / "reports.csv"
+    path.write_text("record,report\n" + "".join(f"{name},{text}\n" for name, text in report_of.items()))
+    return path
+
+
+@pytest.fixture(scope="session")
+def aligner(told: Path, reports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """File of an aligner that `beatssl align` fitted for two epochs."""
+    path = tmp_path_factory.mktemp("aligner") / "aligned.bssl"
+    more = ["--reports", str(reports), "--start", "ptbxl-s", "--epochs", "2", "--quiet"]
+    assert main(["align", str(told), "--out", str(path), *more]) == 0
+    return path
+
+
+@pytest.fixture(scope="session")
 def embed() -> Callable[..., int]:
     """Runs `beatssl embed` quietly: ``embed(model, folder, out, *options)``."""
 

@@ -69,6 +69,23 @@ def test_a_segmenter(wave_model: Path, segmenter: WaveSegmenter, info: Info) -> 
     assert not any(name.startswith("dimensions") for name in rows) and "beat window" not in rows
 
 
+def test_an_aligner(aligner: Path, told: Path, reports: Path, info: Info, tmp_path: Path) -> None:
+    rows = info(aligner)
+    assert rows["class"] == "ReportAligner" and rows["epochs"] == "2"
+    assert rows["objective"] == "ReportAlignment()" and rows["encoder"] == "beatnet size=s"
+    found = load(aligner)
+    assert rows["text encoder"] == f"TfidfText(), {found.objective_.text_.n_dims_} dimensions"
+    assert rows["reports used"] == "12" and rows["words of reports"] == str(len(found.objective_.words_))
+    assert rows["shared space"] == "256 dimensions" and rows["columns"] == "reportaligner0 to reportaligner255"
+    assert rows["records in the file"] == "vectors of 12" and rows["reports in the file"] == "2, word by word"
+    assert rows["encoder in the fit"] == "kept as it was"
+    out = tmp_path / "m.bssl"
+    given = ["--reports", str(reports), "--start", "ptbxl-s", "--epochs", "1", "--quiet", "--out", str(out)]
+    assert main(["align", str(told), *given, "--encoder-lr", "1e-5", "--forget-records"]) == 0
+    rows = info(out)
+    assert rows["encoder in the fit"] == "trained, too" and rows["reports in the file"] == "none"
+
+
 def test_a_classifier(info: Info, tmp_path: Path) -> None:
     ecg = make_ecg(8, rhythm=["sinus", "lbbb"], fs=100, duration=2, random_state=0)
     classifier = FineTunedClassifier("ptbxl-s", fs=100, max_epochs=1, batch_size=4, device="cpu", random_state=0)
