@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 # Frames of these packages are not the user's: they call this package back, as in `Pipeline.fit` or `Parallel`.
-_CALLERS = ("sklearn", "joblib", "skorch")
+_CALLERS = ("sklearn", "joblib", "skorch", "torch")
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 

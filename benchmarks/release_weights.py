@@ -3,9 +3,10 @@ r"""Make the files that ship from pretrained models: for any rate, without heads
     python -m benchmarks.release_weights ptbxl=M.bssl ptbxl-s=S.bssl ludb=SEGMENTER.bssl ptbxl-reports=ALIGNER.bssl \
         --data ../shared/data
 
-Writes `beatssl_sklearn/weights/NAME.bssl`, and embeddings and waves of two LUDB records for tests to compare with
-(`tests/shipped_embeddings.npz`, `tests/shipped_waves.npz`). Measures, on LUDB: the cosine between the embeddings by the
-file and by the model it was made from, or the share of samples that get the same label; and the sizes.
+Writes `beatssl_sklearn/weights/NAME.bssl`, and embeddings, waves and answers of two LUDB records for tests to compare
+with (`tests/shipped_embeddings.npz`, `tests/shipped_waves.npz`, `tests/shipped_answers.npz`). Measures, on LUDB: the
+cosine between the embeddings by the file and by the model it was made from, or the share of samples that get the same
+label; and the sizes.
 
 Cannot show: what the embeddings are worth; `benchmarks/study` does that with the files that ship.
 """
@@ -25,7 +26,8 @@ ROOT = Path(__file__).parents[1]
 # The rate is the package's default, not PTB-XL's 100 Hz: users have other recordings than the training data.
 FS = 500.0
 N_COMPARED = 30
-ENCODERS, SEGMENTER = ("ptbxl", "ptbxl-s"), "ludb"
+ENCODERS, SEGMENTER, ALIGNER = ("ptbxl", "ptbxl-s"), "ludb", "ptbxl-reports"
+ASKED = ("AFIB", "NORM", "left bundle branch block")
 
 
 def release(name: str, model: Path, records: WFDBFolder) -> None:
@@ -88,6 +90,9 @@ def main() -> None:
         stored[f"{name} rhythm"] = RhythmEmbedder(name).transform(first)
         stored[f"{name} beat"] = np.stack([beats[0] for beats in BeatEmbedder(name).transform(first)])
     np.savez_compressed(ROOT / "tests" / "shipped_embeddings.npz", **stored)
+    aligner = ReportAligner.load(ALIGNER)
+    answers = {"aligned": aligner.transform(first), "answers": aligner.predict_proba(first, ASKED)}
+    np.savez_compressed(ROOT / "tests" / "shipped_answers.npz", **answers)
     waves = WaveSegmenter.load(SEGMENTER).set_params(precision="fp32").delineate(first)
     columns = {name: waves[name].to_numpy() for name in ("record", "onset", "peak", "offset")}
     text = {name: waves[name].to_numpy().astype(str) for name in ("lead", "wave")}

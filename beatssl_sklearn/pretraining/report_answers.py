@@ -208,7 +208,7 @@ class ReportAnswers(StartedEstimator):
         ----------
         X : as for `fit`
         prompt : str or sequence of str
-            One class.
+            One class: a code of the glossary, a text, or several texts.
         leads : bool, default=True
             Whether to ask for the leads, too: each record is read again without each of its leads.
 
@@ -223,11 +223,11 @@ class ReportAnswers(StartedEstimator):
             never missing in other records: read their falls together.
         """
         check_is_fitted(self)
-        named = check_prompts({"prompt": prompt})
+        named = check_prompts([prompt] if isinstance(prompt, str) else {"prompt": prompt})
         z = class_vectors(named, self.encode_text)[0]
         source = self._read_as(X, self.encoder_, reset=False)
         run: dict[str, Any] = {"batch_size": self.batch_size, "check": self.check}
-        return Bunch(prompt=named["prompt"], **attribution_of(source, *self._ready(), z, leads=leads, **run))
+        return Bunch(prompt=next(iter(named.values())), **attribution_of(source, *self._ready(), z, leads=leads, **run))
 
     def _written(self, X: Any) -> list[list[str]]:
         model, heads = self._ready()
