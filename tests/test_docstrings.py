@@ -71,7 +71,6 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "pretraining.lead_agnostic.LeadAgnostic.prepare": {"PR01": CONTRACT},
     "pretraining.lead_agnostic.LeadAgnosticTargets": {"PR01": FIELDS},
     "pretraining.lead_agnostic_heads.LeadAgnosticOutputs": {"PR01": FIELDS},
-    "pretraining.lead_agnostic_heads.SegmentHeads": {"PR01": NOTHING},
     "pretraining.pretrainer.Pretrainer.partial_fit": {"PR01": AS_FOR_FIT, "RT01": AS_FOR_FIT},
     "pretraining.pretrainer.Pretrainer.untrained_encoder": {"RT01": SUMMARY},
     "pretraining.report_alignment.ReportAlignment.after_step": {"PR01": CONTRACT},

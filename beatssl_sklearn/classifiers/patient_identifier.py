@@ -10,14 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.covariance import empirical_covariance, ledoit_wolf_shrinkage, shrunk_covariance
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ..components import Bounds, Limits, Nested, check_bounds, register, seed_of
+from ..inputs.labels import checked_weights
 from .file_checks import check_identifier
+from .patient_ids import finite_rows, found_right, ids_or_unknown, joined_ids, patient_codes
 
 METRICS = ("whitened", "cosine", "arcface")
 # Step of the training, relative to the weights; chosen on other patients than those of the reported scores.
 _ARCFACE_RATE = 0.03
+# A column that varies less, relative to its largest value, is constant: the mean of equal numbers is rounded.
+_LEAST_DEVIATION = 1e-9
 
 
 @register
@@ -38,7 +42,7 @@ class PatientIdentifier(ClassifierMixin, Nested):
         Least score of an enrolled patient; below it, nobody is found. None always names somebody; `calibrate` finds
         one.
     unknown : object, default=None
-        What `predict` returns where nobody is found.
+        What `predict` returns where nobody is found, and the label of records of nobody enrolled in `score`.
     temperature : float, default=0.05
         Divides the scores in `predict_proba`.
     n_dims : int, default=256
@@ -85,7 +89,7 @@ class PatientIdentifier(ClassifierMixin, Nested):
         "temperature": Bounds(Real, 1e-6),
         "n_dims": Bounds(Integral, 1, 8192),
         "shrinkage": Bounds(Real, 0, 1, or_none=True),
-        "scale": Bounds(Real, 1e-6),
+        "scale": Bounds(Real, 1e-6, 1e6),
         "margin": Bounds(Real, 0, 3),
         "max_epochs": Bounds(Integral, 0),
     }
@@ -150,14 +154,15 @@ class PatientIdentifier(ClassifierMixin, Nested):
             several records of some patients and there are none.
         """
         check_bounds(self.get_params(deep=False), self.bounds)
-        vectors: NDArray[np.float64] = check_array(Z, dtype=np.float64)
-        names, code = _codes(patients, len(vectors))
+        vectors = finite_rows(Z)
+        names, code = patient_codes(patients, len(vectors))
         if len(names) < 2:
             raise ValueError(f"patients holds one patient only ({names[0]!r}); at least two are needed")
         self.n_features_in_ = vectors.shape[1]
         self.mean_ = vectors.mean(axis=0)
         deviation = vectors.std(axis=0)
-        standard = np.diag(1 / np.where(deviation > 0, deviation, 1.0))
+        varies = deviation > _LEAST_DEVIATION * np.abs(vectors).max(axis=0)
+        standard = np.diag(1 / np.where(varies, deviation, 1.0))
         self.map_ = self._learnt(vectors - self.mean_, code, standard)
         self.__dict__.pop("calibrated_", None)
         return self.enroll(Z, patients)
@@ -210,12 +215,17 @@ class PatientIdentifier(ClassifierMixin, Nested):
         -------
         PatientIdentifier
             The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an embedding is not finite, if a patient is missing, or if those who stay have ids of another type.
         """
         unit = self._mapped(Z)
-        names, code = _codes(patients, len(unit))
+        names, code = patient_codes(patients, len(unit))
         if keep and hasattr(self, "gallery_"):
             unit = np.concatenate([self.gallery_, unit])
-            names, code = _codes(np.concatenate([self.classes_[self.gallery_patients_], names[code]]), len(unit))
+            names, code = patient_codes(joined_ids(self.classes_[self.gallery_patients_], names[code]), len(unit))
         self.classes_, self.gallery_, self.gallery_patients_ = names, unit, code
         return self
 
@@ -248,15 +258,38 @@ class PatientIdentifier(ClassifierMixin, Nested):
         Returns
         -------
         ndarray (n_records,)
-            Of the kind of the patients; of objects with a threshold.
+            Of the dtype of `classes_`; of objects if there is a threshold, and that dtype cannot hold `unknown`.
         """
         scores = self.decision_function(Z)
         found = self.classes_[scores.argmax(axis=1)]
         if self.threshold_ == -np.inf:
             return np.asarray(found)
-        named = found.astype(object)
-        named[scores.max(axis=1) < self.threshold_] = self.unknown
-        return np.asarray(named)
+        return ids_or_unknown(found, scores.max(axis=1) < self.threshold_, self.unknown)
+
+    def score(self, Z: ArrayLike, patients: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the share of records for which `predict` is right.
+
+        Parameters
+        ----------
+        Z : array-like (n_records, n_dims)
+            Embeddings.
+        patients : array-like (n_records,)
+            Their patients; `unknown`, if it is not None, for records of nobody enrolled.
+        sample_weight : array-like (n_records,), default=None
+            How many records each counts as.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a patient is missing or of another type than those enrolled, or if a weight cannot be used.
+        """
+        right = found_right(self.predict(Z), patients, self.classes_, self.unknown)
+        return float(np.average(right, weights=checked_weights(sample_weight, len(right))))
 
     def predict_proba(self, Z: ArrayLike) -> NDArray[np.float64]:
         """Return the softmax of the scores over `temperature`: a ranking with weights, not a calibrated probability.
@@ -304,21 +337,29 @@ class PatientIdentifier(ClassifierMixin, Nested):
         patients : array-like (n_records,)
             Their patients.
         false_accepts : float, default=1e-3
-            Share of pairs of a record and another patient that may reach the threshold.
+            Share of pairs of a record and another patient that may reach the threshold, at most.
 
         Returns
         -------
         PatientIdentifier
             The estimator itself, with `calibrated_`, which `threshold=None` then means.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `false_accepts` or a patient cannot be used, or if there is no pair of a record and another patient.
         """
         if not 0 < false_accepts < 1:
             raise ValueError(f"false_accepts must be a share above 0 and below 1, got {false_accepts!r}")
         scores = self.decision_function(Z)
-        names, code = _codes(patients, len(scores))
+        names, code = patient_codes(patients, len(scores))
+        joined_ids(self.classes_, names)
         others = scores[names[code][:, None] != self.classes_]
         if not len(others):
             raise ValueError("Z holds no record of another than the one enrolled patient")
-        self.calibrated_ = float(np.quantile(others, 1 - false_accepts, method="higher"))
+        # As many may lie above the score k as were asked for; ties with it are not accepted.
+        k = min(int(false_accepts * len(others) + 1e-9), len(others) - 1)
+        self.calibrated_ = float(np.nextafter(np.partition(others, -1 - k)[-1 - k], np.inf))
         return self
 
     @property
@@ -329,19 +370,11 @@ class PatientIdentifier(ClassifierMixin, Nested):
 
     def _mapped(self, Z: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self, "map_")
-        vectors: NDArray[np.float64] = check_array(Z, dtype=np.float64)
-        if vectors.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {vectors.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
-                f"features as input"
-            )
-        mapped = (vectors - self.mean_) @ self.map_.T
+        mapped = (finite_rows(Z, self.n_features_in_) - self.mean_) @ self.map_.T
         return np.asarray(mapped / np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-12))
 
 
-def _whitening(
-    records: NDArray, patient: NDArray[np.int64], shrinkage: float | None
-) -> NDArray[np.float64]:
+def _whitening(records: NDArray, patient: NDArray[np.int64], shrinkage: float | None) -> NDArray[np.float64]:
     """Return the map that makes the covariance of records about their patient's mean the identity."""
     sums = np.stack([np.bincount(patient, column) for column in records.T], axis=1)
     count = np.bincount(patient)
@@ -362,15 +395,3 @@ def _discriminant(records: NDArray, whitening: NDArray, n_dims: int) -> NDArray[
     if not share.any():
         share = np.ones_like(share)
     return np.asarray(((share * vector).T @ whitening)[::-1][:n_dims])
-
-
-def _codes(patients: Any, n_records: int) -> tuple[NDArray, NDArray[np.int64]]:
-    """Return the patients' names, and the position of each record's patient among them."""
-    labels = np.asarray(patients)
-    if labels.shape != (n_records,):
-        raise ValueError(f"patients must hold one label per record: shape {labels.shape} for {n_records} records")
-    missing = [i for i, label in enumerate(labels.tolist()) if label is None or label != label]
-    if missing:
-        raise ValueError(f"patients: the label of record {missing[0]} is missing")
-    names, code = np.unique(labels, return_inverse=True)
-    return names, code.astype(np.int64)

@@ -28,8 +28,11 @@ class InfoNCE(NamedTuple):
 
 
 def unit_rows(z: Tensor) -> Tensor:
-    """Scale rows to length 1, float32 (float64 if z is)."""
-    return F.normalize(z if z.dtype == torch.float64 else z.float(), dim=-1, eps=_SMALLEST_NORM)
+    """Scale rows to length 1, float32 (float64 if z is). Rows shorter than 1e-6 become 0, without a gradient."""
+    z = z if z.dtype == torch.float64 else z.float()
+    # A row of zeros has no direction. Divided by the smallest norm, its gradient would be a million times too large.
+    short = torch.linalg.vector_norm(z.detach(), dim=-1, keepdim=True) < _SMALLEST_NORM
+    return torch.where(short, 0.0, F.normalize(z, dim=-1, eps=_SMALLEST_NORM))
 
 
 def check_temperature(temperature: float) -> None:

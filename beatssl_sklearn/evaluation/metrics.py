@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 from ..ecg.matching import as_positions, as_records, match_beats
 from .delineation import delineation_scores, rate
 from .segmentation import segmentation_scores
-from .verification import equal_error_rate, true_accepts_at
+from .verification import equal_error_rate, identification_accuracy, true_accepts_at
 
 __all__ = [
-    "BeatDetectionScores", "beat_detection_scores", "delineation_scores", "equal_error_rate", "match_beats",
-    "segmentation_scores", "true_accepts_at",
+    "BeatDetectionScores", "beat_detection_scores", "delineation_scores", "equal_error_rate",
+    "identification_accuracy", "match_beats", "segmentation_scores", "true_accepts_at",
 ]  # fmt: skip
 
 

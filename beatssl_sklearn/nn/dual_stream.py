@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +39,7 @@ class LeadGroupEncoder(nn.Module):
     fs_model : float
         Sampling rate of the input [Hz].
     lead_groups : sequence of sequences of str
-        A partition of some of the twelve leads; by default limb leads and chest leads.
+        A partition of some of the twelve leads, in any case; by default limb leads and chest leads.
     widths : sequence of 4 ints
         Channels of the stages; the last is the width of a stream's token.
     strides : sequence of 4 ints
@@ -156,12 +156,18 @@ class _Stream(nn.Module):
 
 def _positions(lead_groups: Sequence[Sequence[str]]) -> list[list[int]]:
     """Return the places of the leads of each group among the twelve."""
-    groups = [list(group) for group in lead_groups] if not isinstance(lead_groups, str) else []
-    named = [lead for group in groups for lead in group]
-    unknown = [lead for lead in named if lead not in LEAD_ORDER]
-    if not groups or not all(groups) or unknown or len(set(named)) < len(named):
+    place = {lead.lower(): k for k, lead in enumerate(LEAD_ORDER)}
+    groups = [_listed(group) for group in _listed(lead_groups)]
+    found = [[place.get(lead.lower(), -1) if isinstance(lead, str) else -1 for lead in group] for group in groups]
+    named = [k for group in found for k in group]
+    if not found or not all(found) or -1 in named or len(set(named)) < len(named):
         raise ValueError(
             f"lead_groups must be groups of some of {', '.join(LEAD_ORDER)}, each lead in one group, "
             f"got {lead_groups!r}"
         )
-    return [[LEAD_ORDER.index(lead) for lead in group] for group in groups]
+    return found
+
+
+def _listed(given: object) -> list[object]:
+    """Return the entries of a sequence; none of what is no sequence, or a text."""
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, str) else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import log2
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -85,7 +86,7 @@ class Transformer(nn.Module):
             raise ValueError(f"position_taps must be odd, got {position_taps!r}")
         if stem_norm not in ("none", "group"):
             raise ValueError(f"stem_norm must be one of none, group, got {stem_norm!r}")
-        if not isinstance(lead_token, bool):
+        if not isinstance(lead_token, (bool, np.bool_)):
             raise ValueError(f"lead_token must be True or False, got {lead_token!r}")
         n_stem = stem_layers(fs_model)
         self.stride = 2**n_stem

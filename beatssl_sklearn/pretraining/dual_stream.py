@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, cast
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from ..components import Bounds, Limits, register
 from ..contrast.infonce_groups import group_infonce
-from ..ecg.leads import LEADS
+from ..ecg.leads import LEADS, place_leads
 from ..inputs.front_end import FrontEnd
 from ..inputs.source import Block
 from ..nn.blocks import StreamEncoder
@@ -25,6 +26,8 @@ from .group_batches import by_group, check_patients
 from .objective import FitContext, Objective
 from .segments import SHORTEST, draw_segments
 
+_MAX_WEIGHT = 1e6
+
 
 class DualStreamOutputs(NamedTuple):
     """Projections of two segments of each record, first all first segments, then all second ones.
@@ -35,10 +38,13 @@ class DualStreamOutputs(NamedTuple):
         Of each group of leads.
     fused : Tensor (2 * n, p)
         Of all groups together.
+    there : bool Tensor (2 * n, n_groups)
+        Which groups have a lead that is not 0 throughout.
     """
 
     groups: list[Tensor]
     fused: Tensor
+    there: Tensor
 
 
 class DualStreamHeads(nn.Module):
@@ -78,20 +84,16 @@ class DualStreamHeads(nn.Module):
         DualStreamOutputs
             Projections, with the segments in the order of `signal`.
         """
+        there = torch.stack([(signal[:, :, group] != 0).flatten(1).any(1) for group in encoder.groups], dim=1)
         means = [stream.mean(1, dtype=torch.float32) for stream in encoder.streams(signal)]
         own = [project(mean) for project, mean in zip(self.projectors, means, strict=True)]
         if draw is not None and self.training:
-            left = _groups_left(signal, encoder.groups, draw, self.group_dropout)
+            draw = draw[:, : len(encoder.groups)]
+            # One group stays in each segment.
+            left = one_stays(draw >= self.group_dropout, there, draw)
             absent = cast(Any, encoder).absent_vectors()
             means = [torch.where(left[:, k, None], mean, absent[k]) for k, mean in enumerate(means)]
-        return DualStreamOutputs(own, self.fused(torch.cat(means, dim=1)))
-
-
-def _groups_left(signal: Tensor, groups: list[list[int]], draw: Tensor, share: float) -> Tensor:
-    """Return which groups of leads stay (n, n_groups): those whose draw reaches `share`, and one in each segment."""
-    there = torch.stack([(signal[:, :, group] != 0).flatten(1).any(1) for group in groups], dim=1)
-    draw = draw[:, : len(groups)]
-    return one_stays(draw >= share, there, draw)
+        return DualStreamOutputs(own, self.fused(torch.cat(means, dim=1)), there)
 
 
 @register
@@ -100,7 +102,8 @@ class DualStream(Objective):
 
     Two segments of every record are drawn, each with its own view. The loss pulls together the segments of a record
     as each lead group sees them, the lead groups of a segment, and the segments as all groups together see them.
-    Records of one patient are positives of each other.
+    Records of one patient are positives of each other. Where a segment has no lead of a group, or only leads that are 0
+    throughout, this group of it is not compared; a segment without any lead is not compared at all.
 
     Parameters
     ----------
@@ -132,12 +135,13 @@ class DualStream(Objective):
 
     defaults: ClassVar[Mapping[str, Any]] = {"views": VCGViews}
     default_encoder: ClassVar[str] = "dual_stream"
+    keeps: ClassVar[tuple[str, ...]] = ("projectors", "fused")
     bounds: ClassVar[Mapping[str, Limits]] = {
         "temperature": Bounds(Real, 1e-6),
-        "segment_weight": Bounds(Real, 0),
-        "lead_weight": Bounds(Real, 0),
-        "cross_weight": Bounds(Real, 0),
-        "fused_weight": Bounds(Real, 0),
+        "segment_weight": Bounds(Real, 0, _MAX_WEIGHT),
+        "lead_weight": Bounds(Real, 0, _MAX_WEIGHT),
+        "cross_weight": Bounds(Real, 0, _MAX_WEIGHT),
+        "fused_weight": Bounds(Real, 0, _MAX_WEIGHT),
         "projection_dim": Bounds(Integral, 1, 8192),
         "positive": ("patient", "record"),
         "segment": Bounds(Real, SHORTEST),
@@ -211,8 +215,10 @@ class DualStream(Objective):
         return None
 
     def measure(self, block: Block, rpeaks: list[NDArray], front_end: FrontEnd) -> set[str]:
-        """Return the leads of the records."""
-        return set(block.leads)
+        """Return the leads that a record has, given or computed from others, and not at rest throughout."""
+        signal, present = place_leads(block.signal, block.leads)
+        present = present & (signal != signal[..., :1]).any(axis=(0, 2))
+        return {lead for lead, there in zip(LEADS, present, strict=True) if there}
 
     def prepare(self, measured: list[set[str]], fit: FitContext) -> set[str]:
         """Return the leads that some record has; refuse one patient, and batches of one pair."""
@@ -254,17 +260,27 @@ class DualStream(Objective):
     def loss(self, outputs: DualStreamOutputs, targets: Tensor | None) -> dict[str, Tensor]:
         """Return the loss and its parts."""
         halves = [group.chunk(2) for group in outputs.groups]
-        pairs = [(a, b) for i, a in enumerate(halves) for b in halves[i + 1 :]]
+        # An absent group has one vector in all records, which would be told from itself.
+        there = [group.chunk(2) for group in outputs.there.unbind(1)]
+        pairs = [(i, j, s) for i, j in combinations(range(len(halves)), 2) for s in (0, 1)]
 
-        def compared(a: Tensor, b: Tensor) -> Tensor:
-            return group_infonce(a, b, self.temperature, targets)
+        def compared(a: Tensor, b: Tensor, rows: Tensor, intra: bool = False) -> Tensor:
+            of_rows = targets
+            if not rows.all():
+                a, b, of_rows = a[rows], b[rows], None if targets is None else targets[rows]
+            return group_infonce(a, b, self.temperature, of_rows, intra_view_negatives=intra)
 
+        def between(i: int, s: int, j: int, t: int) -> Tensor:
+            """Compare group i of segment s with group j of segment t."""
+            return compared(halves[i][s], halves[j][t], there[i][s] & there[j][t])
+
+        some = outputs.there.any(1).chunk(2)
         first, second = outputs.fused.chunk(2)
-        fused = group_infonce(first, second, self.temperature, targets, intra_view_negatives=True)
+        fused = compared(first, second, some[0] & some[1], intra=True)
         zero = fused * 0
-        segment = torch.stack([compared(*half) for half in halves]).mean()
-        lead = torch.stack([compared(a[s], b[s]) for a, b in pairs for s in (0, 1)]).mean() if pairs else zero
-        cross = torch.stack([compared(a[s], b[1 - s]) for a, b in pairs for s in (0, 1)]).mean() if pairs else zero
+        segment = torch.stack([between(i, 0, i, 1) for i in range(len(halves))]).mean()
+        lead = torch.stack([between(i, s, j, s) for i, j, s in pairs]).mean() if pairs else zero
+        cross = torch.stack([between(i, s, j, 1 - s) for i, j, s in pairs]).mean() if pairs else zero
         total = self.fused_weight * fused + self.segment_weight * segment
         total = total + self.lead_weight * lead + self.cross_weight * cross
         return {"loss": total, "fused_loss": fused, "segment_loss": segment, "lead_loss": lead, "cross_loss": cross}

@@ -24,6 +24,8 @@ from .objective import FitContext, Objective, PretrainedModule
 from .segments import SHORTEST, draw_segments
 from .span_masks import span_masks
 
+_MAX_WEIGHT = 1e6
+
 
 @register
 class GumbelQuantizer(Component):
@@ -100,7 +102,8 @@ class LeadAgnostic(Objective):
 
     Two segments of every record are drawn, and leads of each are set to 0 at random. The local loss hides spans of
     tokens, and the network tells each hidden token from the other hidden ones of its segment. The global loss pulls
-    the mean tokens of a record's two segments together, and those of a patient's records.
+    the mean tokens of a record's two segments together, and those of a patient's records. It leaves out segments whose
+    leads are all 0 throughout.
 
     Parameters
     ----------
@@ -123,7 +126,8 @@ class LeadAgnostic(Objective):
         Weights of the losses: of the tokens, of the segments, of evenly used codebooks, and of the square of the stem's
         tokens. Without the local loss, any encoder can be trained.
     cross_record : bool, default=False
-        Whether the second segment comes from another record of the patient, where the batch has one.
+        Whether the second segment comes from another record of the patient, where the batch has one. Only `groups` of
+        `fit` tell which records are of one patient: without them, this changes nothing.
     views : component or callable, default=None
         Draws a segment's leads: None is ``LeadMasking(p=.5)``, which leaves at least one.
 
@@ -141,6 +145,7 @@ class LeadAgnostic(Objective):
 
     defaults: ClassVar[Mapping[str, Any]] = {"views": LeadMasking}
     default_encoder: ClassVar[str] = "transformer"
+    keeps: ClassVar[tuple[str, ...]] = ("quantizer", "out", "filler")
     bounds: ClassVar[Mapping[str, Limits]] = {
         "temperature_local": Bounds(Real, 1e-6),
         "temperature_global": Bounds(Real, 1e-6),
@@ -149,10 +154,11 @@ class LeadAgnostic(Objective):
         "mask_length": Bounds(Integral, 1),
         "segment": Bounds(Real, SHORTEST),
         "target_dim": Bounds(Integral, 1, 8192),
-        "local_weight": Bounds(Real, 0),
-        "global_weight": Bounds(Real, 0),
-        "diversity_weight": Bounds(Real, 0),
-        "penalty_weight": Bounds(Real, 0),
+        "local_weight": Bounds(Real, 0, _MAX_WEIGHT),
+        "global_weight": Bounds(Real, 0, _MAX_WEIGHT),
+        "diversity_weight": Bounds(Real, 0, _MAX_WEIGHT),
+        "penalty_weight": Bounds(Real, 0, _MAX_WEIGHT),
+        "cross_record": bool,
     }
 
     def __init__(
@@ -240,9 +246,9 @@ class LeadAgnostic(Objective):
     def batches(
         self, rows: NDArray[np.int64], groups: NDArray[np.int64] | None, batch_size: int, rng: np.random.Generator
     ) -> list[NDArray[np.int64]]:
-        """Choose the records of each step; with `cross_record`, records of a patient come together."""
-        if self.cross_record:
-            return by_group(rows, groups, batch_size, rng)
+        """Choose the records of each step, of two patients; with `cross_record`, those of a patient come together."""
+        if self.cross_record or self.global_weight > 0:
+            return by_group(rows, groups, batch_size, rng, paired=self.cross_record)
         return super().batches(rows, groups, batch_size, rng)
 
     def draw(self, batch: Batch) -> tuple[dict[str, Tensor], LeadAgnosticTargets]:
@@ -288,8 +294,11 @@ class LeadAgnostic(Objective):
 
     def loss(self, outputs: LeadAgnosticOutputs, targets: LeadAgnosticTargets) -> dict[str, Tensor]:
         """Return the loss and its parts."""
-        first, second = outputs.records.chunk(2)
-        far = group_infonce(first, second[targets.partner], self.temperature_global, targets.groups, reduction="global")
+        (first, second), (here, there) = outputs.records.chunk(2), outputs.there.chunk(2)
+        second, rows, groups = second[targets.partner], here & there[targets.partner], targets.groups
+        if not rows.all():
+            first, second, groups = first[rows], second[rows], None if groups is None else groups[rows]
+        far = group_infonce(first, second, self.temperature_global, groups, reduction="global")
         near = far.new_zeros(())
         if outputs.context is not None and outputs.targets is not None:
             near = token_contrast(outputs.context, outputs.targets, self.temperature_local, targets.negatives)

@@ -23,6 +23,8 @@ class LeadAgnosticOutputs(NamedTuple):
         What the network says of the m hidden tokens of each segment, and what they are.
     diversity, penalty : Tensor
         How unevenly the codebooks are used, and mean square of the stem's tokens.
+    there : bool Tensor (2 * n,)
+        Which segments have a lead that is not 0 throughout.
     """
 
     records: Tensor
@@ -30,6 +32,7 @@ class LeadAgnosticOutputs(NamedTuple):
     targets: Tensor | None
     diversity: Tensor
     penalty: Tensor
+    there: Tensor
 
 
 class LeadAgnosticHeads(nn.Module):
@@ -74,15 +77,20 @@ class LeadAgnosticHeads(nn.Module):
         hidden = F.layer_norm(stem.float(), stem.shape[-1:])[masked].view(n, -1, stem.shape[-1])
         context = self.out(tokens[masked].view(n, -1, tokens.shape[-1]))
         penalty = stem.float().square().mean()
-        records = tokens.mean(1, dtype=torch.float32)
+        records, there = tokens.mean(1, dtype=torch.float32), _with_leads(signal)
         if self.quantizer is None:
-            return LeadAgnosticOutputs(records, context, hidden.detach(), penalty.new_zeros(()), penalty)
+            return LeadAgnosticOutputs(records, context, hidden.detach(), penalty.new_zeros(()), penalty, there)
         codes, diversity = self.quantizer(hidden, noise)
-        return LeadAgnosticOutputs(records, context, codes, diversity, penalty)
+        return LeadAgnosticOutputs(records, context, codes, diversity, penalty, there)
 
 
 class SegmentHeads(nn.Module):
     """Segments only: for encoders that cannot hide tokens, and without the local loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # What `LeadAgnostic.keeps` names, and what these heads do without.
+        self.quantizer = self.out = self.filler = None
 
     def forward(self, encoder: Encoder, signal: Tensor) -> LeadAgnosticOutputs:
         """Encode segments.
@@ -101,7 +109,12 @@ class SegmentHeads(nn.Module):
         """
         records = encoder(signal).mean(1, dtype=torch.float32)
         nothing = records.new_zeros(())
-        return LeadAgnosticOutputs(records, None, None, nothing, nothing)
+        return LeadAgnosticOutputs(records, None, None, nothing, nothing, _with_leads(signal))
+
+
+def _with_leads(signal: Tensor) -> Tensor:
+    """Return which segments have a lead that is not 0 throughout (2 * n,)."""
+    return (signal != 0).flatten(1).any(1)
 
 
 def build_heads(

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_memory
 from tqdm import tqdm
 
 from ..inputs.front_end import FrontEnd, check_given_rpeaks
-from ..inputs.groups import group_codes
+from ..inputs.groups import group_codes, hold_out_groups
 from ..inputs.plausibility import RecordCheck
 from ..inputs.source import Block, Source
 from ..inputs.windows import training_window
@@ -52,6 +52,8 @@ class Records:
     """Where the beats of record i begin (n_records + 1,)."""
     usable: NDArray[np.int64]
     """Records with at least one known sample."""
+    held_out: NDArray[np.int64] | None
+    """Those of them that are held out, if any."""
     groups: NDArray[np.int64] | None
     known: Any
     """What the objective prepared."""
@@ -105,6 +107,7 @@ def measure_records(
     n_jobs: int | None = None,
     progress: bool = False,
     check: str = "warn",
+    validation_fraction: float | None = None,
 ) -> Records:
     """Read every record once and measure it.
 
@@ -129,12 +132,14 @@ def measure_records(
         Whether to show a bar.
     check : {"warn", "raise", "ignore"}
         What to do with records that look odd.
+    validation_fraction : float or None
+        Share of the patients to hold out; of the records, without `groups`.
 
     Raises
     ------
     ValueError
         If a record cannot be used, or fewer than two hold a sample, or one looks odd and `check` is "raise"; the
-        message names it.
+        message names it. Or if `validation_fraction` leaves fewer than two records on either side.
     """
     rpeaks = check_given_rpeaks(rpeaks, source.n_records)
     codes = None if groups is None else group_codes(groups, source.n_records)
@@ -149,7 +154,10 @@ def measure_records(
     if len(usable) < 2:
         raise ValueError(f"X: {len(usable)} of {source.n_records} records hold a sample; 2 are needed")
     arguments = {name: _per_record(name, value, source.n_records) for name, value in (arguments or {}).items()}
-    context = FitContext(source.n_records, batch_size, seed, front_end, beat_offset, codes, arguments)
+    held_out = None if validation_fraction is None else _held_out(usable, codes, validation_fraction, seed)
+    context = FitContext(
+        source.n_records, batch_size, seed, front_end, beat_offset, codes, arguments, usable, held_out
+    )
     return Records(
         source=source,
         front_end=front_end,
@@ -159,11 +167,26 @@ def measure_records(
         beat_time=np.concatenate([np.zeros(0), *beat_time]),
         beat_offset=beat_offset,
         usable=usable,
+        held_out=held_out,
         groups=codes,
         known=objective.prepare([p.measured for p in parts], context),
         signal_digest=digest_of([p.digest for p in parts]),
         argument_digest=digest_of(arguments),
     )
+
+
+def _held_out(
+    usable: NDArray[np.int64], groups: NDArray[np.int64] | None, fraction: float, seed: int
+) -> NDArray[np.int64]:
+    """Return the records to hold out: whole patients."""
+    chosen = hold_out_groups(usable if groups is None else groups[usable], fraction, seed)
+    n_valid, n_train = int(chosen.sum()), int((~chosen).sum())
+    if min(n_valid, n_train) < 2:
+        raise ValueError(
+            f"validation_fraction={fraction!r} leaves {n_train} records to train on and {n_valid} to validate; 2 of "
+            f"each are needed"
+        )
+    return usable[chosen]
 
 
 def _per_record(name: str, value: Any, n_records: int) -> Any:

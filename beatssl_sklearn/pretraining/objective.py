@@ -46,6 +46,10 @@ class FitContext:
         Patient of each record, as a number.
     arguments : mapping
         Arguments of `fit` that `needs` names, such as ``y`` and ``reports``, with one entry per record.
+    usable : ndarray of int64 or None
+        Records with at least one known sample, as rows of X; no others are trained on. None is all records.
+    held_out : ndarray of int64 or None
+        Those of them that `validation_fraction` holds out; None without it.
     """
 
     n_records: int
@@ -55,6 +59,8 @@ class FitContext:
     beat_offset: NDArray[np.int64]
     groups: NDArray[np.int64] | None
     arguments: Mapping[str, Any]
+    usable: NDArray[np.int64] | None = None
+    held_out: NDArray[np.int64] | None = None
 
 
 class Objective(Component, ABC):

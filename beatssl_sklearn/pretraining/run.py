@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..inputs.front_end import FrontEnd
-from ..inputs.groups import hold_out_groups
 from ..inputs.source import Source
 from ..nn.blocks import Encoder
 from ..nn.devices import training_precision
@@ -153,6 +152,7 @@ def pretrain(
         n_jobs=settings.n_jobs,
         progress=settings.verbose > 0,
         check=settings.check,
+        validation_fraction=settings.validation_fraction,
     )
     module = PretrainedModule(encoder, objective.heads(encoder, records.known, generator)).float()
     check_kept(module, objective)
@@ -222,23 +222,9 @@ def kept_heads(module: PretrainedModule, objective: Objective) -> dict[str, NDAr
 def build_batches(
     objective: Objective, module: PretrainedModule, records: Records, settings: TrainingSettings
 ) -> tuple[Batches, Batches]:
-    """Return the batches of the records to train on, and of those that are held out.
-
-    Raises
-    ------
-    ValueError
-        If `validation_fraction` leaves fewer than two records on either side.
-    """
-    train, valid = records.usable, records.usable[:0]
-    if settings.validation_fraction is not None:
-        labels = records.usable if records.groups is None else records.groups[records.usable]
-        held_out = hold_out_groups(labels, settings.validation_fraction, settings.seed)
-        if held_out.sum() < 2 or (~held_out).sum() < 2:
-            raise ValueError(
-                f"validation_fraction={settings.validation_fraction!r} leaves {int((~held_out).sum())} records to "
-                f"train on and {int(held_out.sum())} to validate; 2 of each are needed"
-            )
-        train, valid = records.usable[~held_out], records.usable[held_out]
+    """Return the batches of the records to train on, and of those that are held out."""
+    valid = records.usable[:0] if records.held_out is None else records.held_out
+    train = np.setdiff1d(records.usable, valid)
 
     def batches_of(index: NDArray[np.int64]) -> Batches:
         return Batches(

@@ -84,7 +84,8 @@ class EpochNet(NeuralNet):
     constant_lr : bool
         Whether to leave out warm-up and cosine (for `partial_fit`).
     first_epoch : int
-        Epochs trained before (by `partial_fit`), so that every call draws other batches.
+        Epochs trained before (by `partial_fit`), so that every call draws other batches. They count as done in
+        `after_step`.
     after_step : callable or None
         Called as ``after_step(module, progress)`` after each training step; `progress` is the share of all steps done.
     **kwargs
@@ -151,7 +152,8 @@ class EpochNet(NeuralNet):
             if scored:
                 outputs.append(done["y_pred"].float())
             if training and self.after_step is not None:
-                self.after_step(self.module_, (step + 1) / n_steps)
+                before = self.first_epoch * len(iterator)
+                self.after_step(self.module_, (before + step + 1) / (before + n_steps))
             self.notify("on_batch_end", batch=batch, training=training, **done)
         if losses:
             seconds = time.perf_counter() - started

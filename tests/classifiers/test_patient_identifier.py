@@ -1,8 +1,10 @@
 """PatientIdentifier: galleries, maps, thresholds."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -29,8 +31,6 @@ def identifier(metric, **changes):
     return found.fit(TRAIN, TRAIN_PATIENTS).enroll(TEST[GALLERY], TEST_PATIENTS[GALLERY])
 
 
-# scikit-learn 1.7 warns of many classes.
-@pytest.mark.filterwarnings("ignore:The number of unique classes")
 @pytest.mark.parametrize("metric", ["whitened", "arcface"])
 def test_a_map_learnt_on_other_patients_finds_more(metric):
     plain = identifier("cosine").score(TEST[PROBE], TEST_PATIENTS[PROBE])
@@ -94,6 +94,92 @@ def test_nobody_enrolled():
     assert (found.set_params(threshold=-1.0).predict(strangers) != "nobody").all()
 
 
+@pytest.mark.parametrize("false_accepts", [0.5, 0.1, 0.05, 0.01, 1e-3, 1 / 1560])
+def test_no_more_false_accepts_than_asked(false_accepts):
+    found = identifier("cosine").calibrate(TEST[PROBE], TEST_PATIENTS[PROBE], false_accepts=false_accepts)
+    scores = found.decision_function(TEST[PROBE])
+    others = scores[TEST_PATIENTS[PROBE][:, None] != found.classes_]
+    assert len(others) == 1560 and (others >= found.threshold_).sum() == int(false_accepts * 1560 + 1e-9)
+
+
+def test_equal_scores_of_others_are_accepted_together_or_not_at_all():
+    found = PatientIdentifier("cosine").fit(np.eye(3), [1, 2, 3]).calibrate(np.eye(3), [1, 2, 3], false_accepts=0.5)
+    assert found.threshold_ > found.decision_function(np.eye(3))[0, 1]
+    assert found.predict(np.eye(3)).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("ids", "unknown", "dtype"),
+    [
+        (np.arange(40), -1, "int64"),
+        (np.arange(40, dtype=np.uint8), -1, "O"),
+        (np.arange(40), None, "O"),
+        (np.arange(40), 0.5, "O"),
+        (np.arange(40.0), np.nan, "float64"),
+        (np.arange(40).astype("U2"), "nobody", "U6"),
+        (np.arange(40).astype("U2"), None, "O"),
+    ],
+)
+def test_who_is_unknown_has_the_dtype_of_patients_where_it_fits(ids, unknown, dtype):
+    found = PatientIdentifier("cosine", threshold=0.9, unknown=unknown).fit(TEST[GALLERY], ids)
+    known, strangers = found.predict(TEST[GALLERY]), found.predict(-TEST[GALLERY])
+    assert known.dtype == strangers.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(known, ids)
+    np.testing.assert_array_equal(strangers, np.full(40, unknown))
+
+
+@pytest.mark.parametrize("unknown", [None, -1, "nobody"])
+def test_thresholds_are_scored(unknown):
+    ids = np.arange(3).repeat(20)
+    Z = np.eye(3)[ids] + 0.05 * np.random.default_rng(0).normal(size=(60, 3))
+    found = PatientIdentifier("cosine", threshold=0.5, unknown=unknown)
+    assert cross_val_score(found, Z, ids, cv=3).tolist() == [1, 1, 1]
+    search = GridSearchCV(found, {"threshold": [0.5, 1.0]}, cv=3, error_score="raise").fit(Z, ids)
+    assert search.best_params_ == {"threshold": 0.5} and search.cv_results_["mean_test_score"].tolist() == [1, 0]
+
+
+def test_records_of_strangers_are_right_where_nobody_is_found():
+    found = PatientIdentifier("cosine", threshold=0.9, unknown="nobody").fit(np.eye(3), [1, 2, 3])
+    Z, patients = np.vstack([np.eye(3), -np.eye(3)]), [1, 2, 1, "nobody", "nobody", 3]
+    assert found.score(Z, patients) == pytest.approx(4 / 6)
+    assert found.score(Z, patients, [1, 1, 1, 1, 1, 0]) == pytest.approx(4 / 5)
+    with pytest.raises(ValueError, match="record 5 is missing"):
+        found.set_params(unknown=None).score(Z, [1, 2, 1, 1, 1, None])
+
+
+@pytest.mark.parametrize(
+    ("call", "ids"),
+    [
+        ("score", ["1", "2", "3"]),
+        ("calibrate", ["1", "2", "3"]),
+        ("calibrate", np.array(["1", "2", "3"], dtype=object)),
+        ("enroll", ["x", "y", "z"]),
+    ],
+)
+def test_ids_of_another_type_are_no_strangers(call, ids):
+    found = PatientIdentifier("cosine").fit(np.eye(3), [1, 2, 3])
+    with pytest.raises(TypeError, match=r"ids of the same type as the enrolled ones, got .*convert them"):
+        getattr(found, call)(np.eye(3), ids, **({"keep": True} if call == "enroll" else {}))
+    assert found.classes_.tolist() == [1, 2, 3] and len(found.gallery_) == 3
+
+
+@pytest.mark.parametrize("ids", [["a", 1, "b"], np.array(["a", 1, "b"], dtype=object)])
+def test_ids_of_several_types(ids):
+    with pytest.raises(TypeError, match="patients must hold labels of one type, got int and str"):
+        PatientIdentifier("cosine").fit(TRAIN[:3], ids)
+
+
+def test_a_constant_column_counts_for_nothing():
+    """The deviation of 12 times .1 is 1e-17."""
+    rng = np.random.default_rng(0)
+    Z = np.hstack([rng.normal(size=(12, 8)), np.full((12, 1), 0.1)])
+    assert Z[:, -1].std() > 0
+    found = PatientIdentifier("cosine").fit(Z, np.arange(12))
+    assert found.score(Z + 1e-6 * rng.normal(size=Z.shape), np.arange(12)) == 1
+    # A column that varies counts, however small it is.
+    assert PatientIdentifier("cosine").fit(Z[:, :8] * 1e-30, np.arange(12)).score(Z[:, :8] * 1e-30, np.arange(12)) == 1
+
+
 def test_galleries_grow_and_are_replaced():
     found = identifier("cosine")
     before = found.classes_
@@ -113,11 +199,16 @@ def test_in_a_pipeline_and_in_a_file(tmp_path):
     [
         ({"metric": "euclid"}, TRAIN, TRAIN_PATIENTS, "metric must be one of"),
         ({"threshold": 3.0}, TRAIN, TRAIN_PATIENTS, "threshold"),
+        # In float32, this is infinite.
+        ({"metric": "arcface", "scale": 1e39}, TRAIN, TRAIN_PATIENTS, "scale must be a number between"),
         ({}, TRAIN[:3], TRAIN_PATIENTS[:3], "one patient only"),
         ({}, TRAIN[::3], TRAIN_PATIENTS[::3], "no patient has two records; use metric='cosine'"),
         ({}, TRAIN, TRAIN_PATIENTS[1:], "one label per record"),
         ({}, TRAIN[:3], ["a", None, "b"], "record 1 is missing"),
         ({}, TRAIN[:3], [1.0, 2.0, np.nan], "record 2 is missing"),
+        ({}, TRAIN[:3], ["a", np.nan, "b"], "record 1 is missing"),
+        ({}, TRAIN[:3], pd.array(["a", pd.NA, "b"], dtype="string"), "record 1 is missing"),
+        ({}, TRAIN[:3] * [[1], [np.nan], [np.inf]], ["a", "a", "b"], "embedding of record 1 and 1 others holds NaN"),
     ],
 )
 def test_what_cannot_be_fitted(parameters, Z, patients, message):
@@ -129,6 +220,8 @@ def test_what_cannot_be_asked():
     found = identifier("cosine")
     with pytest.raises(ValueError, match="23 features.*expecting 24"):
         found.predict(TEST[:, 1:])
+    with pytest.raises(ValueError, match="embedding of record 1 holds NaN or infinity"):
+        found.predict([TEST[0], np.full(24, np.nan)])
     with pytest.raises(ValueError, match="k must be a positive integer, got 0"):
         found.rank(TEST, k=0)
     with pytest.raises(ValueError, match="false_accepts"):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from beatssl_sklearn.contrast.infonce import soft_infonce
+from beatssl_sklearn.contrast.infonce import soft_infonce, unit_rows
 from beatssl_sklearn.contrast.record_targets import hard_targets, rhythm_targets, soft_targets
 
 
@@ -97,6 +97,18 @@ def test_rows_of_zeros_are_no_anchors():
     rest = [i for i in range(12) if i not in (3, 4)]
     each = [soft_infonce(z, torch.where(torch.arange(12)[:, None] == i, targets, 0.0), 0.1).loss for i in rest]
     torch.testing.assert_close(soft_infonce(z, targets, 0.1).loss, torch.stack(each).mean())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_rows_of_zeros_get_no_gradient(dtype):
+    z = torch.tensor([[0, 0], [3, 4], [1e-7, 0], [math.nan, 1]], dtype=dtype, requires_grad=True)
+    unit = unit_rows(z)
+    assert unit.dtype == torch.promote_types(dtype, torch.float32)
+    torch.testing.assert_close(unit[:3].float(), torch.tensor([[0, 0], [0.6, 0.8], [0, 0]]))
+    assert unit[3].isnan().all(), "what is no number must be seen"
+    (gradient,) = torch.autograd.grad(unit[:3].sum(), z)
+    assert not gradient[[0, 2]].any()
+    torch.testing.assert_close(gradient[1].float(), torch.tensor([0.032, -0.024]), rtol=1e-2, atol=0)
 
 
 def test_no_anchor_and_all_pairs_excluded():

@@ -58,6 +58,11 @@ def test_any_partition():
     assert encoder.n_dims == 384 and torch.equal(encoder(x), encoder(changed))
 
 
+def test_the_case_of_leads_does_not_matter():
+    groups = [["avr", "AVL", "i"], ("v1", "V6")]
+    assert LeadGroupEncoder(100.0, lead_groups=groups).groups == [[3, 4, 0], [6, 11]]
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -65,6 +70,11 @@ def test_any_partition():
         ({"lead_groups": [["I"], []]}, "lead_groups"),
         ({"lead_groups": []}, "lead_groups"),
         ({"lead_groups": "I"}, "lead_groups"),
+        ({"lead_groups": ["I", "II"]}, "lead_groups"),
+        ({"lead_groups": 5}, "lead_groups must be groups of some of I, II.*, got 5"),
+        ({"lead_groups": [5]}, r"lead_groups .* got \[5\]"),
+        ({"lead_groups": [["I", 5]]}, "lead_groups"),
+        ({"lead_groups": [["aVR"], ["avr"]]}, "each lead in one group"),
         ({"lead_groups": [["X"]]}, "lead_groups"),
         ({"widths": (32, 64)}, "widths must be four"),
         ({"strides": (1, 2, 3, 1)}, "strides must be four of 1 and 2"),

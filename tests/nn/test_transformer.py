@@ -119,6 +119,10 @@ def test_a_model_with_a_lead_token_is_trained_saved_and_loaded(tmp_path):
     loaded = load(tmp_path / "told.bssl")
     assert loaded.encoder_params == tiny
     np.testing.assert_array_equal(loaded.transform(X), pre.transform(X))
+    # A grid of parameters in an array has numpy's own True.
+    same = Pretrainer(LeadAgnostic(), encoder_params={**tiny, "lead_token": np.True_}, max_epochs=2, **fixed).fit(X)
+    save(same, tmp_path / "same.bssl")
+    np.testing.assert_array_equal(load(tmp_path / "same.bssl").transform(X), pre.transform(X))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import pytest
 import torch
 from tiny_objectives import GROUPS, TINY, X, losses, make, same_weights
 
-from beatssl_sklearn import DualStream, NoViews, Pretrainer, load, save
+from beatssl_sklearn import DualStream, LeadMasking, NoViews, Pretrainer, load, save
+from beatssl_sklearn.contrast.infonce_groups import group_infonce
 from beatssl_sklearn.ecg.leads import LEADS
+from beatssl_sklearn.pretraining import DualStreamOutputs
 
 BATCH = 16
 
@@ -49,6 +51,46 @@ def test_records_that_lack_a_group_are_embedded_and_trained_on():
     some[::2, 6:] = 0
     fitted = make("patients", check="ignore").fit(some, groups=GROUPS)
     assert np.isfinite(losses(fitted)).all() and np.isfinite(fitted.transform(some)).all()
+
+
+@pytest.mark.parametrize("lacking", [[0], range(0, 32, 4)], ids=["one", "many"])
+@pytest.mark.parametrize("leads", [slice(6, 12), slice(0, 12)], ids=["chest", "all"])
+def test_few_records_without_leads_do_not_spoil_the_projectors(lacking, leads):
+    some = X.copy()
+    some[list(lacking), leads] = 0
+    heads = make("patients", check="ignore").fit(some).heads_
+    # They begin at 0, and whole records move them by less than 1e-3.
+    assert max(abs(array).max() for name, array in heads.items() if name.endswith("bias")) < 1e-3
+
+
+def test_views_that_leave_one_group_leave_nothing_to_compare_between_groups():
+    views = LeadMasking(schedule=[LEADS[:2], LEADS[6:]])
+    last = make(DualStream(projection_dim=8, cross_weight=1, views=views), max_epochs=4, batch_size=BATCH).fit(X)
+    assert {row["lead_loss"] for row in last.history_} == {0.0}
+    assert all(0 < row["segment_loss"] < log(BATCH) - 0.5 and row["cross_loss"] > 0 for row in last.history_)
+
+
+@pytest.mark.parametrize("patients", [None, torch.arange(12) // 2])
+def test_only_groups_that_are_there_are_compared(patients):
+    n = 12
+    objective = DualStream()
+    *groups, fused = torch.randn(3, 2 * n, 5, generator=torch.Generator().manual_seed(0))
+    there = torch.ones(2 * n, 2, dtype=torch.bool)
+    # Records 0 and 1 lack a group in one segment, 2 in both, 3 has nothing, 4 has nothing in one segment.
+    there[0, 1] = there[n + 1, 0] = there[[2, n + 2], 1] = False
+    there[[3, n + 3, n + 4]] = False
+    found = objective.loss(DualStreamOutputs(groups, fused, there), patients)
+
+    def among(a, b, *few, intra=False):
+        rows = torch.tensor([*few, *range(5, n)])
+        of_rows = None if patients is None else patients[rows]
+        return group_infonce(a[rows], b[rows], objective.temperature, of_rows, intra_view_negatives=intra)
+
+    ((a, b), (c, d)), whole = (group.chunk(2) for group in groups), fused.chunk(2)
+    torch.testing.assert_close(found["fused_loss"], among(*whole, 0, 1, 2, intra=True))
+    torch.testing.assert_close(found["segment_loss"], (among(a, b, 0, 2) + among(c, d, 1)) / 2)
+    torch.testing.assert_close(found["lead_loss"], (among(a, c, 1, 4) + among(b, d, 0)) / 2)
+    torch.testing.assert_close(found["cross_loss"], (among(a, d, 0, 1) + among(b, c)) / 2)
 
 
 class TwoGroups(torch.nn.Module):
@@ -109,6 +151,29 @@ def test_a_group_that_no_record_has_is_named():
     assert np.isfinite(fitted.transform(X[:, :6])).all()
 
 
+def test_groups_are_found_under_other_names_and_by_computed_leads():
+    params = {**TINY["dual_stream"], "lead_groups": [["I"], ["II"], ["aVR", "III"]]}
+    plain = make("patients", leads=("I", "II"), encoder_params=params).fit(X[:, :2])
+    assert same_weights(plain, make("patients", leads=("d1", "MLII"), encoder_params=params).fit(X[:, :2]))
+
+
+def test_a_group_at_rest_in_all_records_is_named():
+    still = X.copy()
+    still[:, 6:] = 0.5
+    with pytest.raises(ValueError, match="DualStream: no record has a lead of the group V1, V2"):
+        make("patients", check="ignore").fit(still)
+    still[3, 7] = X[3, 7]
+    assert np.isfinite(losses(make("patients", check="ignore").fit(still))).all()
+
+
+def test_a_warm_start_goes_on_with_the_projectors():
+    pre = make("patients", max_epochs=0).fit(X)
+    heads = dict(pre.heads_)
+    assert {name.partition(".")[0] for name in heads} == {"projectors", "fused"}
+    again = pre.set_params(warm_start=True, random_state=7).fit(X).heads_
+    assert heads.keys() == again.keys() and all(np.array_equal(again[k], v) for k, v in heads.items())
+
+
 def test_an_encoder_without_streams_is_refused():
     with pytest.raises(TypeError, match="DualStream.*BeatNet does not encode apart: use encoder='dual_stream'"):
         make(DualStream(), "beatnet").fit(X)
@@ -127,6 +192,7 @@ def test_an_encoder_without_streams_is_refused():
         ({"temperature": 0}, ValueError, "temperature"),
         (dict.fromkeys(("segment_weight", "lead_weight", "fused_weight"), 0), ValueError, "are all 0"),
         ({"views": "nothing"}, (TypeError, ValueError), "views"),
+        ({"fused_weight": float("inf")}, ValueError, "fused_weight must be a number between 0 and 1e.06, got inf"),
         ({"group_dropout": 1.5}, ValueError, "group_dropout must be a number between 0 and 1, got 1.5"),
     ],
 )

@@ -7,9 +7,20 @@ import pytest
 import torch
 from tiny_objectives import ECG, GROUPS, TINY, X, losses, make, same_weights
 
-from beatssl_sklearn import GumbelQuantizer, LeadAgnostic, LeadMasking, NoViews, Pretrainer, RhythmEmbedder, make_ecg
+from beatssl_sklearn import (
+    GumbelQuantizer,
+    LeadAgnostic,
+    LeadMasking,
+    NoViews,
+    Pretrainer,
+    RhythmEmbedder,
+    load,
+    make_ecg,
+    save,
+)
 from beatssl_sklearn.nn import build_encoder
-from beatssl_sklearn.pretraining import PretrainedModule
+from beatssl_sklearn.pretraining import LeadAgnosticOutputs, PretrainedModule
+from beatssl_sklearn.pretraining.lead_agnostic import LeadAgnosticTargets
 
 BATCH, HIDDEN = 16, 11
 
@@ -84,6 +95,71 @@ def test_segments_of_other_records_are_used():
     assert np.isfinite(losses(make(LeadAgnostic(cross_record=True)).fit(X))).all()
 
 
+@pytest.mark.parametrize("patients", [None, torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])])
+def test_the_global_loss_leaves_out_segments_without_leads(patients):
+    n, zero, partner = 8, torch.zeros(()), torch.tensor([1, 0, 3, 2, 5, 4, 7, 6])
+    records = torch.randn(2 * n, 4, generator=torch.Generator().manual_seed(0))
+    there = torch.ones(2 * n, dtype=torch.bool)
+    # The first segment of record 2, and the second of record 5, which is the partner of 4.
+    there[2] = there[n + 5] = False
+
+    def far(records, there, patients, partner):
+        outputs = LeadAgnosticOutputs(records, None, None, zero, zero, there)
+        return LeadAgnostic(local_weight=0).loss(outputs, LeadAgnosticTargets(patients, partner, None))["global_loss"]
+
+    rows = torch.tensor([0, 1, 3, 5, 6, 7])
+    left = torch.cat([records[rows], records[n + partner[rows]]])
+    of_rows = None if patients is None else patients[rows]
+    expected = far(left, torch.ones(12, dtype=torch.bool), of_rows, torch.arange(6))
+    torch.testing.assert_close(far(records, there, patients, partner), expected)
+
+
+@pytest.mark.parametrize(("objective", "encoder"), [("segments", "dual_stream"), ("lead_agnostic", None)])
+def test_segments_with_leads_are_told(objective, encoder):
+    flat = X[:8].copy()
+    flat[2] = 0
+    seen = []
+
+    class Spy(LeadAgnostic):
+        def loss(self, outputs, targets):
+            seen.append(outputs.there)
+            return super().loss(outputs, targets)
+
+    params = {"local_weight": 0} if objective == "segments" else {}
+    encoder = encoder or "transformer"
+    fitted = make(Spy(**params), encoder, max_epochs=1, check="ignore").fit(flat)
+    assert [int(there.sum()) for there in seen] == [14] and np.isfinite(losses(fitted)).all()
+
+
+@pytest.mark.parametrize(
+    ("objective", "kept"),
+    [("lead_agnostic", {"out", "filler"}), ("quantised", {"quantizer", "out", "filler"}), ("segments", set())],
+)
+def test_a_warm_start_goes_on_with_the_heads(objective, kept, tmp_path):
+    pre = make(objective, "transformer", max_epochs=0).fit(X)
+    heads = dict(pre.heads_)
+    assert {name.partition(".")[0] for name in heads} == kept
+    save(pre, tmp_path / "kept.bssl")
+    again = load(tmp_path / "kept.bssl").set_params(warm_start=True, random_state=7).fit(X).heads_
+    assert heads.keys() == again.keys() and all(np.array_equal(again[k], v) for k, v in heads.items())
+
+
+def test_the_temperature_falls_over_all_calls():
+    temperatures = []
+
+    class Spy(LeadAgnostic):
+        def after_step(self, module, progress):
+            super().after_step(module, progress)
+            temperatures.append(float(module.heads.quantizer.temperature))
+
+    pre = make(Spy(quantizer=GumbelQuantizer(entries=8), target_dim=8), "transformer", max_epochs=2)
+    pre.partial_fit(X).partial_fit(X)
+    # As many steps in each call: the second call goes from a half to the end.
+    n, falls = len(temperatures) // 2, pre.objective.quantizer.temperature_at
+    assert temperatures[:n] == pytest.approx([falls((k + 1) / n) for k in range(n)])
+    assert temperatures[n:] == pytest.approx([falls((n + k + 1) / (2 * n)) for k in range(n)])
+
+
 def test_groups_of_one_record_each_change_nothing():
     assert same_weights(make("lead_agnostic").fit(X), make("lead_agnostic").fit(X, groups=np.arange(len(X))))
 
@@ -111,6 +187,8 @@ def test_the_first_step_has_the_temperature_that_is_asked_for():
         ({"quantizer": GumbelQuantizer(3)}, ValueError, "target_dim must be a multiple of 3 groups, got 128"),
         ({"local_weight": 0, "global_weight": 0}, ValueError, "both 0"),
         ({"views": 3}, TypeError, "views"),
+        ({"cross_record": "yes"}, TypeError, "cross_record must be True or False, got 'yes'"),
+        ({"penalty_weight": float("inf")}, ValueError, "penalty_weight must be a number between 0 and .*, got inf"),
     ],
 )
 def test_what_cannot_be_learnt(params, error, message):

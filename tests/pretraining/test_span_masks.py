@@ -6,13 +6,19 @@ import pytest
 from beatssl_sklearn.pretraining.span_masks import span_masks
 
 
-def test_about_half_of_the_tokens_are_hidden():
-    masks = span_masks(400, 156, 0.65, 10, np.random.default_rng(0))
-    # Fewer than .49 of each, since all records have as many as the one with the fewest.
-    one_by_one = [span_masks(1, 156, 0.65, 10, np.random.default_rng(i)).mean() for i in range(400)]
-    assert np.mean(one_by_one) == pytest.approx(0.49, abs=0.02)
-    assert len(set(masks.sum(axis=1))) == 1
-    assert 0.2 < masks.mean() < 0.45
+@pytest.mark.parametrize("n_records", [1, 16, 256])
+def test_about_half_of_the_tokens_are_hidden_in_batches_of_any_size(n_records):
+    batches = [span_masks(n_records, 156, 0.65, 10, np.random.default_rng(i)) for i in range(max(4, 400 // n_records))]
+    assert np.mean([masks.mean() for masks in batches]) == pytest.approx(0.49, abs=0.02)
+    assert all(len(set(masks.sum(axis=1))) == 1 for masks in batches)
+
+
+def test_spans_grow_and_lose_tokens_to_the_mean():
+    masks = span_masks(256, 156, 0.65, 10, np.random.default_rng(0))
+    edges = [np.flatnonzero(np.diff(np.r_[0, mask.astype(int), 0])) for mask in masks]
+    shortest = np.array([(edge[1::2] - edge[::2]).min() for edge in edges])
+    # Records that had fewer tokens than the mean have whole spans, without single tokens.
+    assert 0.3 < (shortest >= 10).mean() < 0.7
 
 
 def test_hidden_tokens_lie_in_spans():

@@ -107,9 +107,13 @@ def test_losses_are_means_over_records():
 def test_epochs_and_progress_are_handed_on():
     seen = []
     train, held_out = Batches(), Batches()
-    trained = net(held_out=held_out, first_epoch=5, after_step=lambda module, progress: seen.append(progress))
-    run_epochs(trained, train, 3)
+    settings = {"held_out": held_out, "after_step": lambda module, progress: seen.append(progress)}
+    run_epochs(net(**settings), Batches(), 3)
     assert seen == pytest.approx(np.arange(1, 7) / 6)
+    seen.clear()
+    run_epochs(net(first_epoch=5, **settings), train, 3)
+    assert seen == pytest.approx(np.arange(11, 17) / 16), "epochs before count"
+    held_out.epochs = held_out.epochs[3:]
     assert train.epochs == [5, 6, 7] and held_out.epochs == [0, 0, 0], "held-out records are the same every time"
 
 
