@@ -216,7 +216,8 @@ class ReportAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ReportAns
         """
         found = load(path)
         if not isinstance(found, cls):
-            raise ValueError(f"{os.fspath(path)!r} holds a {type(found).__name__}, not a {cls.__name__}")
+            held = f"{os.fspath(path)!r} holds a {type(found).__name__}, not a {cls.__name__}"
+            raise ValueError(f"{held}; 'ptbxl-reports' comes with the package")
         return found
 
     def fit(self, X: Any, y: Any = None, *, reports: Any = None) -> Self:
