@@ -59,9 +59,9 @@ class TfidfText(TextEncoder):
         What is counted.
     idf_ : ndarray (n_words + n_buckets,)
         Rarity of each column.
-    components_ : ndarray (n_dims_, n_words + n_buckets) float16
+    components_ : ndarray (n_dims, n_words + n_buckets) float16
         Singular vectors.
-    mean_ : ndarray (n_dims_,)
+    mean_ : ndarray (n_dims,)
         Mean vector of the texts of `fit`: what a text stands for that shares nothing with them.
     n_dims_ : int
 
