@@ -108,7 +108,7 @@ def plot_attribution(
         If matplotlib is missing.
     """
     own = _own_of(attribution, record)
-    one = signal[record] if getattr(signal, "ndim", 0) == 3 else signal  # type: ignore[index]
+    one = signal[record] if isinstance(signal, np.ndarray) and signal.ndim == 3 else signal
     part = excerpt_of(one, fs, leads, start, duration)
     if part.recorded is not None and own.rpeaks.size and own.rpeaks.max() >= round(part.recorded * part.fs):
         raise ValueError(

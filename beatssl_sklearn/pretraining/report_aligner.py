@@ -25,7 +25,7 @@ from .parameters import checked_objective, fingerprint_of
 from .report_alignment import ReportAlignment
 from .report_answers import ReportAnswers
 from .report_checks import check_aligner, check_aligner_file
-from .report_fit import aligned_blocks, digest_of_weights, fit_heads, fit_network, frequent_reports
+from .report_fit import digest_of_weights, fit_heads, fit_network, frequent_reports
 from .report_texts import read_reports
 from .run import TrainingSettings
 
@@ -322,10 +322,3 @@ class ReportAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ReportAns
         """
         check_is_fitted(self)
         return self._aligned(self._read_as(X, self.encoder_, reset=False), check=self.check)
-
-    def _aligned(self, source: Source, check: str) -> NDArray[np.float32]:
-        model, heads = self._ready()
-        out = np.empty((source.n_records, self._n_features_out), dtype=np.float32)
-        for block in aligned_blocks(source, model, heads, batch_size=self.batch_size, check=check):
-            out[block.embedded.rows] = block.aligned.record.cpu().numpy()
-        return out

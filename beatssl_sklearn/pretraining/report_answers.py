@@ -45,7 +45,11 @@ class ReportAnswers(StartedEstimator):
 
     def _aligned(self, source: Source, check: str) -> NDArray[np.float32]:
         """Return records as unit vectors (n_records, p) in the space that they share with texts."""
-        raise NotImplementedError
+        model, heads = self._ready()
+        out = np.empty((source.n_records, int(self.objective_.projection_dim)), dtype=np.float32)
+        for block in aligned_blocks(source, model, heads, batch_size=self.batch_size, check=check):
+            out[block.embedded.rows] = block.aligned.record.cpu().numpy()
+        return out
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:
         """Return what `transform` does, and never a table."""
