@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,9 @@ _GRID = np.arange(-0.45, 0.75, 0.001)
 Lobes = list[tuple[float, float, float, float, float]]
 """Gaussians of a loop: time from the R peak and standard deviation [ms]; X, Y and Z of the dipole [mV]."""
 
+Row = tuple[int, float, float, float, Array]
+"""One Gaussian: wave, centre, standard deviations to its left and right [s], dipole [mV]."""
+
 P_SINUS: Lobes = [(-16, 18, 0.040, 0.085, -0.045), (18, 19, 0.065, 0.060, 0.050)]
 P_ECTOPIC: Lobes = [(-14, 16, 0.030, -0.075, 0.030), (15, 17, -0.040, -0.060, -0.035)]
 QRS_NARROW: Lobes = [
@@ -35,6 +38,11 @@ QRS_RBBB: Lobes = [
 QRS_LBBB: Lobes = [
     (-34, 12, 0.25, 0.12, 0.06), (-12, 15, 0.62, 0.40, 0.55), (14, 15, 0.45, 0.10, 0.95), (42, 15, 0.62, 0.05, 0.80),
     (66, 12, 0.18, -0.05, 0.30),
+]  # fmt: skip
+# A wide complex that is neither: slurred, and notched at its end.
+QRS_IVCD: Lobes = [
+    (-38, 14, -0.10, -0.04, -0.22), (-10, 17, 0.62, 0.44, 0.10), (19, 16, 0.40, 0.20, 0.50),
+    (50, 12, 0.10, -0.10, 0.34), (74, 12, 0.16, 0.04, 0.10),
 ]  # fmt: skip
 QRS_PACED: Lobes = [
     (-40, 13, 0.14, -0.12, 0.04), (-12, 20, 0.20, -0.60, 0.52), (24, 21, 0.12, -0.78, 0.70),
@@ -53,7 +61,7 @@ class Pattern(NamedTuple):
     """Shape of one kind of beat as a sum of two-sided Gaussians; times [s] are relative to the R peak."""
 
     wave: NDArray[np.int8]
-    """Of shape (n_lobes,): 1 P, 2 QRS, 3 T, 4 ST segment, 0 pacing spike."""
+    """Of shape (n_lobes,): 1 P, 2 QRS, 3 T, 4 ST segment, 0 no wave (pacing spike, flutter)."""
     centre: Array
     left: Array
     right: Array
@@ -82,6 +90,13 @@ class Patient:
     trait: float
     chosen_rate: float | None = None
     """Heart rate that the user chose [1/min]; None for one around `rate`."""
+    p_sinus: Lobes = field(default_factory=P_SINUS.copy)
+    p_ectopic: Lobes = field(default_factory=P_ECTOPIC.copy)
+
+    @property
+    def second_trait(self) -> float:
+        """Second number from 0 to 1 that does not go with the first, without another draw."""
+        return 97 * self.trait % 1
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Patient:
@@ -121,15 +136,18 @@ def make_pattern(
     *,
     t: ArrayLike = T_NORMAL,
     st: ArrayLike = (0, 0, 0),
-    p: Lobes | None = P_SINUS,
+    p: str | None = "sinus",
     turn: Array | None = None,
     spikes: Sequence[str] = (),
     pr_scale: float = 1.0,
     t_delay: float = 0.0,
 ) -> Pattern:
-    """Make the shape of a beat; `t` and `st` are dipoles [mV], `spikes` names the paced chambers."""
+    """Make the shape of a beat.
+
+    `t` and `st` are dipoles [mV], `p` is "sinus", "ectopic" or None, and `spikes` names the paced chambers.
+    """
     turn = patient.turn if turn is None else turn
-    rows: list[tuple[int, float, float, float, Array]] = []
+    rows: list[Row] = []
     for ms, sd, *xyz in qrs:
         sd_s = sd * patient.qrs_width / 1000
         rows.append((QRS, ms * patient.qrs_width / 1000, sd_s, sd_s, patient.gain_qrs * turn @ xyz))
@@ -137,9 +155,7 @@ def make_pattern(
     end = max(centre + 2.0 * sd for _, centre, sd, _, _ in rows)
     p_start = start - patient.pr * pr_scale
     if p is not None:
-        width = patient.p_width / 1000
-        shift = p_start - min(ms - 2.0 * sd for ms, sd, *_ in p) * width
-        rows += [(P, shift + ms * width, sd * width, sd * width, patient.gain_p * turn @ xyz) for ms, sd, *xyz in p]
+        rows += _p_rows(patient, p, p_start, turn)
     apex = 0.275 * patient.qt + t_delay
     dipole_t = patient.gain_t * patient.turn_t @ np.asarray(t)
     rows += [(T, apex, 0.058, 0.038, 0.82 * dipole_t), (T, apex - 0.075, 0.050, 0.055, 0.18 * dipole_t)]
@@ -151,10 +167,38 @@ def make_pattern(
         at, size = (start - 0.006, 1.0) if chamber == "ventricle" else (p_start - 0.012, 0.6)
         size *= 0.4 + 1.1 * patient.trait
         rows.append((_SPIKE, at, 0.0007, 0.0012, size * np.array([-0.25, 0.95, 0.45])))
+    return _project(patient, rows)
+
+
+def make_p_pattern(patient: Patient, p: str = "sinus", spike: float = 0.0) -> Pattern:
+    """Make a P wave without a complex that begins near time 0, after a pacing spike of the given size [mV]."""
+    rows = _p_rows(patient, p, 0.0, patient.turn)
+    if spike:
+        rows.append((_SPIKE, -0.012, 0.0007, 0.0012, spike * np.array([-0.25, 0.95, 0.45])))
+    return _project(patient, rows)
+
+
+def make_flutter_pattern(patient: Patient, period: float, dipole: ArrayLike) -> Pattern:
+    """Make one tooth of a flutter saw of the given period [s] and size [mV]: slowly down and quickly up in II."""
+    vector = np.asarray(dipole, dtype=float)
+    return _project(patient, [
+        (_SPIKE, 0.0, 0.34 * period, 0.13 * period, vector),
+        (_SPIKE, 0.26 * period, 0.09 * period, 0.16 * period, -0.45 * vector),
+    ])  # fmt: skip
+
+
+def _p_rows(patient: Patient, p: str, start: float, turn: Array) -> list[Row]:
+    lobes = patient.p_sinus if p == "sinus" else patient.p_ectopic
+    width = patient.p_width / 1000
+    shift = start - min(ms - 2.0 * sd for ms, sd, *_ in lobes) * width
+    return [(P, shift + ms * width, sd * width, sd * width, patient.gain_p * turn @ xyz) for ms, sd, *xyz in lobes]
+
+
+def _project(patient: Patient, rows: list[Row]) -> Pattern:
     vectors = np.array([row[4] for row in rows])
     source = vectors @ DOWER_EIGHT.T
-    field = patient.residual[np.arange(len(rows)) % len(patient.residual)]
-    source[:, 2:] += field * np.linalg.norm(vectors, axis=1, keepdims=True)
+    residual = patient.residual[np.arange(len(rows)) % len(patient.residual)]
+    source[:, 2:] += residual * np.linalg.norm(vectors, axis=1, keepdims=True)
     wave = np.array([row[0] for row in rows], dtype=np.int8)
     centre, left, right = np.array([row[1:4] for row in rows]).T
     return Pattern(wave, centre, left, right, source, _bounds(wave, centre, left, right, source))

@@ -10,18 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..leads import DERIVED, INDEPENDENT, LEADS, derive_lead, resolve_leads
-from .beats import QRS, Array, P, Patient, T
-from .noise import electrode_noise, fibrillation
-from .rhythms import RHYTHMS, Course, describe
-
-WAVE_DTYPE = np.dtype([("wave", "<U3"), ("onset", np.int64), ("peak", np.int64), ("offset", np.int64)])
-"""Fields of `SimulatedECG.waves`, in samples."""
+from .annotate import annotate_beats, annotate_waves
+from .beats import Patient
+from .noise import electrode_noise
+from .p_waves import add_p_waves, draw_p_waves
+from .render import render, repolarise
+from .rhythms import MIXED, RHYTHMS, describe
 
 # Each purpose has its own random stream, so that the draws of one never move the draws of another.
-_PURPOSES = ("schedule", "patient", "record", "noise")
+_PURPOSES = ("schedule", "patient", "record", "noise", "P of patient", "P of record")
 _RATES = (20.0, 320.0)  # [1/min]
 _SHORTEST_QT = 0.4  # [s] RR interval below which the QT interval gets no shorter
-_WAVE_NAMES = {P: "P", QRS: "QRS", T: "T"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +39,7 @@ class SimulatedECG:
         Samples at which the QRS complex is largest in all leads together.
     beat_types : list of n_records arrays of str of shape (n_beats,)
         MIT-BIH symbol of each beat: N normal, A atrial and V ventricular premature, L and R bundle branch block,
-        / paced.
+        / paced, j junctional and E ventricular escape.
     masks : ndarray of shape (n_records, n_times), int8
         0 background, 1 P, 2 QRS, 3 T.
     waves : list of n_records structured arrays
@@ -83,6 +82,7 @@ def make_ecg(
     records_per_patient: int = 1,
     random_state: int | np.random.Generator | None = None,
     rate: float | None = None,
+    p_waves: str = "usual",
 ) -> SimulatedECG:
     """Simulate 12-lead ECGs with known beats, waves, rhythm and report.
 
@@ -97,8 +97,13 @@ def make_ecg(
     rhythm : str or sequence of str, default="sinus"
         "sinus", "af" (atrial fibrillation), "pvc" and "pac" (ventricular and atrial premature beats in sinus rhythm),
         "lbbb" and "rbbb" (bundle branch block), "st_elevation" (anterior, inferior or lateral) or "paced"; "mixed"
-        means all. With k rhythms each patient has one of them, and each block of k patients has every rhythm once, in
-        random order. Records shorter than 3 s can lack the premature beat of their rhythm.
+        means these eight. Besides: "ivcd" (unspecific intraventricular conduction delay), "av_block_1" (PR interval
+        from 0.2 to 0.4 s), "av_block_2" (Wenckebach, Mobitz II, 2:1 or 3:1), "av_block_3" (atria and ventricles
+        independent; junctional or ventricular escape), "flutter" (atrial, without P waves), "paced_atrial" (a spike
+        before the P wave alone) and "p_on_t" (sinus tachycardia of 130 to 175 a minute, with P waves on T waves). In
+        the blocks, flutter and "paced_atrial", some patients have a bundle branch block. With k rhythms each patient
+        has one of them, and each block of k patients has every rhythm once, in random order. Records shorter than 3 s
+        can lack the premature beat of their rhythm.
     fs : float, default=500.0
         Sampling rate [Hz], at least 50.
     duration : float, default=10.0
@@ -115,6 +120,11 @@ def make_ecg(
     rate : float, default=None
         Mean heart rate of all records [1/min], 20 to 320, for rhythm "sinus" alone; None means that each patient has
         one between 46 and 112. Above 180 the record is a supraventricular tachycardia without P waves.
+    p_waves : {"usual", "any"}, default="usual"
+        "any" gives each patient P waves of another kind: usual, low (0.02 to 0.05 mV), tall (P pulmonale), wide and
+        notched (P mitrale), biphasic or inverted, with PR intervals from 0.09 to 0.3 s. Ventricular beats of "pvc" then
+        have a retrograde P wave or hide that of the sinus node, some atrial beats of "pac" are not conducted, and some
+        "paced" ventricles have independent P waves. R peaks are those of "usual", but for beats not conducted.
 
     Returns
     -------
@@ -132,6 +142,13 @@ def make_ecg(
     length. If waves overlap, the T wave ends at the next P wave or QRS complex, and a P wave that begins before the
     peak of a T wave is neither listed nor in the mask. The shapes are drawn by hand after textbooks. They are good for
     tests, teaching and demonstrations, but claims need real records.
+
+    With `p_waves="any"`, and in the rhythms that "mixed" does not hold, P waves lie anywhere, and one is listed where a
+    reader would see it. A P wave whose peak is in a QRS complex is not listed. One whose peak is on a T wave, or that
+    begins in a complex, is listed if it turns the signal round by 0.012 mV in two of the leads I, II and V1 to V6.
+    The T wave then ends where the P wave begins, or in the middle of both peaks if that is later. Before the peak of
+    the T wave, it begins where the P wave ends, or in that middle if that is earlier. A P wave of which this leaves
+    less than 65 % is not listed.
 
     References
     ----------
@@ -158,6 +175,8 @@ def make_ecg(
     noise = _number("noise", noise, 0.0)
     index, sign = resolve_leads(LEADS if leads is None else leads)
     _check_rate(rate, names)
+    if p_waves not in ("usual", "any"):
+        raise ValueError(f"p_waves must be 'usual' or 'any', got {p_waves!r}")
     seed = _seed(random_state)
     data = np.empty((n_records, len(index), n_times), dtype=np.float32)
     masks = np.zeros((n_records, n_times), dtype=np.int8)
@@ -167,16 +186,21 @@ def make_ecg(
         rhythms.append(_draw_rhythm(names, seed, number))
         patient = replace(Patient.draw(_generator(seed, "patient", number)), chosen_rate=rate)
         rng = _generator(seed, "record", i)
+        if p_waves == "any":
+            patient = draw_p_waves(patient, _generator(seed, "P of patient", number))
         course = RHYTHMS[rhythms[-1]](patient, rng, n_times / fs)
-        course, stretch = _repolarise(course, n_times / fs, _SHORTEST_QT if rate is None else _SHORTEST_QT / 2)
-        clean = _render(course, stretch, rng, fs, n_times)
+        if p_waves == "any":
+            course = add_p_waves(course, rhythms[-1], patient, _generator(seed, "P of record", i))
+        course, stretch = repolarise(course, n_times / fs, _SHORTEST_QT if rate is None else _SHORTEST_QT / 2)
+        signal, p_signal = render(course, stretch, rng, fs, n_times)
+        clean = signal.astype(np.float32)
         if noise:
             clean += noise * electrode_noise(_generator(seed, "noise", i), fs, n_times)
         data[i] = _all_leads(clean)[index] * sign[:, None]
-        peaks, symbols = _annotate_beats(course, fs, n_times)
+        peaks, symbols = annotate_beats(course, fs, n_times)
         rpeaks.append(peaks)
         beat_types.append(symbols)
-        waves.append(_annotate_waves(course, stretch, fs, n_times, masks[i]))
+        waves.append(annotate_waves(course, stretch, signal, p_signal, fs, masks[i]))
         report.append(describe(course, n_times / fs))
     target_names = tuple(RHYTHMS)
     return SimulatedECG(
@@ -218,7 +242,7 @@ def _check_rate(rate: float | None, rhythms: list[str]) -> None:
 
 def _rhythm_names(rhythm: str | Sequence[str]) -> list[str]:
     names = [rhythm] if isinstance(rhythm, str) else list(rhythm)
-    names = list(RHYTHMS) if names == ["mixed"] else names
+    names = list(MIXED) if names == ["mixed"] else names
     unknown = [name for name in names if name not in RHYTHMS]
     if unknown or not names:
         known = ", ".join(map(repr, RHYTHMS))
@@ -245,87 +269,9 @@ def _draw_rhythm(names: list[str], seed: int, patient: int) -> str:
     return names[_generator(seed, "schedule", block).permutation(len(names))[place]]
 
 
-def _repolarise(course: Course, duration: float, shortest: float) -> tuple[Course, Array]:
-    """Keep the beats that reach into the record, and stretch their QT intervals with the RR intervals."""
-    rr = np.diff(course.times, prepend=2 * course.times[0] - course.times[1])
-    stretch = np.clip(0.75 * np.median(rr) + 0.25 * rr, shortest, 1.5) ** 0.4
-    near = (course.times > -1.2) & (course.times < duration + 1.2)
-    return course._replace(times=course.times[near], kinds=course.kinds[near]), stretch[near]
-
-
-def _render(course: Course, stretch: Array, rng: np.random.Generator, fs: float, n_times: int) -> NDArray[np.float32]:
-    """Make leads I, II, V1 to V6 of shape (8, n_times) without noise [mV]."""
-    size = 1 + 0.035 * np.sin(2 * np.pi * (0.25 * course.times + rng.random())) + rng.normal(0, 0.01, course.times.size)
-    lobes = []
-    for kind, pattern in enumerate(course.patterns):
-        chosen = course.kinds == kind
-        scale = np.where(pattern.wave >= T, stretch[chosen, None], 1.0)
-        centre = course.times[chosen, None] + pattern.centre * scale
-        source = size[chosen, None, None] * pattern.source
-        left, right = (pattern.left * scale).ravel(), (pattern.right * scale).ravel()
-        lobes.append((centre.ravel(), left, right, source.reshape(-1, 8)))
-    centre, left, right, source = (np.concatenate(parts) for parts in zip(*lobes, strict=True))
-    signal = _sum_lobes(centre, left, right, source, fs, n_times)
-    if course.fibrillation:
-        signal += course.fibrillation * fibrillation(rng, fs, n_times)
-    return signal.astype(np.float32)
-
-
-def _sum_lobes(centre: Array, left: Array, right: Array, source: Array, fs: float, n_times: int) -> Array:
-    """Sum all Gaussians, each on the samples within four standard deviations of its centre."""
-    # A low-pass filter as in a recorder: without it a spike of 1 ms could fall between two samples.
-    blur = 0.35 / fs
-    area = left + right
-    left, right = np.hypot(left, blur), np.hypot(right, blur)
-    source = source * (area / (left + right))[:, None]
-    first = np.clip(np.ceil((centre - 4 * left) * fs), 0, n_times).astype(np.int64)
-    last = np.clip(np.floor((centre + 4 * right) * fs) + 1, first, n_times).astype(np.int64)
-    count = last - first
-    lobe = np.repeat(np.arange(count.size), count)
-    sample = np.arange(lobe.size) + np.repeat(first - (np.cumsum(count) - count), count)
-    t = sample / fs - centre[lobe]
-    height = np.exp(-0.5 * (t / np.where(t < 0, left[lobe], right[lobe])) ** 2)
-    return np.stack([np.bincount(sample, height * amplitude[lobe], n_times) for amplitude in source.T])
-
-
 def _all_leads(independent: NDArray[np.float32]) -> NDArray[np.float32]:
     signal = np.empty((len(LEADS), independent.shape[1]), dtype=np.float32)
     signal[INDEPENDENT] = independent
     for name in DERIVED:
         signal[LEADS.index(name)] = derive_lead(name, independent[0], independent[1])
     return signal
-
-
-def _annotate_beats(course: Course, fs: float, n_times: int) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
-    offset = np.array([pattern.bounds[QRS][1] for pattern in course.patterns])
-    peaks = np.rint((course.times + offset[course.kinds]) * fs).astype(np.int64)
-    inside = (peaks >= 0) & (peaks < n_times)
-    return peaks[inside], np.array(course.symbols, dtype="<U1")[course.kinds[inside]]
-
-
-def _annotate_waves(
-    course: Course, stretch: Array, fs: float, n_times: int, mask: NDArray[np.int8]
-) -> NDArray[np.void]:
-    """List the waves and paint them into `mask`."""
-    found: list[list[int]] = []
-    for time, kind, scale in zip(course.times, course.kinds, stretch, strict=True):
-        for code, times in course.patterns[kind].bounds.items():
-            marks = np.rint((time + np.array(times) * (scale if code == T else 1.0)) * fs).astype(int)
-            found.append([code, *marks.tolist()])
-    found.sort(key=lambda wave: wave[2])
-    listed: list[list[int]] = []
-    for wave in found:
-        before = listed[-1] if listed else None
-        if before and before[3] >= wave[1]:
-            if wave[0] == P and before[0] == T and wave[1] <= before[2]:
-                continue
-            if wave[0] == T:
-                wave[1] = before[3] + 1
-            else:
-                before[3] = wave[1] - 1
-        listed.append(wave)
-    listed = [wave for wave in listed if wave[1] <= wave[2] <= wave[3]]
-    for code, onset, _, offset in listed:
-        mask[max(onset, 0) : max(offset + 1, 0)] = code
-    whole = [(_WAVE_NAMES[code], *marks) for code, *marks in listed if marks[0] >= 0 and marks[2] < n_times]
-    return np.array(whole, dtype=WAVE_DTYPE)

@@ -3,104 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .beats import (
-    P_ECTOPIC,
-    P_SINUS,
-    QRS,
-    QRS_LBBB,
-    QRS_NARROW,
-    QRS_PACED,
-    QRS_PVC,
-    QRS_RBBB,
-    T_NORMAL,
-    Array,
-    Patient,
-    Pattern,
-    make_pattern,
-)
+from .atrial_rhythms import flutter, p_on_t, paced_atrial
+from .av_blocks import av_block_1, av_block_2, av_block_3
+from .beats import QRS, QRS_NARROW, QRS_PACED, QRS_PVC, T_NORMAL, Array, Patient, Pattern, make_pattern
+from .conduction import IVCD, LBBB, NARROW, RBBB
+from .course import FASTEST_SINUS, Course, beat_times, regular, sinus_name, sinus_rr
 
-FASTEST_SINUS = 180.0
-"""Rate above which a regular rhythm is called a supraventricular tachycardia, and shows no P waves [1/min]."""
 _TERRITORIES = {"anterior": (0.07, 0.02, -0.24), "inferior": (-0.05, 0.26, 0.06), "lateral": (0.30, -0.10, 0.10)}
-
-
-class Course(NamedTuple):
-    """The beats of one record, and a few before its start and after its end."""
-
-    patterns: list[Pattern]
-    symbols: tuple[str, ...]
-    """MIT-BIH symbol of each pattern."""
-    times: Array
-    """Times of the R peaks [s]."""
-    kinds: NDArray[np.int64]
-    """Index of each beat's pattern."""
-    fibrillation: float
-    """Amplitude of fibrillatory waves [mV]."""
-    statements: tuple[str, ...]
-    """Rhythm without its rate, and findings."""
-
-
-def _sinus_rr(patient: Patient, rng: np.random.Generator, duration: float, fastest: float = 112.0) -> Array:
-    """Draw RR intervals [s] with respiratory arrhythmia, enough for the record and a few beats on each side."""
-    rr = 60 / min(patient.rate * rng.lognormal(0, 0.06), fastest)
-    if patient.chosen_rate is not None:
-        rr = 60 / patient.chosen_rate
-    k = np.arange(int(1.6 * (duration + 2) / rr) + 6)
-    breath = rng.uniform(0.01, 0.04) * np.sin(2 * np.pi * (k * rr * rng.uniform(0.17, 0.3) + rng.random()))
-    return rr * (1 + breath + np.clip(rng.normal(0, 0.008, k.size), -0.03, 0.03))
-
-
-def _times(rr: Array, rng: np.random.Generator) -> Array:
-    return np.cumsum(rr) - rr[0] * (1.2 + rng.random())
-
-
-def _sinus_name(rr: Array) -> str:
-    rate = 60 / float(np.median(rr))
-    if rate > FASTEST_SINUS:
-        return "supraventricular tachycardia"
-    return "sinus bradycardia" if rate < 60 else "sinus tachycardia" if rate > 100 else "sinus rhythm"
-
-
-def _regular(
-    patient: Patient, rng: np.random.Generator, duration: float, pattern: Pattern, symbol: str, *finding: str
-) -> Course:
-    rr = _sinus_rr(patient, rng, duration)
-    times = _times(rr, rng)
-    return Course([pattern], (symbol,), times, np.zeros(times.size, np.int64), 0.0, (_sinus_name(rr), *finding))
 
 
 def _sinus(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
     hidden = patient.chosen_rate is not None and patient.chosen_rate > FASTEST_SINUS
-    return _regular(patient, rng, duration, make_pattern(patient, QRS_NARROW, p=None if hidden else P_SINUS), "N")
+    return regular(patient, rng, duration, NARROW.pattern(patient, p=None if hidden else "sinus"), "N")
 
 
 def _rbbb(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
-    pattern = make_pattern(patient, QRS_RBBB, t=(0.26, 0.18, 0.14), st=(0.02, 0.0, 0.05), t_delay=0.02)
-    return _regular(patient, rng, duration, pattern, "R", "right bundle branch block")
+    return regular(patient, rng, duration, RBBB.pattern(patient), RBBB.symbol, *RBBB.finding)
 
 
 def _lbbb(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
-    pattern = make_pattern(patient, QRS_LBBB, t=(-0.26, -0.05, -0.30), st=(-0.07, -0.02, -0.14), t_delay=0.04)
-    return _regular(patient, rng, duration, pattern, "L", "left bundle branch block")
+    return regular(patient, rng, duration, LBBB.pattern(patient), LBBB.symbol, *LBBB.finding)
+
+
+def _ivcd(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
+    return regular(patient, rng, duration, IVCD.pattern(patient), IVCD.symbol, *IVCD.finding)
 
 
 def _st_elevation(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
     name, direction = list(_TERRITORIES.items())[int(patient.trait * len(_TERRITORIES))]
     st = np.array(direction) * rng.uniform(0.8, 1.7)
     pattern = make_pattern(patient, QRS_NARROW, t=0.75 * np.array(T_NORMAL) + 1.1 * st, st=st)
-    return _regular(patient, rng, duration, pattern, "N", f"{name} ST elevation")
+    return regular(patient, rng, duration, pattern, "N", f"{name} ST elevation")
 
 
 def _af(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
     rr = 60 / np.clip(1.25 * patient.rate * rng.lognormal(0, 0.12), 55, 150)
     shape = 1 / rng.uniform(0.16, 0.26) ** 2
     intervals = np.maximum(rr * rng.gamma(shape, 1 / shape, int(2 * (duration + 2) / rr) + 8), 0.34)
-    times = _times(intervals, rng)
+    times = beat_times(intervals, rng)
     pattern = make_pattern(patient, QRS_NARROW, p=None, t=0.75 * np.array(T_NORMAL))
     waves = float(rng.uniform(0.025, 0.08))
     return Course([pattern], ("N",), times, np.zeros(times.size, np.int64), waves, ("atrial fibrillation",))
@@ -121,12 +65,12 @@ def _premature(rng: np.random.Generator, rr: Array, duration: float, every: int)
 
 
 def _pvc(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
-    rr = _sinus_rr(patient, rng, duration, fastest=92)
+    rr = sinus_rr(patient, rng, duration, fastest=92)
     every = int(rng.choice([0, 0, 0, 2, 3, 4]))
     early = _premature(rng, rr, duration, every)
     # A ventricular beat does not reset the sinus node: the next sinus beat comes when it is due.
     gain = rr * rng.uniform(0.27, 0.40) * early
-    times = _times(rr, rng) - gain
+    times = beat_times(rr, rng) - gain
     origin = "RV" if patient.trait < 0.5 else "LV"
     sign = -1 if origin == "RV" else 1
     ectopic = make_pattern(
@@ -140,19 +84,19 @@ def _pvc(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
     )
     finding = {2: "ventricular bigeminy", 3: "ventricular trigeminy"}.get(every, "ventricular premature beats")
     patterns = [make_pattern(patient, QRS_NARROW), ectopic]
-    return Course(patterns, ("N", "V"), times, early.astype(np.int64), 0.0, (_sinus_name(rr), finding))
+    return Course(patterns, ("N", "V"), times, early.astype(np.int64), 0.0, (sinus_name(rr), finding))
 
 
 def _pac(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
-    rr = _sinus_rr(patient, rng, duration, fastest=92)
+    rr = sinus_rr(patient, rng, duration, fastest=92)
     early = _premature(rng, rr, duration, 0)
-    name = _sinus_name(rr)
+    name = sinus_name(rr)
     # An atrial beat resets the sinus node: the interval after it is only a little longer than the others.
     rr = rr * np.where(early, rng.uniform(0.62, 0.76), 1.0)
     rr[1:] *= np.where(early[:-1], rng.uniform(1.02, 1.12), 1.0)
-    patterns = [make_pattern(patient, QRS_NARROW), make_pattern(patient, QRS_NARROW, p=P_ECTOPIC, pr_scale=0.85)]
+    patterns = [make_pattern(patient, QRS_NARROW), make_pattern(patient, QRS_NARROW, p="ectopic", pr_scale=0.85)]
     findings = (name, "supraventricular premature beats")
-    return Course(patterns, ("N", "A"), _times(rr, rng), early.astype(np.int64), 0.0, findings)
+    return Course(patterns, ("N", "A"), beat_times(rr, rng), early.astype(np.int64), 0.0, findings)
 
 
 def _paced(patient: Patient, rng: np.random.Generator, duration: float) -> Course:
@@ -163,14 +107,14 @@ def _paced(patient: Patient, rng: np.random.Generator, duration: float) -> Cours
     pattern = make_pattern(
         patient,
         QRS_PACED,
-        p=P_SINUS if sequential else None,
+        p="sinus" if sequential else None,
         turn=patient.turn_ectopic,
         spikes=spikes,
         t=(-0.06, 0.34, -0.30),
         st=(-0.02, 0.10, -0.09),
         t_delay=0.05,
     )
-    times = _times(intervals, rng)
+    times = beat_times(intervals, rng)
     name = "atrioventricular sequential pacing" if sequential else "ventricular pacing"
     waves = 0.0 if sequential else float(rng.uniform(0.0, 0.04))
     return Course([pattern], ("/",), times, np.zeros(times.size, np.int64), waves, (name,))
@@ -178,9 +122,12 @@ def _paced(patient: Patient, rng: np.random.Generator, duration: float) -> Cours
 
 RHYTHMS: dict[str, Callable[[Patient, np.random.Generator, float], Course]] = {
     "sinus": _sinus, "af": _af, "pvc": _pvc, "pac": _pac, "lbbb": _lbbb, "rbbb": _rbbb, "st_elevation": _st_elevation,
-    "paced": _paced,
+    "paced": _paced, "ivcd": _ivcd, "av_block_1": av_block_1, "av_block_2": av_block_2, "av_block_3": av_block_3,
+    "flutter": flutter, "paced_atrial": paced_atrial, "p_on_t": p_on_t,
 }  # fmt: skip
 """Rhythms by name: each function makes the course of one record of a patient."""
+MIXED = ("sinus", "af", "pvc", "pac", "lbbb", "rbbb", "st_elevation", "paced")
+"""Rhythms of "mixed": a fixed list, so that its records stay what they are when rhythms are added."""
 
 
 def describe(course: Course, duration: float) -> str:

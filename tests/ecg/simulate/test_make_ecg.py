@@ -10,7 +10,7 @@ from beatssl_sklearn.ecg.dower import DOWER_EIGHT
 from beatssl_sklearn.ecg.leads import INDEPENDENT, LEADS
 from beatssl_sklearn.ecg.rpeaks import detect_rpeaks
 from beatssl_sklearn.ecg.simulate.make_ecg import SimulatedECG, make_ecg
-from beatssl_sklearn.ecg.simulate.rhythms import RHYTHMS
+from beatssl_sklearn.ecg.simulate.rhythms import MIXED, RHYTHMS
 
 LEAD = {name: k for k, name in enumerate(LEADS)}
 
@@ -115,7 +115,7 @@ def test_records_of_a_patient_share_beats_and_rhythm() -> None:
     ecg = make_ecg(32, rhythm="mixed", records_per_patient=4, noise=0, random_state=0)
     np.testing.assert_array_equal(ecg.patient_id, np.arange(32) // 4)
     assert all(len(set(ecg.rhythm[ecg.patient_id == p])) == 1 for p in range(8))
-    assert sorted(ecg.rhythm[::4].tolist()) == sorted(RHYTHMS)
+    assert sorted(ecg.rhythm[::4].tolist()) == sorted(MIXED)
     mean = np.stack([
         np.median([ecg.data[i][INDEPENDENT, r - 20 : r + 20] for r in ecg.rpeaks[i][1:-1]], axis=0)
         for i in range(32)
@@ -264,6 +264,13 @@ def test_reports() -> None:
         "right bundle",
         "ST elev",
         "pac",
+        "intraventricular conduction delay",
+        "first degree atrioventricular block",
+        "second degree atrioventricular block",
+        "third degree atrioventricular block",
+        "atrial flutter with",
+        "atrial pacing",
+        "sinus tachycardia",
     ]
     for report, part in zip(reports, parts, strict=True):
         assert part in report and report.endswith(".") and "/min." in report
@@ -292,7 +299,8 @@ def test_detector_finds_the_beats(rhythm: str) -> None:
     ("kwargs", "message"),
     [
         ({"rhythm": "sinsu"}, "'sinus', 'af'.*'sinsu'"),
-        ({"rhythm": ["af", "flutter"]}, "flutter"),
+        ({"rhythm": ["af", "mixed"]}, "mixed"),
+        ({"p_waves": "all"}, "p_waves must be 'usual' or 'any', got 'all'"),
         ({"rhythm": []}, "rhythm"),
         ({"n_records": -1}, "n_records.*-1"),
         ({"n_records": 2.5}, "n_records.*2.5"),
@@ -319,7 +327,8 @@ def test_odd_rates_and_lengths(rhythm: str, fs: float, duration: float) -> None:
     ecg = make_ecg(3, rhythm=rhythm, fs=fs, duration=duration, random_state=0)
     assert ecg.data.shape[-1] == round(fs * duration) and np.isfinite(ecg.data).all()
     if duration > 30:
-        assert all(p[0] < 1.6 * fs and p[-1] > (duration - 2.2) * fs for p in ecg.rpeaks)
+        longest = {"av_block_2": 2.6, "av_block_3": 2.4}.get(rhythm, 1.6)
+        assert all(p[0] < longest * fs and p[-1] > (duration - longest - 0.6) * fs for p in ecg.rpeaks)
 
 
 @pytest.mark.parametrize("rate", [20, 40, 120, 220, 250, 320])
