@@ -12,7 +12,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .classifiers import BeatClassifier, PatientIdentifier
     from .components import Component, register
-    from .datasets import fetch_ludb, fetch_mitdb, fetch_ptbxl
+    from .datasets import fetch_ludb, fetch_mitdb, fetch_ptbxl, fetch_qtdb
     from .ecg import (
         ECGRecord,
         WFDBFolder,
@@ -86,6 +86,7 @@ _ROOM_OF = {
     "fetch_ludb": "datasets",
     "fetch_mitdb": "datasets",
     "fetch_ptbxl": "datasets",
+    "fetch_qtdb": "datasets",
     "load": "persistence",
     "make_ecg": "ecg",
     "match_labels": "ecg",
@@ -143,6 +144,7 @@ __all__ = [
     "fetch_ludb",
     "fetch_mitdb",
     "fetch_ptbxl",
+    "fetch_qtdb",
     "load",
     "make_ecg",
     "match_labels",

@@ -70,7 +70,7 @@ FOREIGN_OF = {
     "classifiers": {"torch", "sklearn", "scipy"},
     "pretraining": {"torch", "sklearn", "skorch", "joblib", "scipy", "tqdm"},
     "finetuning": {"torch", "sklearn", "skorch", "scipy"},
-    "segmentation": {"torch", "sklearn", "skorch", "pandas"},
+    "segmentation": {"torch", "sklearn", "skorch", "scipy", "pandas"},
     "evaluation": {"joblib", "sklearn", "scipy", "tqdm", "pandas"},
     "cli": {"joblib", "sklearn", "tqdm", "pandas", "matplotlib"},
 }

@@ -3,5 +3,16 @@
 from ._ludb import fetch_ludb, ludb_masks, ludb_waves
 from ._mitdb import AAMI_CLASS, DS1, DS2, fetch_mitdb
 from ._ptbxl import fetch_ptbxl
+from ._qtdb import fetch_qtdb
 
-__all__ = ["AAMI_CLASS", "DS1", "DS2", "fetch_ludb", "fetch_mitdb", "fetch_ptbxl", "ludb_masks", "ludb_waves"]
+__all__ = [
+    "AAMI_CLASS",
+    "DS1",
+    "DS2",
+    "fetch_ludb",
+    "fetch_mitdb",
+    "fetch_ptbxl",
+    "fetch_qtdb",
+    "ludb_masks",
+    "ludb_waves",
+]

@@ -1,6 +1,7 @@
 """Signals: files, leads, R peaks, waves, features and simulation; numpy and scipy only."""
 
 from .beats import keep_inside
+from .judged import annotated_minutes, judge_waves
 from .leads import LEADS
 from .matching import match_labels
 from .preprocess import resample
@@ -13,8 +14,10 @@ __all__ = [
     "LEADS",
     "ECGRecord",
     "WFDBFolder",
+    "annotated_minutes",
     "beat_intervals",
     "detect_rpeaks",
+    "judge_waves",
     "keep_inside",
     "make_ecg",
     "match_labels",

@@ -1,6 +1,7 @@
 """Pictures of ECGs, waves, embeddings, answers and training. matplotlib is imported inside functions."""
 
 from .attribution import plot_attribution
+from .confidence import plot_confidence_trade, plot_reliability
 from .delineation import plot_delineation
 from .ecg import plot_ecg
 from .embedding import plot_embedding
@@ -9,9 +10,11 @@ from .label_fractions import plot_label_fractions
 
 __all__ = [
     "plot_attribution",
+    "plot_confidence_trade",
     "plot_delineation",
     "plot_ecg",
     "plot_embedding",
     "plot_history",
     "plot_label_fractions",
+    "plot_reliability",
 ]

@@ -319,7 +319,7 @@ class TestWhatCannotBeDone:
         with pytest.raises(SystemExit) as stop:
             main(["delineate", "--help"])
         text = capsys.readouterr().out
-        assert stop.value.code == 0 and "None" not in text and "ludb" in text
+        assert stop.value.code == 0 and "None" not in text and "waves" in text
 
 
 class TestFiles:

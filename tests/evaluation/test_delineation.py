@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beatssl_sklearn.evaluation.delineation import delineation_counts, delineation_scores
+from beatssl_sklearn.evaluation.delineation import NARROW, delineation_counts, delineation_scores
 from beatssl_sklearn.evaluation.metrics import match_beats
 
 FS = 100.0  # the tolerance of 150 ms is 15 samples
@@ -331,6 +331,77 @@ def test_ludb_scores_perfectly_against_itself(data_dir):
     np.testing.assert_allclose(shifted.median_abs_error_ms, 4.0)
 
 
+def test_the_nearest_of_two_leads_counts():
+    true = [{"P": [(80, NAN, 96)], "QRS": peaks(100, 200, 300), "T": []}, {"QRS": peaks(100)}, {}]
+    predicted = [
+        {
+            # 100: II is 20 ms early, V1 10 ms late. 200: only V1, 50 ms late. 300: both too far off. 400 is not marked.
+            "II": {"QRS": peaks(98, 320, 400), "P": [(79, 88, 90)]},
+            "V1": {"QRS": peaks(101, 205, 280, 400), "P": [(82, 88, 95)]},
+            "consensus": {"QRS": peaks(100, 200, 300)},
+        },
+        {},
+        {"II": {"QRS": peaks(50)}},
+    ]
+    scores = delineation_scores(true, predicted, FS, leads="nearest")
+    rows = scores.set_index(["wave", "boundary"])
+    qrs, onset, offset = rows.loc[("QRS", "peak")], rows.loc[("P", "onset")], rows.loc[("P", "offset")]
+    assert (qrs.n_true, qrs.n_matched, qrs.sensitivity) == (4, 2, 0.5)
+    assert (qrs.mean_error_ms, qrs.sd_error_ms) == (pytest.approx(30), pytest.approx(20))
+    # The onset of P is nearer in II, its offset in V1. Its peak is not marked.
+    assert (onset.mean_error_ms, offset.mean_error_ms) == (pytest.approx(-10), pytest.approx(-10))
+    assert rows.n_true["P", "peak"] == 0 and rows.n_true["P", "on+off"] == rows.n_matched["P", "on+off"] == 2
+    assert rows[["n_predicted", "ppv", "f1"]].isna().all(axis=None)
+
+    counted = delineation_counts(true, predicted, FS, leads="nearest").set_index(["record", "wave", "boundary"])
+    assert counted.n_true[:, "QRS", "peak"].tolist() == [3, 1, 0]
+    assert counted.n_matched[:, "QRS", "peak"].tolist() == [2, 0, 0]
+    first = counted.loc[(0, "QRS", "peak")]
+    assert (first.sum_error_ms, first.sum_squared_error_ms2) == (pytest.approx(60), pytest.approx(2600))
+    assert counted.n_predicted.isna().all()
+
+
+def test_a_prediction_is_used_once_in_each_lead():
+    true, predicted = [{"QRS": peaks(100, 110)}], record(QRS=peaks(104))
+    assert score(true, predicted, leads="nearest")[::2] == (2, 1)
+    both = [predicted[0] | {"V1": {"QRS": peaks(109)}}]
+    rows = delineation_scores(true, both, FS, leads="nearest").set_index(["wave", "boundary"])
+    # II and V1 have one mark each: 104 goes to 100, 109 to 110.
+    assert rows.n_matched["QRS", "peak"] == 2 and rows.mean_error_ms["QRS", "peak"] == pytest.approx(15)
+
+
+def test_one_lead_and_tables_give_the_same_as_each_lead():
+    true, predicted = random_records(np.random.default_rng(9), 20)
+    one_t, one_p = ([{"I": leads["I"]} for leads in records] for records in (true, predicted))
+    shared = [leads["I"] for leads in one_t]
+    each = delineation_counts(one_t, one_p, FS).drop(columns="n_predicted")
+    nearest = delineation_counts(shared, one_p, FS, leads="nearest").drop(columns="n_predicted")
+    assert each.n_matched.sum() > 50
+    pd.testing.assert_frame_equal(nearest, each)
+    both = delineation_scores(shared, predicted, FS, leads="nearest")
+    as_tables = as_table(one_t).drop(columns="lead"), as_table(predicted)
+    pd.testing.assert_frame_equal(delineation_scores(*as_tables, FS, leads="nearest"), both)
+    assert (both.n_matched >= delineation_scores(one_t, one_p, FS).n_matched).all()
+
+
+def test_tolerances_by_wave_and_boundary():
+    true = record(P=peaks(50), QRS=peaks(100), T=peaks(150))
+    # At 100 Hz a sample is 10 ms. All marks are 50 ms late: too late for QRS, not for the others.
+    late = record(P=peaks(55), QRS=peaks(105), T=peaks(155))
+    scores = delineation_scores(true, late, FS, NARROW)
+    rows = [[counts(scores, wave, b)[2] for b in BOUNDARIES] for wave in WAVES]
+    assert rows == [[1, 1, 1], [0, 0, 0], [1, 1, 1]]
+    # 60 ms: only the offset of T, which may be 100 ms late. 40 ms: all.
+    for shift, expected in ((6, [0, 0, 1]), (10, [0, 0, 1]), (11, [0, 0, 0]), (4, [3, 3, 3])):
+        moved = record(P=peaks(50 + shift), QRS=peaks(100 + shift), T=peaks(150 + shift))
+        scores = delineation_scores(true, moved, FS, NARROW)
+        assert [sum(counts(scores, wave, b)[2] for wave in WAVES) for b in BOUNDARIES] == expected
+        shared = delineation_scores([true[0]["II"]], moved, FS, NARROW, leads="nearest")
+        pd.testing.assert_series_equal(shared.n_matched, scores.n_matched)
+    same = dict.fromkeys(NARROW, 0.15)
+    pd.testing.assert_frame_equal(delineation_scores(true, late, FS, same), delineation_scores(true, late, FS))
+
+
 def table_with(**columns):
     return as_table(record(QRS=peaks(100))).assign(**columns)
 
@@ -373,3 +444,15 @@ def test_errors_of_parameters_and_types():
         delineation_scores(one[0], one, FS)
     with pytest.raises(TypeError, match="predicted, record 0, must be a dict of lead"):
         delineation_scores(one, [{"II": peaks(100)}], FS)
+    with pytest.raises(ValueError, match="leads must be 'each' or 'nearest', got 'best'"):
+        delineation_scores(one, one, FS, leads="best")
+    with pytest.raises(TypeError, match="true, record 0, must be a dict of wave to array"):
+        delineation_scores(one, one, FS, leads="nearest")
+    with pytest.raises(ValueError, match="true has marks of several leads of a record"):
+        delineation_scores(as_table([one[0] | {"V1": one[0]["II"]}]), one, FS, leads="nearest")
+    with pytest.raises(ValueError, match=r"tolerance must have one entry .* \('T', 'offset'\) is missing"):
+        delineation_scores(one, one, FS, {key: 0.1 for key in NARROW if key != ("T", "offset")})
+    with pytest.raises(ValueError, match=r"\('U', 'peak'\) is unknown"):
+        delineation_scores(one, one, FS, NARROW | {("U", "peak"): 0.1})
+    with pytest.raises(ValueError, match=r"tolerance\[\('P', 'peak'\)\] must be a number >= 0"):
+        delineation_scores(one, one, FS, NARROW | {("P", "peak"): -0.1})

@@ -36,7 +36,7 @@ def test_an_estimator_brings_its_history() -> None:
         losses = plot_history(pretrainer).axes[0].lines
         assert losses[0].get_label() == "train loss"
         np.testing.assert_array_equal(losses[0].get_ydata(), [row["train_loss"] for row in pretrainer.history_])
-    segmenter = WaveSegmenter.load("ludb")
+    segmenter = WaveSegmenter.load("waves")
     assert len(plot_history(segmenter).axes[0].lines[0].get_xdata()) == segmenter.n_iter_
 
 

@@ -164,7 +164,11 @@ def _same_waves(
 
 
 def group_quantiles(
-    values: NDArray[np.float64], group: NDArray[np.int64], n_groups: int, quantile: float
+    values: NDArray[np.float64],
+    group: NDArray[np.int64],
+    n_groups: int,
+    quantile: float,
+    least_share: float = _LEAST_SHARE,
 ) -> NDArray[np.float64]:
     """Compute a quantile of the finite values of each group.
 
@@ -176,18 +180,20 @@ def group_quantiles(
     n_groups : int
     quantile : float
         From 0 to 1.
+    least_share : float, default=.5
+        Share of the values of a group that must be finite.
 
     Returns
     -------
     quantiles : ndarray of float64, shape (n_groups,)
-        With numpy's linear interpolation; NaN for a group of which most values are not finite, or that has none.
+        With numpy's linear interpolation; NaN for a group of which fewer values are finite, or none.
     """
     finite = np.isfinite(values)
     v, g = values[finite], group[finite]
     v = v[np.lexsort((v, g))]
     n = np.bincount(g, minlength=n_groups)
     # A quantile of what most members lack would be one of the odd members.
-    some = np.flatnonzero((n > 0) & (n >= _LEAST_SHARE * np.bincount(group, minlength=n_groups)))
+    some = np.flatnonzero((n > 0) & (n >= least_share * np.bincount(group, minlength=n_groups)))
     start, at = (np.cumsum(n) - n)[some], quantile * (n[some] - 1)
     low = np.floor(at).astype(np.int64)
     below, above = v[start + low], v[start + np.minimum(low + 1, n[some] - 1)]

@@ -61,13 +61,14 @@ class _Rules(NamedTuple):
 
     max_gap: float
     min_length: NDArray[np.float64]
-    min_confidence: float
+    min_confidence: NDArray[np.float64]
     refractory: float
     p_blanking: float
     smoothing: int
     r_wave: bool
     border_window: int
     need_qrs: bool
+    sure_p: tuple[float, float] | None
 
 
 def find_waves(
@@ -77,12 +78,13 @@ def find_waves(
     *,
     max_gap: float = 0.02,
     min_duration: Sequence[float] = (0.03, 0.03, 0.05),
-    min_confidence: float = 0.5,
+    min_confidence: float | Sequence[float] = 0.5,
     refractory: float = 0.15,
     p_blanking: float = 0.06,
     qrs_peak: str = "largest",
     border_window: float = 0.0,
     need_qrs: bool = False,
+    sure_p: tuple[float, float] | None = None,
 ) -> Waves:
     """Find the waves of many strips from the probabilities of their samples.
 
@@ -109,8 +111,8 @@ def find_waves(
         length.
     min_duration : sequence of three floats, default=(.03, .03, .05)
         Shorter P, QRS and T [s] are dropped, and also waves of fewer than three samples.
-    min_confidence : float, default=.5
-        Waves with a lower mean probability are dropped.
+    min_confidence : float or sequence of three floats, default=.5
+        Waves with a lower mean probability are dropped; three values are those of P, QRS and T.
     refractory : float, default=.15
         Complexes whose peaks are closer than this [s] count as one.
     p_blanking : float, default=.06
@@ -125,6 +127,9 @@ def find_waves(
         probabilities are right.
     need_qrs : bool, default=False
         Whether a strip without any QRS has no waves at all: without beats, apparent P and T are noise.
+    sure_p : tuple of two floats or None, default=None
+        A confidence and a share: a P below the confidence is kept only in a strip with at least so many surer ones for
+        each QRS. In fibrillation there are none, so that what looks like a P here and there is dropped.
 
     Returns
     -------
@@ -135,14 +140,17 @@ def find_waves(
     Raises
     ------
     ValueError
-        If a shape is wrong, if `proba` is not finite, if a time is negative or not finite, or if `qrs_peak` is unknown.
+        If a shape is wrong, if `proba` is not finite, if a time or confidence is negative or not finite, or if
+        `qrs_peak` is unknown.
     """
     p, x = np.asarray(proba), np.asarray(signal)
     if p.ndim != 3 or p.shape[2] != _N_LABELS:
         raise ValueError(f"proba must have shape (n_strips, n_times, {_N_LABELS}); got {p.shape}.")
     if x.shape != p.shape[:2]:
         raise ValueError(f"signal must have shape {p.shape[:2]}, as proba without its classes; got {x.shape}.")
-    rules = _rules(fs, max_gap, min_duration, min_confidence, refractory, p_blanking, qrs_peak, border_window, need_qrs)
+    rules = _rules(
+        fs, max_gap, min_duration, min_confidence, refractory, p_blanking, qrs_peak, border_window, need_qrs, sure_p
+    )
     n_strips, n_times = x.shape
     if not x.size:
         return _no_waves()
@@ -191,30 +199,40 @@ def _rules(
     fs: float,
     max_gap: float,
     min_duration: Sequence[float],
-    min_confidence: float,
+    min_confidence: float | Sequence[float],
     refractory: float,
     p_blanking: float,
     qrs_peak: str,
     border_window: float,
     need_qrs: bool,
+    sure_p: tuple[float, float] | None,
 ) -> _Rules:
     if not np.isfinite(fs) or fs <= 0:
         raise ValueError(f"fs must be a positive, finite rate in Hz; got {fs!r}.")
     durations = np.asarray(min_duration, dtype=np.float64)
     if durations.shape != (len(WAVES),) or not (np.isfinite(durations) & (durations >= 0)).all():
         raise ValueError(f"min_duration must be non-negative times in seconds of P, QRS and T; got {min_duration!r}.")
-    others = {"max_gap": max_gap, "min_confidence": min_confidence, "refractory": refractory, "p_blanking": p_blanking}
+    confidences = np.asarray(min_confidence, dtype=np.float64)
+    if confidences.shape not in ((), (len(WAVES),)) or not (np.isfinite(confidences) & (confidences >= 0)).all():
+        raise ValueError(
+            f"min_confidence must be non-negative and finite, one number or those of P, QRS and T; got "
+            f"{min_confidence!r}."
+        )
+    others = {"max_gap": max_gap, "refractory": refractory, "p_blanking": p_blanking}
     others["border_window"] = border_window
     for name, value in others.items():
         if not np.isfinite(value) or value < 0:
             raise ValueError(f"{name} must be non-negative and finite; got {value!r}.")
+    if sure_p is not None and not (np.shape(sure_p) == (2,) and all(0 <= x <= 1 for x in sure_p)):
+        raise ValueError(f"sure_p must be a confidence and a share from 0 to 1, or None; got {sure_p!r}.")
     if qrs_peak not in ("largest", "r"):
         raise ValueError(f"qrs_peak must be 'largest' or 'r'; got {qrs_peak!r}.")
     # A hair less, so that .07 s is 7 samples at 100 Hz whatever the rounding of the product.
     gap, dead, blank = (time * fs - 1e-6 for time in (max_gap, refractory, p_blanking))
     min_length = np.append(0.0, np.maximum(durations * fs - 1e-6, _MIN_SAMPLES))
     smoothing, window = int(_SMOOTHING * fs), round(border_window * fs)
-    return _Rules(gap, min_length, min_confidence, dead, blank, smoothing, qrs_peak == "r", window, need_qrs)
+    least = np.append(0.0, np.broadcast_to(confidences, len(WAVES)))
+    return _Rules(gap, min_length, least, dead, blank, smoothing, qrs_peak == "r", window, need_qrs, sure_p)
 
 
 def _find(proba: NDArray[Any], signal: NDArray[Any], first_strip: int, rules: _Rules) -> Waves:
@@ -234,6 +252,8 @@ def _find(proba: NDArray[Any], signal: NDArray[Any], first_strip: int, rules: _R
     _drop_implausible(runs, (_P, _T), rules)
     _keep_one_t(runs)
     _drop_early_p(runs, rules)
+    if rules.sure_p is not None:
+        _drop_lonely_p(runs, len(x), *rules.sure_p)
     if rules.need_qrs:
         beatless = np.bincount(runs.strip, runs.label == _QRS, minlength=len(x)) == 0
         runs.label[beatless[runs.strip]] = 0
@@ -284,7 +304,7 @@ def _close_gaps(runs: _Runs, wave: int, rules: _Rules) -> _Runs:
 def _drop_implausible(runs: _Runs, waves: tuple[int, ...], rules: _Rules) -> None:
     """Turn waves that are too short or too uncertain into background."""
     for wave in waves:
-        bad = (runs.length < rules.min_length[wave]) | (runs.mass[wave] < rules.min_confidence * runs.length)
+        bad = (runs.length < rules.min_length[wave]) | (runs.mass[wave] < rules.min_confidence[wave] * runs.length)
         runs.label[bad & (runs.label == wave)] = 0
 
 
@@ -333,6 +353,14 @@ def _drop_early_p(runs: _Runs, rules: _Rules) -> None:
     complex_end[beat[qrs]] = (runs.start + runs.length)[qrs]
     early = runs.start[rows] - complex_end[beat[rows]] < rules.p_blanking
     runs.label[rows[early & (last[beat[rows]] > rows)]] = 0
+
+
+def _drop_lonely_p(runs: _Runs, n_strips: int, confidence: float, share: float) -> None:
+    """Drop uncertain P waves of strips in which hardly any beat has a sure one."""
+    p, qrs = runs.label == _P, runs.label == _QRS
+    sure = p & (runs.mass[_P] >= confidence * runs.length)
+    n_sure, n_qrs = (np.bincount(runs.strip[rows], minlength=n_strips) for rows in (sure, qrs))
+    runs.label[p & ~sure & (n_sure < share * n_qrs)[runs.strip]] = 0
 
 
 def _beats(runs: _Runs) -> NDArray[np.int64]:

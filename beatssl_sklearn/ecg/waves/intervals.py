@@ -17,6 +17,8 @@ __all__ = ["INTERVALS", "beat_intervals", "record_intervals"]
 
 INTERVALS = ("RR", "PR", "QRS", "QT", "QTcB", "QTcF")
 """Columns of the intervals [ms]."""
+# Intervals that are missing where a wave or a mark is.
+_SHARED = ("PR", "QRS", "QT")
 
 _P, _QRS, _T = 1, 2, 3
 # Rates that differ by no more than this share are one rate.
@@ -142,6 +144,7 @@ def record_intervals(
     lead: str | None = None,
     longest_pr: float = 0.35,
     longest_qt: float = 0.8,
+    min_share: float = 0.5,
 ) -> DataFrame:
     """Measure the median intervals of each record.
 
@@ -153,19 +156,27 @@ def record_intervals(
         Number of records (rows of X): each has a row, also without any wave. None means the records in the table.
     lead, longest_pr, longest_qt : as for `beat_intervals`
         Which intervals count.
+    min_share : float, default=.5
+        Share of the beats of a record, from 0 to 1, that must have an interval; otherwise it is missing. The median of
+        what few beats have would be the median of mistakes, such as the PR of a record in atrial fibrillation.
 
     Returns
     -------
     intervals : DataFrame
         One row per record: ``record`` (int64), ``n_beats`` (int64), and in float64 the medians over beats of
-        ``heart_rate`` [1/min] and of ``RR``, ``PR``, ``QRS``, ``QT``, ``QTcB`` and ``QTcF`` [ms], and ``p_share``, the
-        share of the beats that have a P. NaN if there is nothing to measure, or if most beats lack an interval.
+        ``heart_rate`` [1/min] and of ``RR``, ``PR``, ``QRS``, ``QT``, ``QTcB`` and ``QTcF`` [ms]. ``PR_share``,
+        ``QRS_share`` and ``QT_share`` (float64) are the shares of the beats that have these intervals, also where the
+        median is missing; ``p_share`` is the older name of ``PR_share``. NaN if there is nothing to measure, or if
+        fewer beats than `min_share` have an interval. The first beat of a record never has an RR.
 
     Raises
     ------
     TypeError, ValueError
-        As in `beat_intervals`, and if a record of the table is not below `n_records`.
+        As in `beat_intervals`, if `min_share` is not from 0 to 1, and if a record of the table is not below
+        `n_records`.
     """
+    if not 0 <= min_share <= 1:
+        raise ValueError(f"min_share must be from 0 to 1, got {min_share!r}")
     beats = beat_intervals(table, fs, lead=lead, longest_pr=longest_pr, longest_qt=longest_qt)
     records = np.unique(table["record"].to_numpy(np.int64))
     if n_records is not None:
@@ -174,12 +185,18 @@ def record_intervals(
         records = np.arange(n_records)
     group = np.searchsorted(records, beats["record"].to_numpy())
     n_beats = np.bincount(group, minlength=len(records))
-    n_p = np.bincount(group, weights=np.isfinite(beats["PR"].to_numpy()), minlength=len(records))
     medians = {
-        name: group_quantiles(beats[name].to_numpy(), group, len(records), 0.5) for name in ("heart_rate", *INTERVALS)
+        name: group_quantiles(beats[name].to_numpy(), group, len(records), 0.5, min_share)
+        for name in ("heart_rate", *INTERVALS)
     }
-    p_share = np.where(n_beats > 0, n_p / np.maximum(n_beats, 1), np.nan)
-    return _frame({"record": records, "n_beats": n_beats, **medians, "p_share": p_share})
+    shares = {f"{name}_share": _share(beats[name], group, n_beats) for name in _SHARED}
+    return _frame({"record": records, "n_beats": n_beats, **medians, **shares, "p_share": shares["PR_share"]})
+
+
+def _share(values: Any, group: NDArray[np.int64], n_beats: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the share of the beats of each record that have a value; NaN without a beat."""
+    n = np.bincount(group, weights=np.isfinite(values.to_numpy()), minlength=len(n_beats))
+    return np.where(n_beats > 0, n / np.maximum(n_beats, 1), np.nan)
 
 
 def _rates(table: DataFrame, record: NDArray[np.int64], fs: float | None) -> NDArray[np.float64]:

@@ -179,6 +179,9 @@ def test_confidence_is_the_mean_probability_of_the_class():
     assert _find(_mask(), proba=proba).confidence == pytest.approx((25 + 23 * 0.6 + 2 * 0.2) / 50)
     assert _find(_mask(), proba=proba, min_confidence=0.78).wave.size == 1
     assert _find(_mask(), proba=proba, min_confidence=0.80).wave.size == 0
+    # Of P, QRS and T.
+    assert _find(_mask(), proba=proba, min_confidence=(0.9, 0.78, 0.9)).wave.size == 1
+    assert _find(_mask(), proba=proba, min_confidence=(0, 0.80, 0)).wave.size == 0
     # Sums other than 1 are tolerated, and so are waves of a low probability that is the largest.
     proba = 0.4 * _one_hot(_mask((QRS, 100, 149)))
     assert _find(_mask(), proba=proba).wave.size == 0
@@ -519,7 +522,7 @@ def test_probabilities_must_be_finite(value):
             for name in ("max_gap", "refractory", "p_blanking", "border_window")
             for value in (-0.1, np.nan, np.inf)
         ),
-        {"min_confidence": -0.1},
+        *({"min_confidence": value} for value in (-0.1, np.nan, (0.5, 0.5), (0.5, 0.5, -1))),
         {"min_duration": (0.03, 0.03)},
         {"min_duration": (0.03, 0.03, -0.01)},
         {"qrs_peak": "s"},
@@ -572,3 +575,40 @@ def test_strips_without_a_complex_have_no_waves_where_one_is_needed():
     signal = np.zeros((2, 400), np.float32)
     assert find_waves(proba, signal, 500).strip.tolist() == [0, 0, 1, 1, 1]
     assert find_waves(proba, signal, 500, need_qrs=True).strip.tolist() == [1, 1, 1]
+
+
+# Uncertain P waves
+
+
+def with_p(confidences, fs=250.0):
+    """One strip: a beat a second, each with a P of this probability."""
+    label, height = np.zeros(len(confidences) * 250, int), np.ones(len(confidences) * 250)
+    for k, p in enumerate(confidences):
+        label[250 * k + 60 : 250 * k + 80], height[250 * k + 60 : 250 * k + 80] = 1, p
+        label[250 * k + 100 : 250 * k + 125] = 2
+    proba = np.eye(4)[label] * height[:, None]
+    proba[:, 0] += 1 - proba.sum(axis=1)
+    return proba[None].astype(np.float32), np.zeros((1, len(label)), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("confidences", "n_kept"),
+    [([0.7] * 8, 0), ([0.9, 0.7, 0.7, 0.7], 4), ([0.9] + 4 * [0.7], 1), ([0.9, 0.95, 0.9], 3)],
+)
+def test_uncertain_p_waves_are_kept_beside_sure_ones_only(confidences, n_kept):
+    proba, signal = with_p(confidences)
+    assert (find_waves(proba, signal, 250.0).wave == 1).sum() == len(confidences)
+    found = find_waves(proba, signal, 250.0, sure_p=(0.85, 0.25))
+    assert (found.wave == 1).sum() == n_kept and (found.wave == 2).sum() == len(confidences)
+
+
+def test_sure_p_of_one_strip_does_not_help_another():
+    (a, x), (b, _) = with_p([0.9] * 4), with_p([0.7] * 4)
+    found = find_waves(np.concatenate([a, b]), np.concatenate([x, x]), 250.0, sure_p=(0.85, 0.25))
+    assert (found.strip[found.wave == 1] == 0).all()
+
+
+@pytest.mark.parametrize("sure_p", [0.8, (0.8,), (1.2, 0.1), (0.8, -0.1)])
+def test_sure_p_is_a_confidence_and_a_share(sure_p):
+    with pytest.raises(ValueError, match="sure_p must be a confidence and a share from 0 to 1, or None"):
+        find_waves(*with_p([0.9]), 250.0, sure_p=sure_p)

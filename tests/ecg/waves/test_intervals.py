@@ -122,6 +122,15 @@ def test_an_interval_that_most_beats_lack_is_missing() -> None:
     np.testing.assert_allclose(found["p_share"], [1 / 12, 0.5])
     np.testing.assert_allclose(found["PR"], [np.nan, 120])
     np.testing.assert_allclose(found["QT"], [400, 400])
+    np.testing.assert_allclose(found["PR_share"], found["p_share"])
+    np.testing.assert_allclose(found[["QRS_share", "QT_share"]], 1)
+    waves = table_of_marks([{"II": rare}, {"II": half}], FS)
+    np.testing.assert_allclose(record_intervals(waves, FS, min_share=0)["PR"], [120, 120])
+    strict = record_intervals(waves, FS, min_share=0.6)
+    assert strict["PR"].isna().all() and strict["QT"].tolist() == [400, 400]
+    np.testing.assert_allclose(strict["PR_share"], [1 / 12, 0.5])
+    with pytest.raises(ValueError, match=r"min_share must be from 0 to 1, got 1\.2"):
+        record_intervals(waves, FS, min_share=1.2)
 
 
 def test_equal_peaks_make_no_infinite_rate() -> None:
