@@ -1,4 +1,4 @@
-"""A U-Net over single leads, fed by an encoder of all leads: labels at the full rate of the signal."""
+"""A U-Net over single leads, alone or fed by an encoder of all leads: labels at the full rate of the signal."""
 
 from __future__ import annotations
 
@@ -12,32 +12,37 @@ from .blocks import ConvNorm, Encoder, ResidualBlock, to_image, to_tokens
 
 FOLD = 4
 """Samples of a lead in one token of the finest level."""
-N_LEVELS = 4
+LEVELS = (4, 5)
+"""Levels that the U-Net may have."""
 # [s] In a window of this length the encoder and every level have a whole number of tokens.
 FRAME_S = 1.28
-# [Hz] The rate of the leads is a multiple of this, so that a frame holds whole tokens of the coarsest level.
-FS_STEP = FOLD * 2 ** (N_LEVELS - 1) / FRAME_S
+
+
+def rate_step(n_levels: int) -> float:
+    """Return what the rate of the leads is a multiple of [Hz], so that a frame holds whole tokens of every level."""
+    return FOLD * 2 ** (n_levels - 1) / FRAME_S
 
 
 class WaveUNet(nn.Module):
     """Label every sample of every lead: background, P, QRS, T.
 
     Each lead runs alone through a U-Net whose weights all leads share, so that any number of leads is possible. Its
-    samples are folded into tokens (a view, without a copy). On the way down, two tokens become one at three levels; on
+    samples are folded into tokens (a view, without a copy). On the way down, two tokens become one at each level; on
     the way up, every level also gets the map of its rate from the way down. The tokens of the finest level are unfolded
-    into samples, so that borders are as sharp as the signal. A lead learns of the others in two ways: from the maps of
-    all stages of the encoder, which has seen all leads, at the rate of the two middle levels; and from the mean over
-    leads at the second coarsest level.
+    into samples, so that borders are as sharp as the signal. A lead learns of the others in two ways. With an encoder:
+    from the maps of all its stages, which have seen all leads, at the second and third level; and from the mean over
+    leads at the third. Without: from the mean over leads at the second level and at the coarsest, so that it does not
+    matter which leads there are, and what they are called.
 
     Parameters
     ----------
-    encoder : torch.nn.Module
+    encoder : torch.nn.Module or None
         As returned by `build_encoder`. If it has ``stages(x)``, all these maps are used, otherwise its output.
     fs : float
         Sampling rate of the leads [Hz].
     fs_encoder : float
         Sampling rate of the encoder's input [Hz].
-    widths : sequence of 4 ints
+    widths : sequence of 4 or 5 ints
         Channels of the levels, from the finest to the coarsest.
     n_classes : int
         Number of labels.
@@ -51,7 +56,7 @@ class WaveUNet(nn.Module):
 
     def __init__(
         self,
-        encoder: nn.Module,
+        encoder: nn.Module | None,
         *,
         fs: float,
         fs_encoder: float,
@@ -60,46 +65,52 @@ class WaveUNet(nn.Module):
         stage_widths: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        if len(widths) != N_LEVELS or any(int(w) < 1 for w in widths):
-            raise ValueError(f"widths must be {N_LEVELS} positive ints, got {widths!r}")
+        if len(widths) not in LEVELS or any(int(w) < 1 for w in widths):
+            raise ValueError(f"widths must be {' or '.join(map(str, LEVELS))} positive ints, got {widths!r}")
         self.encoder = encoder
         self.fs, self.fs_encoder, self.n_classes = float(fs), float(fs_encoder), n_classes
-        a, b, c, d = (int(w) for w in widths)
-        self.stem = ConvNorm(FOLD, a, 9)
-        self.down0 = ResidualBlock(a, a, 5, pair=False)
-        self.down1 = ResidualBlock(a, b, 7, pair=True)
-        self.down2 = ResidualBlock(b, c, 7, pair=True)
-        self.down3 = ResidualBlock(c, d, 7, pair=True)
-        stages = _stage_widths(encoder) if stage_widths is None else stage_widths
-        self.context1 = nn.ModuleList(ConvNorm(w, b, norm=False, relu=False) for w in stages)
-        self.context2 = nn.ModuleList(ConvNorm(w, c, norm=False, relu=False) for w in stages)
-        self.mix = ConvNorm(c, c)
-        self.up2 = _Up(d, c, c)
-        self.up1 = _Up(c, b, b)
-        self.up0 = _Up(b, a, a)
-        self.head = ConvNorm(a, FOLD * n_classes, norm=False, relu=False)
+        w = tuple(int(width) for width in widths)
+        self.stem = ConvNorm(FOLD, w[0], 9)
+        self.down0 = ResidualBlock(w[0], w[0], 5, pair=False)
+        for k in range(1, len(w)):
+            setattr(self, f"down{k}", ResidualBlock(w[k - 1], w[k], 7, pair=True))
+        # Levels at which the leads' mean is added, and the names of the layers.
+        self.mixes = {2: "mix"} if encoder is not None else {1: "mix1", len(w) - 1: "mix_top"}
+        if encoder is not None:
+            stages = _stage_widths(encoder) if stage_widths is None else stage_widths
+            self.context1 = nn.ModuleList(ConvNorm(n, w[1], norm=False, relu=False) for n in stages)
+            self.context2 = nn.ModuleList(ConvNorm(n, w[2], norm=False, relu=False) for n in stages)
+        for level, name in self.mixes.items():
+            setattr(self, name, ConvNorm(w[level], w[level]))
+        self.n_levels = len(w)
+        for k in reversed(range(len(w) - 1)):
+            setattr(self, f"up{k}", _Up(w[k + 1], w[k], w[k]))
+        self.head = ConvNorm(w[0], FOLD * n_classes, norm=False, relu=False)
 
-    def forward(self, leads: Tensor, signal: Tensor) -> Tensor:
+    def forward(self, leads: Tensor, signal: Tensor | None = None) -> Tensor:
         """Return logits ``(n, n_leads, n_times, n_classes)``, float32.
 
         Parameters
         ----------
         leads : Tensor (n, n_leads, n_times)
             At `fs`; n_times a multiple of the samples in `FRAME_S`.
-        signal : Tensor (n, n_times_encoder, 12)
-            The same time at `fs_encoder`; absent leads are 0.
+        signal : Tensor (n, n_times_encoder, 12), optional
+            The same time at `fs_encoder`, for the encoder; absent leads are 0.
         """
         n, n_leads, n_times = leads.shape
-        maps = stage_maps(self.encoder, signal)
-        x = to_image(leads.reshape(n * n_leads, n_times // FOLD, FOLD))
-        h0 = self.down0(self.stem(x))
-        h1 = self.down1(h0)
-        h1 = self._with_context(h1, self.context1, maps, n_leads)
-        h2 = self.down2(h1)
-        h2 = self._with_context(h2, self.context2, maps, n_leads)
-        h2 = h2 + _per_lead(self.mix(_mean_of_leads(h2, n)), n_leads)
-        y = self.up2(self.down3(h2), h2)
-        y = self.up0(self.up1(y, h1), h0)
+        maps = [] if self.encoder is None else stage_maps(self.encoder, cast(Tensor, signal))
+        h = self.stem(to_image(leads.reshape(n * n_leads, n_times // FOLD, FOLD)))
+        levels = []
+        for k in range(self.n_levels):
+            h = getattr(self, f"down{k}")(h)
+            if maps and k in (1, 2):
+                h = self._with_context(h, self.context1 if k == 1 else self.context2, maps, n_leads)
+            if k in self.mixes:
+                h = h + _per_lead(getattr(self, self.mixes[k])(_mean_of_leads(h, n)), n_leads)
+            levels.append(h)
+        y = levels.pop()
+        for k in reversed(range(len(levels))):
+            y = getattr(self, f"up{k}")(y, levels[k])
         return to_tokens(self.head(y)).reshape(n, n_leads, n_times, self.n_classes).float()
 
     def _with_context(self, h: Tensor, layers: nn.ModuleList, maps: list[Tensor], n_leads: int) -> Tensor:

@@ -14,7 +14,8 @@ from torch import Tensor
 from ..ecg.leads import EIGHT_LEADS, place_leads
 from ..ecg.preprocess import UNIT_MV, resample
 from ..ecg.simulate.noise import electrode_noise
-from .augment import LOW_RATES, WaveAugment, noise_alone
+from .augment import LOW_RATES, WaveAugment, high_passed, noise_alone
+from .p_exchange import P, vary_p
 
 IGNORED = -1
 
@@ -49,6 +50,8 @@ class WaveBatches:
     device : torch.device
     seed : int
         Key of every draw.
+    weight : ndarray of float64, optional
+        How often windows of each record of `index` are drawn; None, or equal ones: every window once an epoch.
     """
 
     def __init__(
@@ -64,12 +67,20 @@ class WaveBatches:
         augment: WaveAugment | None,
         device: torch.device,
         seed: int,
+        weight: NDArray[np.float64] | None = None,
     ) -> None:
         self.records, self.augment, self.device, self.seed = records, augment, device, seed
         self.fs, self.fs_encoder, self.n_leads = fs, fs_encoder, n_leads
         self.n_times = round(window * fs)
-        seconds = [len(records[i].signal) / fs for i in index]
-        self.index = np.repeat(index, [max(1, round(s / 10)) for s in seconds])
+        n_windows = [max(1, round(len(records[i].signal) / fs / 10)) for i in index]
+        self.index = np.repeat(index, n_windows)
+        weights = np.ones(len(index)) if weight is None else weight
+        # None: every window once an epoch.
+        alike = augment is None or not len(index) or np.ptp(weights) == 0
+        self.share = None if alike else np.repeat(weights, n_windows) / np.repeat(weights, n_windows).sum()
+        given = augment is not None and augment.p_exchange > 0
+        drawn = index[weights > 0] if given else index[:0]
+        self.donors = [records[i] for i in drawn if (records[i].mask == P).any()]
         self.n_batches = max(1, ceil(len(self.index) / batch_size))
         self.epoch = 0
 
@@ -78,8 +89,16 @@ class WaveBatches:
 
     def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         rng = np.random.default_rng([self.seed, self.epoch if self.augment is not None else 0])
-        for part in np.array_split(rng.permutation(self.index), self.n_batches):
+        if self.share is None:
+            drawn = rng.permutation(self.index)
+        else:
+            drawn = rng.choice(self.index, len(self.index), p=self.share)
+        for part in np.array_split(drawn, self.n_batches):
             yield self._batch(part, rng)
+
+    def size(self, batch: tuple[dict[str, Tensor], Tensor]) -> int:
+        """Return the windows of a batch."""
+        return len(batch[1])
 
     def _batch(self, index: NDArray[np.int64], rng: np.random.Generator) -> tuple[dict[str, Tensor], Tensor]:
         windows = [self._window(self.records[i], rng) for i in index]
@@ -133,6 +152,8 @@ class WaveBatches:
             present = signal.any(axis=0)
             mask = np.where(present, np.int8(0), np.int8(IGNORED)) + np.zeros_like(mask)
             return noise_alone(rng, self.fs, n_times) * present, mask
+        if self.donors and rng.random() < augment.p_exchange and (mask == P).any():
+            signal, mask = vary_p(signal, mask, self.fs, self.donors, rng)
         return self._varied(signal, augment, rng), mask
 
     def _varied(self, signal: NDArray[np.float32], augment: WaveAugment, rng: np.random.Generator) -> NDArray:
@@ -147,6 +168,10 @@ class WaveBatches:
             low = float(rng.choice(LOW_RATES))
             blunt = resample(resample(signal.T, self.fs, low), low, self.fs)[:, : len(signal)]
             signal = blunt.T
+        if augment.high_pass > 0 and rng.random() < augment.high_pass:
+            signal = high_passed(signal, rng, self.fs)
+        if augment.inverted > 0:
+            signal = signal * np.where(rng.random(12) < augment.inverted, -1, 1)
         return np.asarray(signal * present, dtype=np.float32)
 
     def score(self, outputs: list[Tensor]) -> dict[str, float]:

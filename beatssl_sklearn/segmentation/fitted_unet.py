@@ -16,8 +16,10 @@ from ..embedding.fitted_encoder import FittedEncoder
 from ..nn.inference import fold_layers
 from ..nn.ready import ReadyNetworks
 from ..nn.weights import shapes_of
+from .calibration import WaveCalibration
 from .inference import SegmentationModel
 from .net import TrainedUNet, build_unet, unet_outline
+from .reading import Reading
 from .run import check_network, check_segmenter
 
 ENCODER_PREFIX = "encoder."
@@ -26,45 +28,51 @@ ENCODER_PREFIX = "encoder."
 @register
 @dataclass(frozen=True, eq=False)
 class FittedUNet:
-    """A trained U-Net around a trained encoder. It never changes.
+    """A trained U-Net, alone or around a trained encoder. It never changes.
 
     Parameters
     ----------
-    encoder : FittedEncoder
-        As it was trained here.
+    encoder : FittedEncoder or Reading
+        The encoder as it was trained here; without one, how records are read.
     weights : dict of ndarray
         State of the other layers.
     fs_model : float
         Rate at which leads are labelled [Hz].
-    widths : tuple of 4 ints
+    widths : tuple of 4 or 5 ints
         Channels of the levels.
+    calibration : WaveCalibration or None
+        From confidences to probabilities.
     """
 
-    encoder: FittedEncoder
+    encoder: FittedEncoder | Reading
     weights: dict[str, NDArray]
     fs_model: float
     widths: tuple[int, ...]
+    calibration: WaveCalibration | None = None
     _ready: ReadyNetworks[SegmentationModel] = field(default_factory=ReadyNetworks, repr=False)
 
     def _check_file(self) -> None:
-        check_type("encoder", self.encoder, FittedEncoder)
+        check_type("encoder", self.encoder, FittedEncoder, Reading)
         check_network(self.fs_model, self.widths)
-        context = outline_of(self.encoder)
-        if context is None:
-            raise TypeError(f"a segmenter's encoder must have a name in a file, got {self.encoder.encoder!r:.80}")
+        check_type("calibration", self.calibration, WaveCalibration, type(None))
+        context = None
+        if isinstance(self.encoder, FittedEncoder):
+            context = outline_of(self.encoder)
+            if context is None:
+                raise TypeError(f"a segmenter's encoder must have a name in a file, got {self.encoder.encoder!r:.80}")
         rates = {"fs": self.fs_model, "fs_encoder": self.encoder.front_end.fs_model}
         check_arrays("weights", self.weights, shapes_of(unet_outline(context, **rates, widths=self.widths)))
 
     @classmethod
     def trained(
-        cls, encoder: FittedEncoder, weights: dict[str, NDArray], fs_model: float, widths: tuple[int, ...]
+        cls, encoder: FittedEncoder | Reading, weights: dict[str, NDArray], fs_model: float, widths: tuple[int, ...]
     ) -> FittedUNet:
         """Return a U-Net from the state of the whole network.
 
         Parameters
         ----------
-        encoder : FittedEncoder
-            The encoder before training.
+        encoder : FittedEncoder or Reading
+            The encoder before training; without one, how records are read.
         weights : dict of ndarray
             State of the whole network, the encoder included.
         fs_model, widths : as for `FittedUNet`
@@ -74,6 +82,8 @@ class FittedUNet:
         FittedUNet
             With the trained encoder.
         """
+        if isinstance(encoder, Reading):
+            return cls(encoder, weights, fs_model, widths)
         own = {k.removeprefix(ENCODER_PREFIX): a for k, a in weights.items() if k.startswith(ENCODER_PREFIX)}
         others = {k: a for k, a in weights.items() if not k.startswith(ENCODER_PREFIX)}
         return cls(encoder.fitted_with(own), others, fs_model, widths)
@@ -87,7 +97,7 @@ class FittedUNet:
             A new one, on the CPU.
         """
         return build_unet(
-            self.encoder.module(),
+            self.encoder.module() if isinstance(self.encoder, FittedEncoder) else None,
             fs=self.fs_model,
             fs_encoder=self.encoder.front_end.fs_model,
             widths=self.widths,
@@ -115,7 +125,8 @@ class FittedUNet:
             # Layers of other people's encoders are not folded, and take the number format here.
             net = fold_layers(self.module(), dtype).to(device, dtype)
             front_end = self.encoder.front_end
-            return SegmentationModel(net, replace(front_end, fs_model=self.fs_model), front_end, device, dtype)
+            coarse = None if net.encoder is None else front_end
+            return SegmentationModel(net, replace(front_end, fs_model=self.fs_model), coarse, device, dtype)
 
         return self._ready.get((str(device), str(dtype)), make)
 

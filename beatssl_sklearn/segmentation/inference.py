@@ -17,9 +17,15 @@ from ..inputs.front_end import FrontEnd
 from ..inputs.source import Block
 from ..inputs.windows import Window, windows
 from ..nn.wave_unet import FRAME_S, WaveUNet
+from .calibration import WaveCalibration
 
 WAVE_PARAMS: dict[str, Any] = {"qrs_peak": "r", "border_window": 0.08, "need_qrs": True, "min_confidence": 0.6}
 """How waves are found unless `wave_params` says otherwise: peaks as LUDB marks them, borders at their mean position."""
+CALIBRATED_PARAMS: dict[str, Any] = {"min_confidence": (0.1, 0.5, 0.5), "sure_p": (0.5, 0.2)}
+"""What is different where confidences are probabilities: what a network of a few epochs is sure of means nothing.
+
+On LUDB any limit of P from .1 to .5 has the same F1. Other records' P waves are harder, and losing all is worse.
+"""
 # How far beyond its core a window's waves are considered [s].
 _SLACK_S = 0.05
 # Lead-seconds that the network sees at once: 8 records of 12 leads and 10 s, whose maps stay near the processor.
@@ -33,8 +39,8 @@ class SegmentationModel:
     net: WaveUNet
     fine: FrontEnd
     """How the leads are prepared that are labelled."""
-    coarse: FrontEnd
-    """How the record is prepared for the encoder."""
+    coarse: FrontEnd | None
+    """How the record is prepared for the encoder; None where there is none."""
     device: torch.device
     dtype: torch.dtype
 
@@ -100,7 +106,7 @@ def label_block(block: Block, model: SegmentationModel) -> Iterator[tuple[Window
 @torch.inference_mode()
 def _label(signal: NDArray[np.float32], block: Block, model: SegmentationModel) -> Labelled:
     seen = block._replace(signal=signal)
-    fine, coarse = model.fine(seen), model.coarse(seen)
+    fine, coarse = model.fine(seen), None if model.coarse is None else model.coarse(seen)
     index, _ = resolve_leads(block.leads)
     n, n_times, _ = fine.signal.shape
     n_frames = ceil(n_times / (FRAME_S * model.fs))
@@ -110,8 +116,11 @@ def _label(signal: NDArray[np.float32], block: Block, model: SegmentationModel) 
     proba = np.empty((model.net.n_classes, n, len(index), n_times), dtype=np.float32)
     for i in range(0, n, at_once):
         strips = _padded(leads[i : i + at_once], -1, round(n_frames * FRAME_S * model.fs))
-        record = _padded(coarse.signal[i : i + at_once], 1, round(n_frames * FRAME_S * model.net.fs_encoder))
-        inputs = (torch.from_numpy(a).to(model.device, model.dtype) for a in (strips, record))
+        arrays = [strips]
+        if coarse is not None:
+            n_coarse = round(n_frames * FRAME_S * model.net.fs_encoder)
+            arrays.append(_padded(coarse.signal[i : i + at_once], 1, n_coarse))
+        inputs = (torch.from_numpy(a).to(model.device, model.dtype) for a in arrays)
         # TensorFloat-32, cuDNN's default for convolutions, has ten bits: labels would differ from a CPU's.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=model.dtype != torch.float32):
             logits = model.net(*inputs)
@@ -150,6 +159,31 @@ def _at_rate(proba: NDArray[np.float32], position: NDArray[np.floating]) -> NDAr
     share = (position - before).astype(np.float32)[:, None]
     after = np.minimum(before + 1, proba.shape[2] - 1)
     return proba[:, :, before] * (1 - share) + proba[:, :, after] * share
+
+
+def calibrated_waves(
+    block: Block, model: SegmentationModel, params: Any, calibration: WaveCalibration | None
+) -> Waves:
+    """Find the waves of a block's records, with probabilities as confidences where there is a calibration.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `checked_wave_params`; with a calibration, `min_confidence` and `sure_p` have probabilities.
+    """
+    checked = checked_wave_params(params)
+    if calibration is None:
+        return block_waves(block, model, checked)
+    own = {**CALIBRATED_PARAMS, **(params or {})}
+    try:
+        checked["min_confidence"] = calibration.raw_thresholds(own["min_confidence"])
+    except ValueError as error:
+        raise ValueError(f"wave_params={dict(params)!r}: {error}") from error
+    if own["sure_p"] is not None:
+        probability, share = own["sure_p"]
+        checked["sure_p"] = min(calibration.raw_thresholds(probability)[0], 1.0), share
+    waves = block_waves(block, model, checked)
+    return waves._replace(confidence=calibration(waves.confidence, waves.wave))
 
 
 def block_waves(block: Block, model: SegmentationModel, params: Mapping[str, Any]) -> Waves:

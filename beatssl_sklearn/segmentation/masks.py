@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,37 @@ def checked_mask(mask: Any, block: Block, record: int) -> NDArray[np.int8]:
     if (labels == IGNORED).all():
         raise ValueError(f"record {record} has no annotation: every sample of its mask is -1")
     return labels.astype(np.int8)
+
+
+def mean_dice(source: Source, masks: Any, n_block: int, label: Callable[[Block], NDArray[np.integer]]) -> float:
+    """Return the mean over P, QRS and T of the Dice coefficient of all samples that are not ignored.
+
+    Parameters
+    ----------
+    source : Source
+        The records.
+    masks : array-like
+        One per record.
+    n_block : int
+        Records at once.
+    label : callable
+        From a block to its labels (n_records, n_leads, n_times).
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `read_annotated`.
+    """
+    truths = record_masks(masks, source.n_records)
+    overlap, size = np.zeros(N_CLASSES), np.zeros(N_CLASSES)
+    for block in source.read(np.arange(source.n_records), n_block):
+        for row, found in zip(block.rows, label(block), strict=True):
+            truth = checked_mask(truths[int(row)], block, int(row))
+            t, f = truth[truth >= 0], found[truth >= 0]
+            overlap += 2 * np.bincount(t[t == f], minlength=N_CLASSES)
+            size += np.bincount(t, minlength=N_CLASSES) + np.bincount(f, minlength=N_CLASSES)
+    there = size[1:] > 0
+    return float((overlap[1:][there] / size[1:][there]).mean()) if there.any() else 1.0
 
 
 def _place_mask(

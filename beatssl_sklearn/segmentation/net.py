@@ -52,20 +52,22 @@ class TrainedUNet(WaveUNet):
 
     def train(self, mode: bool = True) -> TrainedUNet:
         super().train(mode)
-        if not self.adapt_norm:
+        if self.encoder is not None and not self.adapt_norm:
             self.encoder.eval()
         return self
 
 
-def unet_outline(encoder: nn.Module, *, fs: float, fs_encoder: float, widths: tuple[int, ...]) -> TrainedUNet:
+def unet_outline(encoder: nn.Module | None, *, fs: float, fs_encoder: float, widths: tuple[int, ...]) -> TrainedUNet:
     """Return the network around an encoder, but without it and without the memory of its weights; it cannot run."""
     # The layers' own initialisation draws from the global state; on the meta device nothing is drawn.
     with torch.device("meta"):
+        if encoder is None:
+            return TrainedUNet(None, fs=fs, fs_encoder=fs_encoder, widths=widths)
         return TrainedUNet(nn.Identity(), fs=fs, fs_encoder=fs_encoder, widths=widths, stage_widths=_widths(encoder))
 
 
 def build_unet(
-    encoder: nn.Module,
+    encoder: nn.Module | None,
     *,
     fs: float,
     fs_encoder: float,
@@ -81,7 +83,8 @@ def build_unet(
     module.encoder = encoder
     if weights is not None:
         # The encoder's own weights are in place.
-        own = {f"encoder.{name}": array for name, array in module_arrays(encoder).items()}
+        arrays = {} if encoder is None else module_arrays(encoder)
+        own = {f"encoder.{name}": array for name, array in arrays.items()}
         load_module_arrays(module, {**own, **weights})
     return module
 

@@ -15,13 +15,15 @@ from ..embedding.fitted_encoder import FittedEncoder
 from ..inputs.groups import hold_out_groups
 from ..inputs.plausibility import check_choice
 from ..nn.devices import check_precision, resolve_device, training_precision
-from ..nn.wave_unet import FRAME_S, FS_STEP, N_LEVELS
+from ..nn.wave_unet import FRAME_S, LEVELS, rate_step
 from ..training.net import EpochNet, make_net, optimizer_settings, run_epochs
 from ..training.progress import ProgressBar
 from .augment import checked_augment
 from .batches import AnnotatedRecord, WaveBatches
 from .inference import checked_wave_params
+from .lead_batches import LeadBatches
 from .net import WaveLoss, build_unet
+from .reading import Reading
 
 _BOUNDS: dict[str, Limits] = {
     "allow_nan": bool,
@@ -36,6 +38,7 @@ _BOUNDS: dict[str, Limits] = {
     "validation_fraction": Bounds(Real, 0.01, 0.9, or_none=True),
 }
 _MAX_WIDTH = 4096
+CONTEXTS = ("encoder", "leads")
 # The share of `lr` that a pretrained encoder learns with.
 _SLOW = 0.1
 
@@ -49,6 +52,8 @@ def check_segmenter(segmenter: Any) -> None:
         Naming the parameter and the value.
     """
     check_bounds(segmenter.get_params(deep=False), _BOUNDS)
+    if segmenter.context not in CONTEXTS:
+        raise ValueError(f"context must be one of {', '.join(CONTEXTS)}, got {segmenter.context!r}")
     check_network(segmenter.fs_model, segmenter.widths)
     check_precision(segmenter.precision)
     check_choice(segmenter.check)
@@ -66,11 +71,13 @@ def check_network(fs_model: Any, widths: Any) -> None:
         Naming the parameter and the value.
     """
     check_fs(fs_model, "fs_model")
-    if fs_model % FS_STEP:
-        raise ValueError(f"fs_model must be a multiple of {FS_STEP:g} Hz, got {fs_model!r}")
-    good = isinstance(widths, (Sequence, np.ndarray)) and len(widths) == N_LEVELS
+    good = isinstance(widths, (Sequence, np.ndarray)) and len(widths) in LEVELS
     if not good or not all(isinstance(w, Integral) and 0 < int(w) <= _MAX_WIDTH for w in widths):
-        raise ValueError(f"widths must be {N_LEVELS} positive integers up to {_MAX_WIDTH}, got {widths!r}")
+        levels = " or ".join(map(str, LEVELS))
+        raise ValueError(f"widths must be {levels} positive integers up to {_MAX_WIDTH}, got {widths!r}")
+    step = rate_step(len(widths))
+    if fs_model % step:
+        raise ValueError(f"fs_model must be a multiple of {step:g} Hz with {len(widths)} widths, got {fs_model!r}")
 
 
 def split_records(
@@ -94,9 +101,10 @@ def split_records(
 
 def train_unet(
     segmenter: Any,
-    start: FittedEncoder,
+    start: FittedEncoder | Reading,
     scratch: bool,
     records: list[AnnotatedRecord],
+    weight: NDArray[np.float64],
     train: NDArray[np.int64],
     valid: NDArray[np.int64],
     seed: int,
@@ -106,11 +114,13 @@ def train_unet(
     Parameters
     ----------
     segmenter : WaveSegmenter
-    start : FittedEncoder
-        The encoder that training begins with.
+    start : FittedEncoder or Reading
+        The encoder that training begins with; without one, how records are read.
     scratch : bool
         Whether that encoder is random.
     records : list of AnnotatedRecord
+    weight : ndarray of float64
+        How often windows of a record are drawn, relative to others of its length.
     train, valid : ndarray of int64
         Records to train on and to score.
     seed : int
@@ -125,18 +135,20 @@ def train_unet(
     if encoder_lr is None:
         encoder_lr = segmenter.lr if scratch else _SLOW * segmenter.lr
     module = build_unet(
-        start.module(),
+        start.module() if isinstance(start, FittedEncoder) else None,
         fs=float(segmenter.fs_model),
         fs_encoder=start.front_end.fs_model,
         widths=tuple(segmenter.widths),
         seed=seed,
     )
     module.adapt_norm = scratch and encoder_lr > 0
-    module.encoder.requires_grad_(encoder_lr > 0)
+    if module.encoder is not None:
+        module.encoder.requires_grad_(encoder_lr > 0)
     batches, held_out = (
-        WaveBatches(
+        (WaveBatches if module.encoder is not None else LeadBatches)(
             records,
             index,
+            weight=weight[index],
             batch_size=segmenter.batch_size,
             fs=float(segmenter.fs_model),
             fs_encoder=start.front_end.fs_model,

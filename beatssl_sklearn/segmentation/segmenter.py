@@ -13,13 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..components import register, seed_of
 from ..ecg.beats import as_objects
-from ..ecg.leads import LEADS
-from ..ecg.preprocess import check_fs
-from ..ecg.waves.consensus import consensus as find_consensus
-from ..ecg.waves.table import empty_table, make_table
 from ..embedding.fitted_encoder import FittedEncoder
 from ..embedding.starting_encoder import LabelledEstimator, read_by
 from ..inputs.groups import group_codes
+from ..inputs.labels import checked_weights
 from ..inputs.plausibility import RecordCheck
 from ..inputs.source import Block, Source
 from ..nn.devices import check_precision, resolve_device
@@ -29,9 +26,17 @@ from ..persistence import load
 from ..training.net import history_rows
 from .augment import WaveAugment
 from .fitted_unet import FittedUNet, check_segmenter_file
-from .inference import SegmentationModel, block_probabilities, block_waves, checked_wave_params
-from .masks import N_CLASSES, checked_mask, read_annotated, record_masks
+from .inference import (
+    SegmentationModel,
+    block_probabilities,
+    block_waves,
+    calibrated_waves,
+    checked_wave_params,
+)
+from .masks import N_CLASSES, mean_dice, read_annotated
+from .reading import Reading
 from .run import check_segmenter, split_records, train_unet
+from .tables import calibration_of, one_table, waves_table, with_consensus
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -43,27 +48,34 @@ _BLOCK = 16
 class WaveSegmenter(LabelledEstimator):
     """Label every sample of every lead as background, P, QRS or T, and mark the boundaries of the waves.
 
-    A U-Net runs over each lead at the full rate; the pretrained encoder, which sees all leads together, feeds it from
-    all of its stages. Any of the twelve leads in any number, at any rate, and records of any length will do.
+    A U-Net runs over each lead at the full rate. The pretrained encoder, which sees all leads together, feeds it from
+    all of its stages, or is left out. Any of the twelve leads in any number, at any rate, and records of any length
+    will do.
 
     Parameters
     ----------
     pretrainer : fitted estimator, FittedEncoder, path, str or None, default="ptbxl"
         Anything that has an `encoder_`, a file written by `save`, or a shipped model's name; it is never changed, and
         `clone` keeps it. An unfitted pretrainer describes the encoder to train from scratch; None is the default one.
+    context : {"encoder", "leads"}, default="encoder"
+        What a lead learns of the others from: the encoder's maps, or only the mean over leads inside the U-Net. With
+        few annotated records the encoder helps. But it knows leads by their names, and its view of the whole record can
+        silence a wave in all leads. With "leads" the encoder is left out: of the pretrainer, only the way in which
+        records are read is used, and there is no `encoder_`.
     fs : float, default=None
         Sampling rate of X [Hz]; None is the pretrainer's.
     leads : sequence of str, default=None
         Names of the leads of X; None is the pretrainer's. Any subset of the twelve.
     fs_model : float, default=500
-        Rate at which leads are labelled [Hz], a multiple of 25; resampled inside.
-    widths : sequence of 4 ints, default=(32, 48, 64, 96)
+        Rate at which leads are labelled [Hz], a multiple of 25, or of 50 with five levels; resampled inside.
+    widths : sequence of 4 or 5 ints, default=(32, 48, 64, 96)
         Channels of the U-Net's levels, from the finest on.
     max_epochs : int, default=100
     batch_size : int, default=8
         Windows per step.
     leads_per_window : int, default=6
-        Leads of a window that are labelled in a step, drawn anew each time.
+        Leads of a window that are labelled in a step, drawn anew each time. With `context` "leads", a step has as many
+        leads in all, but windows of one lead, two, some or all.
     window : float, default=5.12
         Length of a training window [s]; brought to a multiple of 1.28 s.
     lr : float, default=3e-3
@@ -81,7 +93,7 @@ class WaveSegmenter(LabelledEstimator):
         Share of the groups that is held out and scored after every epoch (`valid_loss`, `valid_dice`).
     wave_params : dict, default=None
         Parameters of `ecg.waves.find_waves`, for `delineate`, in place of `qrs_peak` "r", `border_window`
-        .08, `need_qrs` True and `min_confidence` .6.
+        .08, `need_qrs` True and `min_confidence` .6; after `calibrate` (.1, .5, .5) and `sure_p` (.5, .2).
     allow_nan : bool, default=False
         Whether NaN counts as missing samples instead of being an error.
     check : {"warn", "raise", "ignore"}, default="warn"
@@ -105,7 +117,8 @@ class WaveSegmenter(LabelledEstimator):
     unet_ : FittedUNet
         The whole network.
     encoder_ : FittedEncoder
-        The encoder as it was trained here; embedders take this segmenter as their pretrainer.
+        The encoder as it was trained here; embedders take this segmenter as their pretrainer. With `context` "leads"
+        there is none.
     device_ : str
     n_features_in_ : int
         Leads of X.
@@ -131,6 +144,7 @@ class WaveSegmenter(LabelledEstimator):
         self,
         pretrainer: Any = "ptbxl",
         *,
+        context: str = "encoder",
         fs: float | None = None,
         leads: Sequence[str] | None = None,
         fs_model: float = 500.0,
@@ -154,6 +168,7 @@ class WaveSegmenter(LabelledEstimator):
         verbose: int = 0,
     ) -> None:
         self.pretrainer = pretrainer
+        self.context = context
         self.fs = fs
         self.leads = leads
         self.fs_model = fs_model
@@ -183,7 +198,10 @@ class WaveSegmenter(LabelledEstimator):
     def encoder_(self) -> FittedEncoder:
         """The encoder as it was trained here."""
         check_is_fitted(self)
-        return self.unet_.encoder
+        encoder = self.unet_.encoder
+        if not isinstance(encoder, FittedEncoder):
+            raise AttributeError("this segmenter has no encoder: it was trained with context='leads'")
+        return encoder
 
     @property
     def classes_(self) -> NDArray[np.int64]:
@@ -191,7 +209,7 @@ class WaveSegmenter(LabelledEstimator):
         check_is_fitted(self)
         return np.arange(N_CLASSES)
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None) -> WaveSegmenter:
+    def fit(self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None) -> WaveSegmenter:
         """Train on annotated records.
 
         Parameters
@@ -202,6 +220,8 @@ class WaveSegmenter(LabelledEstimator):
             Labels at the rate of X: 0 background, 1 P, 2 QRS, 3 T, -1 ignored. A mask of one row holds for all leads.
         groups : array (n_records,), optional
             Patient of each record: `validation_fraction` holds out whole patients.
+        sample_weight : array (n_records,), optional
+            How often windows of each record are drawn, relative to records of the same length: to mix databases.
 
         Returns
         -------
@@ -217,12 +237,15 @@ class WaveSegmenter(LabelledEstimator):
         """
         check_segmenter(self)
         seed = seed_of(self.random_state)
-        start, scratch = self._starting_encoder(seed)
+        encoder, scratch = self._starting_encoder(seed)
+        start: Any = encoder if self.context == "encoder" else Reading.of(encoder)
         source = self._read_as(X, start, reset=True)
+        given = checked_weights(sample_weight, source.n_records)
+        weight = np.ones(source.n_records) if given is None else given
         records = read_annotated(source, y, replace(start.front_end, fs_model=float(self.fs_model)))
         patients = group_codes(groups, source.n_records)
         train, valid = split_records(self.validation_fraction, patients, source.n_records, seed)
-        net = train_unet(self, start, scratch, records, train, valid, seed)
+        net = train_unet(self, start, scratch, records, weight, train, valid, seed)
         self.history_ = history_rows(net)
         self.n_iter_, self.device_ = len(self.history_), str(net.device)
         start = start.described(**read_by(start, source), allow_nan=self.allow_nan)
@@ -274,17 +297,35 @@ class WaveSegmenter(LabelledEstimator):
             0 to 1; 1 if no wave is left.
         """
         source = self._known_source(X)
-        masks = record_masks(y, source.n_records)
-        overlap, size = np.zeros(N_CLASSES), np.zeros(N_CLASSES)
-        for block in source.read(np.arange(source.n_records), _BLOCK):
-            labels = block_probabilities(block, self._ready()).argmax(axis=-1)
-            for row, found in zip(block.rows, labels, strict=True):
-                truth = checked_mask(masks[int(row)], block, int(row))
-                t, f = truth[truth >= 0], found[truth >= 0]
-                overlap += 2 * np.bincount(t[t == f], minlength=N_CLASSES)
-                size += np.bincount(t, minlength=N_CLASSES) + np.bincount(f, minlength=N_CLASSES)
-        there = size[1:] > 0
-        return float((overlap[1:][there] / size[1:][there]).mean()) if there.any() else 1.0
+        ready = self._ready()
+        return mean_dice(source, y, _BLOCK, lambda block: block_probabilities(block, ready).argmax(axis=-1))
+
+    def calibrate(self, X: Any, waves: Any) -> WaveSegmenter:
+        """Learn what a confidence is worth: `delineate` then tells the probability that a wave is right.
+
+        From then on `min_confidence` and `sure_p` of `wave_params` are such probabilities, too.
+
+        Parameters
+        ----------
+        X : as for `fit`
+            Annotated records that the network was not trained on: it is surer of those that it knows.
+        waves : DataFrame, or sequence of n_records dict
+            What is marked in them, as for `ecg.judge_waves`: in a lead, all waves from the first to the last one.
+
+        Returns
+        -------
+        WaveSegmenter
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If records or marks cannot be used, or P, QRS or T are found in no record with marks.
+        """
+        params = {**checked_wave_params(self.wave_params), "min_confidence": 0.0, "sure_p": None}
+        found = ((block, block_waves(block, self._ready(), params)) for block in self._blocks(X))
+        self.unet_ = replace(self.unet_, calibration=calibration_of(found, waves))
+        return self
 
     def delineate(self, X: Any, *, consensus: bool = False) -> DataFrame:
         """Mark the waves of records.
@@ -299,19 +340,16 @@ class WaveSegmenter(LabelledEstimator):
         -------
         DataFrame
             One row per wave: record (row of X), lead, wave ("P", "QRS", "T"), onset, peak and offset in samples of X
-            and in seconds, confidence. In each lead waves are in order and do not overlap, and a beat has one T. A
+            and in seconds, confidence: the mean probability of the wave's samples, or, after `calibrate`, that the wave
+            is right. In each lead waves are in order and do not overlap, and a beat has one T. A
             record without a wave has no row.
         """
         tables: list[DataFrame] = []
         for block in self._blocks(X):
-            waves = block_waves(block, self._ready(), checked_wave_params(self.wave_params))
-            names = np.array(block.leads, dtype=object)
-            record, lead = np.divmod(waves.strip, len(names))
-            positions = waves.onset, waves.peak, waves.offset
-            columns = block.rows[record], names[lead], waves.wave, *positions, block.fs, waves.confidence
-            table = make_table(*columns, leads=block.leads)
-            tables.append(_with_consensus(table, block) if consensus else table)
-        return _one_table(tables)
+            waves = calibrated_waves(block, self._ready(), self.wave_params, self.unet_.calibration)
+            table = waves_table(waves, block)
+            tables.append(with_consensus(table, block) if consensus else table)
+        return one_table(tables)
 
     @classmethod
     def load(cls, path: Any) -> WaveSegmenter:
@@ -320,7 +358,7 @@ class WaveSegmenter(LabelledEstimator):
         Parameters
         ----------
         path : path or str
-            A file, or the name "ludb".
+            A file, or the name "waves".
 
         Returns
         -------
@@ -343,28 +381,18 @@ class WaveSegmenter(LabelledEstimator):
         check_is_fitted(
             self,
             msg="This %(name)s instance is not fitted yet. Its pretrainer is only the encoder that `fit` starts from; "
-            "a trained segmenter is loaded by WaveSegmenter.load('ludb').",
+            "a trained segmenter is loaded by WaveSegmenter.load('waves').",
         )
-        return self._read_as(X, self.encoder_, reset=False)
+        return self._read_as(X, self.unet_.encoder, reset=False)
 
     def _blocks(self, X: Any) -> Iterator[Block]:
         source = self._known_source(X)
-        odd, front_end = RecordCheck(source, self.check), self.encoder_.front_end
+        odd, front_end = RecordCheck(source, self.check), self.unet_.encoder.front_end
         for block in source.read(np.arange(source.n_records), _BLOCK):
             if odd.wanted:
                 odd.look(block, front_end.find_rpeaks(block))
             yield block
         odd.tell()
-
-    def _read_as(self, X: Any, start: FittedEncoder, reset: bool) -> Source:
-        # The network is the same for any leads, so that what is predicted may have others than what was trained on.
-        is_table = hasattr(X, "columns") or (isinstance(X, np.ndarray) and X.ndim == 2)
-        if is_table and self.leads is not None and not reset and self.n_features_in_ <= len(LEADS):
-            # Records of one lead, after training on others.
-            X = np.asarray(X)[:, None]
-        if self.fs is not None:
-            check_fs(self.fs)
-        return super()._read_as(X, start, reset)
 
     def _ready(self) -> SegmentationModel:
         """Return the network, built for the device and the precision wanted."""
@@ -383,15 +411,3 @@ def _stacked(blocks: list[NDArray]) -> NDArray:
     if len({block.shape[1:] for block in blocks}) == 1:
         return np.concatenate(blocks)
     return as_objects([record for block in blocks for record in block])
-
-
-def _with_consensus(table: DataFrame, block: Block) -> DataFrame:
-    agreed = find_consensus(table, block.fs, n_leads=len(block.leads))
-    return _one_table([table, agreed]).sort_values("record", kind="stable")
-
-
-def _one_table(tables: list[DataFrame]) -> DataFrame:
-    import pandas as pd
-
-    filled = [table for table in tables if len(table)]
-    return pd.concat(filled, ignore_index=True) if filled else empty_table()

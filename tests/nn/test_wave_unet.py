@@ -10,7 +10,7 @@ from torch import nn
 from beatssl_sklearn.nn.blocks import init_weights, to_image, to_tokens
 from beatssl_sklearn.nn.encoders import build_encoder
 from beatssl_sklearn.nn.inference import fold_layers
-from beatssl_sklearn.nn.wave_unet import FOLD, FRAME_S, FS_STEP, N_LEVELS, WaveUNet, _interpolate, stage_maps
+from beatssl_sklearn.nn.wave_unet import FOLD, FRAME_S, WaveUNet, _interpolate, rate_step, stage_maps
 
 FS, FS_ENCODER = 250.0, 100.0
 FRAME, FRAME_ENCODER = round(FRAME_S * FS), round(FRAME_S * FS_ENCODER)
@@ -44,10 +44,10 @@ class Foreign(nn.Module):
         return e.mean(1)
 
 
-def unet(encoder_=None, seed=0, **params):
+def unet(encoder_=None, seed=0, no_encoder=False, **params):
     """A network as after training: norms with statistics, scales and shifts."""
     params = {"fs": FS, "fs_encoder": FS_ENCODER, "widths": WIDTHS} | params
-    net = WaveUNet(encoder() if encoder_ is None else encoder_, **params)
+    net = WaveUNet(None if no_encoder else encoder() if encoder_ is None else encoder_, **params)
     g = generator(seed)
     init_weights(net, g)
     norms = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
@@ -96,9 +96,21 @@ def test_any_rates(fs, fs_encoder):
 
 
 def test_frames_hold_whole_tokens_of_all_levels():
-    assert FS_STEP == 25
-    for k in range(2, 41):
-        assert FRAME_S * FS_STEP * k % (FOLD * 2 ** (N_LEVELS - 1)) == 0
+    assert rate_step(4) == 25 and rate_step(5) == 50
+    for n_levels in (4, 5):
+        for k in range(1, 41):
+            assert FRAME_S * rate_step(n_levels) * k % (FOLD * 2 ** (n_levels - 1)) == 0
+
+
+@torch.inference_mode()
+def test_without_an_encoder_the_order_of_leads_does_not_matter():
+    net = unet(no_encoder=True, widths=(8, 8, 16, 16, 16))
+    leads, _ = batch(2, 3)
+    order = [2, 0, 1]
+    found = net(leads)
+    assert torch.allclose(net(leads[:, order]), found[:, order], atol=1e-5)
+    assert not torch.allclose(net(leads[:, :1]), found[:, :1], atol=1e-3)
+    assert not any(name.startswith(("encoder", "context")) for name in net.state_dict())
 
 
 @torch.inference_mode()
@@ -106,9 +118,9 @@ def test_number_of_classes():
     assert unet(n_classes=2)(*batch()).shape[-1] == 2
 
 
-@pytest.mark.parametrize("widths", [(8, 8, 8), (8, 8, 8, 8, 8), (8, 8, 0, 8), ()])
-def test_four_positive_widths(widths):
-    with pytest.raises(ValueError, match="widths must be 4 positive ints"):
+@pytest.mark.parametrize("widths", [(8, 8, 8), (8, 8, 8, 8, 8, 8), (8, 8, 0, 8), ()])
+def test_four_or_five_positive_widths(widths):
+    with pytest.raises(ValueError, match="widths must be 4 or 5 positive ints"):
         WaveUNet(encoder(), fs=FS, fs_encoder=FS_ENCODER, widths=widths)
 
 

@@ -516,7 +516,7 @@ def bad(value, record=1, lead=4, time=7):
         (X[:0], ValueError, r"0 sample\(s\)"),
         ([], ValueError, "X holds no record|shape"),
         (X[:, :, :50], ValueError, "50 samples at 250 Hz; at least 0.3 s"),
-        (X[:, :0], ValueError, "0 features"),
+        (X[:, :0], ValueError, "0 features|shape .n_records, n_leads, n_times., got .3, 0"),
         (X[0], ValueError, "no lead axis, but 12 leads are expected"),
         (X[0, 0], ValueError, "shape|1D array"),
         (X[None], ValueError, "shape|features"),

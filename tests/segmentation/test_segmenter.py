@@ -476,8 +476,8 @@ def test_groups_are_an_argument_by_name(pre, segmenter_of):
 
 
 def test_a_name_is_no_trained_segmenter():
-    with pytest.raises(NotFittedError, match="only the encoder that `fit` starts from.*load.'ludb'"):
-        WaveSegmenter("ludb").delineate(np.zeros((1, 12, 5000), dtype=np.float32))
+    with pytest.raises(NotFittedError, match="only the encoder that `fit` starts from.*load.'waves'"):
+        WaveSegmenter("waves").delineate(np.zeros((1, 12, 5000), dtype=np.float32))
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "delineate"])
@@ -622,3 +622,110 @@ def test_parameters_are_checked_and_named(pre, parameter, value, error, segmente
 def test_the_parameters_of_an_unfitted_pretrainer_are_checked(segmenter_of):
     with pytest.raises(ValueError, match="encoder_params"):
         segmenter_of(BeatSSLPretrainer(encoder_params={"depth": 3}), fs=FS).fit(X, Y)
+
+
+# Without an encoder
+
+
+BARE = {
+    "context": "leads", "fs": FS, "fs_model": 100, "widths": (8, 8, 8, 8), "max_epochs": 1, "batch_size": 2,
+    "augment": WaveAugment(p_exchange=0.5, inverted=0.2, high_pass=0.5), "random_state": 0, "device": "cpu",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bare():
+    return WaveSegmenter("ptbxl-s", **BARE).fit(X, Y)
+
+
+def test_a_segmenter_without_an_encoder_is_saved_and_has_none(bare, tmp_path):
+    save(bare, tmp_path / "bare.bssl")
+    found = load(tmp_path / "bare.bssl")
+    assert np.array_equal(found.predict_proba(X[:2]), bare.predict_proba(X[:2]))
+    assert not hasattr(found, "encoder_") and (tmp_path / "bare.bssl").stat().st_size < 100_000
+    with pytest.raises(TypeError, match="must have an encoder_, which WaveSegmenter does not"):
+        RhythmEmbedder(found).fit_transform(X)
+
+
+def test_names_of_leads_do_not_matter_without_an_encoder(bare):
+    one, pair = X[:2, [1]], X[:2, [1, 7]]
+    for signals, names in ((one, [("II",), ("V5",)]), (pair, [("II", "V2"), ("V5", "V6")])):
+        first, second = (clone_of(bare, leads=leads).predict_proba(signals) for leads in names)
+        assert np.array_equal(first, second)
+
+
+def clone_of(segmenter, **params):
+    return copy.copy(segmenter).set_params(**params)
+
+
+def test_records_of_other_leads_train_together():
+    from beatssl_sklearn import ECGRecord
+
+    two = [ECGRecord(x[[1, 7]], FS, ("II", "V2")) for x in X[:2]]
+    every = [ECGRecord(x, FS, ECG.leads) for x in X[2:]]
+    masks = [*Y[:2], *Y[2:]]
+    fitted = WaveSegmenter("ptbxl-s", **BARE).fit(two + every, masks, sample_weight=[2, 2, 1, 1])
+    assert np.isfinite(fitted.history_[-1]["train_loss"])
+
+
+@pytest.mark.parametrize("context", ["encoder", "leads"])
+def test_records_of_weight_zero_are_not_learnt_from(context):
+    params = {**BARE, "context": context, "widths": (8, 8, 8, 8), "max_epochs": 1}
+    weight = np.array([1.0, 1.0, 0.0, 0.0])
+    wrong = np.concatenate([Y[:2], np.where(Y[2:] > 0, 3 - Y[2:] % 3, Y[2:])]).astype(Y.dtype)
+    start = BeatSSLPretrainer(**TINY).fit(X)
+    first, second = (WaveSegmenter(start, **params).fit(X, y, sample_weight=weight) for y in (Y, wrong))
+    assert np.array_equal(first.predict_proba(X), second.predict_proba(X))
+
+
+def test_bad_weights_and_context():
+    with pytest.raises(ValueError, match="sample_weight must hold one weight per record: shape .3,. for 4 records"):
+        WaveSegmenter("ptbxl-s", **BARE).fit(X, Y, sample_weight=[1, 1, 1])
+    with pytest.raises(ValueError, match="context must be one of encoder, leads, got 'none'"):
+        WaveSegmenter("ptbxl-s", **{**BARE, "context": "none"}).fit(X, Y)
+    with pytest.raises(ValueError, match="fs_model must be a multiple of 50 Hz with 5 widths, got 125"):
+        WaveSegmenter("ptbxl-s", **{**BARE, "fs_model": 125, "widths": (8,) * 5}).fit(X, Y)
+
+
+# Calibrated confidences
+
+
+def test_calibrated_confidences_are_told_kept_in_files_and_thresholds_of_waves(learned, tmp_path):
+    # Noisy enough that some waves are wrong.
+    hard = make_ecg(6, rhythm="af", fs=250, noise=0.15, random_state=3)
+    X, every = hard.data, {"min_confidence": 0, "sure_p": None, "need_qrs": False}
+    calibrated = WaveSegmenter.load(saved(learned, tmp_path / "a.bssl")).set_params(wave_params=every)
+    before = calibrated.delineate(X)
+    assert calibrated.calibrate(np.concatenate([X, LESSON.data]), marks_of(hard) + marks_of(LESSON)) is calibrated
+    after = calibrated.delineate(X)
+    assert len(after) == len(before) and not np.allclose(after.confidence, before.confidence)
+    expected = calibrated.unet_.calibration(before.confidence, before.wave)
+    assert np.allclose(after.confidence, expected, atol=1e-6)
+    again = WaveSegmenter.load(saved(calibrated, tmp_path / "b.bssl")).delineate(X)
+    assert again.equals(after)
+    # Where all waves of a kind are right, all have one probability.
+    kind = max(("P", "QRS", "T"), key=lambda wave: np.ptp(after[after.wave == wave].confidence))
+    own = after[after.wave == kind].confidence
+    least = float((own.min() + own.max()) / 2)
+    limits = tuple(least if wave == kind else 0 for wave in ("P", "QRS", "T"))
+    fewer = calibrated.set_params(wave_params={"min_confidence": limits, "sure_p": None}).delineate(X)
+    assert 0 < (fewer.wave == kind).sum() < len(own) and fewer[fewer.wave == kind].confidence.min() >= least - 1e-6
+    lonely = calibrated.set_params(wave_params={"min_confidence": 0, "sure_p": (1.0, 1.0)}).delineate(X)
+    assert not (lonely.wave == "P").any() and (lonely.wave == "T").any()
+    with pytest.raises(ValueError, match="wave_params=.*min_confidence must be from 0 to 1"):
+        calibrated.set_params(wave_params={"min_confidence": 1.5}).delineate(X)
+
+
+def saved(segmenter, path):
+    save(segmenter, path)
+    return path
+
+
+def marks_of(ecg):
+    """One dict of lead to dict of wave to marks for each record: simulated waves are those of all leads."""
+    names = ("onset", "peak", "offset")
+    of_record = [
+        {w: np.stack([rows[rows["wave"] == w][k] for k in names], axis=1) for w in ("P", "QRS", "T")}
+        for rows in ecg.waves
+    ]
+    return [dict.fromkeys(ecg.leads, kinds) for kinds in of_record]
