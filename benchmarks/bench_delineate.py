@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.bench_delineate
 
-Measures: `WaveSegmenter.load("ludb").delineate` on 12 leads x 10 s at 500 Hz: records per second of CPU time on one
+Measures: `WaveSegmenter.load("waves").delineate` on 12 leads x 10 s at 500 Hz: records per second of CPU time on one
 thread, in bf16 and fp32, and the share of the network and of finding waves in its probabilities; a GEMM of the same
 precision runs in between, and the network's share of that roof is reported. Medians of interleaved rounds.
 
@@ -39,7 +39,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 def measure(precision: str, X: np.ndarray, rounds: int) -> dict[str, float]:
     """Return median seconds per record of the whole and of its parts, and GFLOP/s of a GEMM in between."""
-    segmenter = WaveSegmenter.load("ludb").set_params(precision=precision, device="cpu")
+    segmenter = WaveSegmenter.load("waves").set_params(precision=precision, device="cpu")
     segmenter.delineate(X[:2])
     model = segmenter.unet_.model(torch.device("cpu"), DTYPES[precision])
     rows = np.array_split(np.arange(len(X)), -(-len(X) // BLOCK))
@@ -68,9 +68,9 @@ def measure(precision: str, X: np.ndarray, rounds: int) -> dict[str, float]:
 
 def network_flops() -> float:
     """Return the operations of one record of 12 leads and 10 s, from the layers' shapes."""
-    net = WaveSegmenter.load("ludb").unet_.module().eval()
+    net = WaveSegmenter.load("waves").unet_.module().eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(torch.zeros(1, 12, 5120), torch.zeros(1, 1024, 12))
+        net(torch.zeros(1, 12, round(10.24 * net.fs)))
     return float(counter.get_total_flops())
 
 

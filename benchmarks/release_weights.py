@@ -1,7 +1,7 @@
 r"""Make the files that ship from pretrained models: for any rate, without heads, in half precision.
 
-    python -m benchmarks.release_weights ptbxl=M.bssl ptbxl-s=S.bssl ludb=SEGMENTER.bssl ptbxl-reports=ALIGNER.bssl \
-        --data ../shared/data
+    python -m benchmarks.release_weights ptbxl=M.bssl ptbxl-s=S.bssl waves=SEGMENTER.bssl ptbxl-reports=ALIGNER.bssl \
+        --calibration benchmarks/results/delineation/confidence_calibration.csv --data ../shared/data
 
 Writes `beatssl_sklearn/weights/NAME.bssl`, and embeddings, waves and answers of two LUDB records for tests to compare
 with (`tests/shipped_embeddings.npz`, `tests/shipped_waves.npz`, `tests/shipped_answers.npz`). Measures, on LUDB: the
@@ -14,26 +14,32 @@ Cannot show: what the embeddings are worth; `benchmarks/study` does that with th
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from beatssl_sklearn import BeatEmbedder, ReportAligner, RhythmEmbedder, WaveSegmenter, WFDBFolder, load, save
+from beatssl_sklearn.ecg.waves import WAVES
+from beatssl_sklearn.segmentation import WaveCalibration
 
 ROOT = Path(__file__).parents[1]
 # The rate is the package's default, not PTB-XL's 100 Hz: users have other recordings than the training data.
 FS = 500.0
 N_COMPARED = 30
-ENCODERS, SEGMENTER, ALIGNER = ("ptbxl", "ptbxl-s"), "ludb", "ptbxl-reports"
+ENCODERS, SEGMENTER, ALIGNER = ("ptbxl", "ptbxl-s"), "waves", "ptbxl-reports"
 ASKED = ("AFIB", "NORM", "left bundle branch block")
 
 
-def release(name: str, model: Path, records: WFDBFolder) -> None:
+def release(name: str, model: Path, records: WFDBFolder, calibration: Path | None) -> None:
     """Write one file, and print what it lost."""
     trained = load(model)
     if isinstance(trained, WaveSegmenter):
+        if calibration is not None:
+            trained.unet_ = replace(trained.unet_, calibration=read_calibration(calibration))
         release_segmenter(name, trained, records)
         return
     if isinstance(trained, ReportAligner):
@@ -50,11 +56,19 @@ def release(name: str, model: Path, records: WFDBFolder) -> None:
     sys.stdout.write(f"{out.name}: {out.stat().st_size / 1e6:.2f} MB, cosine at least {cosine.min():.6f}\n")
 
 
+def read_calibration(file: Path) -> WaveCalibration:
+    """Read the calibration that `benchmarks.delineation.confidence` has written."""
+    with open(file, newline="") as stream:
+        rows = {row["wave"]: row for row in csv.DictReader(stream)}
+    slope, intercept = (np.array([float(rows[wave][name]) for wave in WAVES]) for name in ("slope", "intercept"))
+    return WaveCalibration(slope, intercept)
+
+
 def release_segmenter(name: str, trained: WaveSegmenter, records: WFDBFolder) -> None:
     """Write the file of a segmenter, and print what it lost."""
     trained.set_params(verbose=0, device=None, precision="fp32")
     expected = trained.predict(records)
-    trained.set_params(precision="auto")
+    trained.set_params(precision="auto", fs=FS, check="warn")
     out = ROOT / "beatssl_sklearn" / "weights" / f"{name}.bssl"
     save(trained, out, half=True)
     found = load(out).set_params(precision="fp32").predict(records)
@@ -78,12 +92,13 @@ def release_aligner(name: str, trained: ReportAligner, records: WFDBFolder) -> N
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="+", metavar="NAME=FILE")
+    parser.add_argument("--calibration", type=Path, help="confidence_calibration.csv, for a segmenter")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("BEATSSL_DATA", ROOT.parent / "shared/data")))
     args = parser.parse_args()
     records = WFDBFolder(args.data / "ludb")[:N_COMPARED]
     for pair in args.model:
         name, _, file = pair.partition("=")
-        release(name, Path(file), records)
+        release(name, Path(file), records, args.calibration)
     first = records[:2]
     stored = {}
     for name in ENCODERS:

@@ -15,7 +15,7 @@ STORED = Path(__file__).parent / "shipped_waves.npz"
 @pytest.fixture(scope="module")
 def segmenter():
     """In float32: the same marks on every machine."""
-    return WaveSegmenter.load("ludb").set_params(precision="fp32")
+    return WaveSegmenter.load("waves").set_params(precision="fp32")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_waves_are_the_stored_ones(segmenter, data_dir):
 
 def test_low_precision_moves_borders_by_little(segmenter, ptbxl500):
     X = np.stack([record.signal for record in ptbxl500])
-    low = WaveSegmenter.load("ludb").set_params(precision="bf16").predict(X)
+    low = WaveSegmenter.load("waves").set_params(precision="bf16").predict(X)
     assert (low == segmenter.predict(X)).mean() > 0.99
 
 
@@ -45,7 +45,7 @@ def test_noise_has_no_waves():
     wander = 0.5 * np.sin(2 * np.pi * 0.3 * t + rng.random((4, 12, 1)) * 6) + rng.normal(0, 0.01, (4, 12, 5000))
     noise = np.concatenate([*white, hum, wander]).astype(np.float32)
     with pytest.warns(UserWarning, match="no heartbeat was found"):
-        assert len(WaveSegmenter.load("ludb").delineate(noise)) <= 2
+        assert len(WaveSegmenter.load("waves").delineate(noise)) <= 2
 
 
 @pytest.mark.parametrize("record", [101, 119, 208])
@@ -66,7 +66,7 @@ def test_rates_agree(segmenter, ptbxl500):
     whole = segmenter.set_params(fs=500).delineate(X)
     for step in (2, 4):
         fewer = resample_poly(X, 1, step, axis=2).astype(np.float32)
-        found = WaveSegmenter.load("ludb").set_params(fs=500 / step, precision="fp32").delineate(fewer)
+        found = WaveSegmenter.load("waves").set_params(fs=500 / step, precision="fp32").delineate(fewer)
         for wave in ("P", "QRS", "T"):
             a, b = (table[table.wave == wave] for table in (whole, found))
             assert abs(len(a) - len(b)) < 0.1 * len(a)
@@ -80,7 +80,7 @@ def test_rates_agree(segmenter, ptbxl500):
 def test_any_leads(segmenter, leads):
     ecg = make_ecg(2, fs=500, random_state=0)
     index = [ecg.leads.index(lead.replace("MLII", "II")) for lead in leads]
-    waves = WaveSegmenter.load("ludb").set_params(leads=leads).delineate(ecg.data[:, index])
+    waves = WaveSegmenter.load("waves").set_params(leads=leads).delineate(ecg.data[:, index])
     assert set(waves.lead) == set(leads)
     for i in range(2):
         beats = waves[(waves.record == i) & (waves.lead == leads[0]) & (waves.wave == "QRS")]
@@ -96,3 +96,33 @@ def test_nothing_is_found_in_nothing(segmenter):
         hum = (size * np.sin(2 * np.pi * hertz * t + phase)).astype(np.float32)
         with pytest.warns(UserWarning, match="no heartbeat was found"):
             assert len(segmenter.delineate(hum)) == 0
+
+
+@pytest.mark.parametrize("leads", [None, ("II",)])
+def test_p_waves_before_wide_complexes(segmenter, leads):
+    """Simulated bundle branch blocks and AV blocks: the P waves are found, from twelve leads and from one."""
+    ecg = make_ecg(12, rhythm=["lbbb", "rbbb", "ivcd", "av_block_1"], fs=500, random_state=11)
+    X = ecg.data if leads is None else ecg.data[:, [ecg.leads.index("II")]]
+    waves = WaveSegmenter.load("waves").set_params(leads=leads).delineate(X)
+    found = (waves[waves.lead == "II"].wave == "P").groupby(waves.record).sum()
+    true = np.array([(rows["wave"] == "P").sum() for rows in ecg.waves])
+    assert found.sum() > 0.9 * true.sum() and (found.to_numpy() > true / 2).mean() > 0.9
+
+
+def test_what_a_lead_is_called_does_not_matter(segmenter, ptbxl500):
+    alone = np.stack([record.signal[[1]] for record in ptbxl500[:2]])
+    tables = [
+        WaveSegmenter.load("waves").set_params(leads=(name,), check="ignore").delineate(alone).drop(columns="lead")
+        for name in ("II", "V1", "V5")
+    ]
+    assert tables[0].equals(tables[1]) and tables[0].equals(tables[2]) and len(tables[0]) > 20
+
+
+def test_confidences_are_probabilities(segmenter):
+    assert segmenter.unet_.calibration is not None and not hasattr(segmenter, "encoder_")
+
+
+def test_the_former_name():
+    with pytest.warns(FutureWarning, match="the model 'ludb' was replaced by 'waves'"):
+        former = WaveSegmenter.load("ludb")
+    assert former.unet_.widths == WaveSegmenter.load("waves").unet_.widths

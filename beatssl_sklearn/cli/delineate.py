@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     text = "Mark P, QRS and T in a folder of ECGs, and measure the intervals."
     command = new_command(commands, "delineate", text, run)
-    add_model_and_folder(command, "ludb")
+    add_model_and_folder(command, "waves")
     command.add_argument(
         "--out", type=Path, required=True, help="folder for the results: tables of waves and of intervals, and the rest"
     )

@@ -23,6 +23,8 @@ from .restoring import restore
 
 FORMAT = 3
 _SHIPPED = Path(__file__).parents[1] / "weights"
+# Models that came with earlier versions, and what took their place.
+_FORMER = {"ludb": "waves"}
 
 
 def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False) -> None:
@@ -197,6 +199,14 @@ def _resolve(path: str | os.PathLike[str]) -> Path:
         raise TypeError(f"path must be a file's path or a shipped model's name, got {type(path).__name__}")
     if isinstance(path, str) and path in shipped_models():
         return _SHIPPED / f"{path}.bssl"
+    if isinstance(path, str) and path in _FORMER and not Path(path).exists():
+        successor = _FORMER[path]
+        warnings.warn(
+            f"the model {path!r} was replaced by {successor!r}, which is loaded in its place; name {successor!r}",
+            FutureWarning,
+            stacklevel=find_stack_level(),
+        )
+        return _SHIPPED / f"{successor}.bssl"
     if not Path(path).exists():
         known = ", ".join(shipped_models()) or "none"
         raise FileNotFoundError(f"{Path(path).name!r} is neither a file nor a shipped model (shipped: {known})")

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 N_FOLDS, SHARE = 5, 16
 BOUNDARIES = ("onset", "peak", "offset")
 MEANING = {
+    "waves": "without encoder, four sources (`train`)",
     "ours": "pretrained encoder, fine-tuned",
     "frozen": "pretrained encoder, frozen",
     "random frozen": "encoder as initialised, frozen",
@@ -50,6 +51,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/delineation")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/beatssl_sklearn/delineation")
     parser.add_argument("--epochs", type=int, default=160)
+    parser.add_argument("--row", default="ours", choices=MEANING, help="whose networks are looked at")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="20 records, 2 folds, 2 epochs")
     return parser
@@ -105,7 +107,16 @@ def few_records(n_records: int, seed: int, quick: bool = False) -> tuple[NDArray
 def fitted(
     name: str, ludb: Annotated, train: NDArray[np.int64], args: argparse.Namespace, key: str, **params: Any
 ) -> WaveSegmenter:
-    """Train a row's network on some records, unless its file is there."""
+    """Train a row's network on some records, unless its file is there.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is a network of the row "waves", which only `benchmarks.delineation.train` makes.
+    """
+    if name == "waves":
+        found = as_shipped(WaveSegmenter.load(Path(args.cache) / f"waves-{key}.bssl"))
+        return found.set_params(fs=ludb.fs, leads=ludb.leads, check="ignore")
     file = network_file(name, args, key)
     if file.exists():
         return WaveSegmenter.load(file)
@@ -116,6 +127,12 @@ def fitted(
     loss = segmenter.history_[-1]["train_loss"]
     sys.stdout.write(f"{name} {key}: {len(train)} records, loss {loss:.4f}, {seconds:.0f} s\n")
     sys.stdout.flush()
+    return segmenter
+
+
+def as_shipped(segmenter: WaveSegmenter) -> WaveSegmenter:
+    """Give a network of a fold the calibration that ships, six numbers from all folds, and with it its limits."""
+    segmenter.unet_ = replace(segmenter.unet_, calibration=WaveSegmenter.load("waves").unet_.calibration)
     return segmenter
 
 

@@ -78,7 +78,7 @@ def write_page(args: argparse.Namespace, rows: list[Row], command: str) -> None:
     header += ["Dice", "macro F1", "mIoU"]
     lines = []
     for row in rows:
-        line = [MEANING[row["row"]], str(row["epochs"])]
+        line = [MEANING[row["row"]], "-" if row["row"] == "waves" else str(row["epochs"])]
         line += [with_interval(row, f"{wave}_f1") for wave in ("P", "QRS", "T")]
         line += [f"{row[s]:.1f} ({row[f'{s}_low']:.1f}-{row[f'{s}_high']:.1f})" for s in SDS]
         lines.append(line + [with_interval(row, s) for s in ("dice", "macro_f1", "miou")])

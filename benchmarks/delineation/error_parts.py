@@ -2,7 +2,7 @@
 
     python -m benchmarks.delineation.error_parts --epochs 160
 
-Takes the networks of `benchmarks.delineation.cross_validate` (row "ours"), and trains those that are not kept.
+Takes the networks of `benchmarks.delineation.cross_validate` (row `--row`), and trains those that are not kept.
 
 Measures: SD of the error within 150 ms, as in the cross validation; the pooled SD within one lead of one record, where
 shape and rule of marking stay the same; the SD between leads and records, from the rest of the variance; and how much
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> None:
     counts, tables = [], []
     for k, test in enumerate(folds_of(len(ludb.X), args.quick)):
         train = np.setdiff1d(np.arange(len(ludb.X)), test)
-        table = fitted("ours", ludb, train, args, f"fold{k}").delineate(ludb.X[test])
+        table = fitted(args.row, ludb, train, args, f"fold{k}").delineate(ludb.X[test])
         counts.append(strip_counts(table, ludb, test))
         tables.append(table.assign(record=test[table.record]))
     whole = np.concatenate(counts)

@@ -47,7 +47,7 @@ def rates(table: np.ndarray) -> np.ndarray:
 def main(argv: list[str] | None = None) -> None:
     parser: argparse.ArgumentParser = make_parser(__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--model", default="ludb")
+    parser.add_argument("--model", default="waves")
     args = parser.parse_args(argv)
     if args.quick:
         args.minutes = 0.5

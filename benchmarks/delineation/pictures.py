@@ -2,7 +2,7 @@
 
     python -m benchmarks.delineation.pictures --epochs 160
 
-Takes the networks of the row "ours" of `benchmarks.delineation.cross_validate`. Records are the first of LUDB with the
+Takes the networks of a row (`--row`) of `benchmarks.delineation.cross_validate`. Records are the first of LUDB with the
 finding; noisy (6 dB of electrode motion of NSTDB), single lead and 100 Hz are the easy one again.
 
 Cannot show: how good it is; the tables do. It shows what a mistake looks like.
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     for name, record, change in pictures(ludb, args):
         fold = next(k for k, test in enumerate(folds_of(len(ludb.X))) if record in test)
         train = np.setdiff1d(np.arange(len(ludb.X)), folds_of(len(ludb.X))[fold])
-        segmenter = fitted("ours", ludb, train, args, f"fold{fold}")
+        segmenter = fitted(args.row, ludb, train, args, f"fold{fold}")
         drawn = change(ludb, np.array([record]))
         table = segmenter.set_params(fs=drawn.fs, leads=drawn.leads).delineate(drawn.X)
         title = f"LUDB {ludb.record_id[record]}, {name.replace('_', ' ')}"

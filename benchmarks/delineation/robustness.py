@@ -2,7 +2,7 @@
 
     python -m benchmarks.delineation.robustness --epochs 160
 
-Takes the networks of the row "ours" of `benchmarks.delineation.cross_validate`, each on the records of its test fold.
+Takes the networks of a row (`--row`) of `benchmarks.delineation.cross_validate`, each on the records of its test fold.
 Leads: the network gets only these. Rates: the record and its marks are resampled. Noise: records of
 NSTDB ("em" electrode motion, "ma" muscle, "bw" wander) are added, scaled per lead to a ratio of mean powers. Classes:
 records with a rhythm, a conduction disorder, extrasystoles or pacing of `ludb.csv`; a record may be in several.
@@ -123,7 +123,7 @@ def measured(condition: Condition, ludb: Annotated, args: argparse.Namespace) ->
     """Count all records under a condition, in the order of the records."""
     parts, order = [], []
     for k, test in enumerate(folds_of(len(ludb.X), args.quick)):
-        segmenter = fitted("ours", ludb, np.setdiff1d(np.arange(len(ludb.X)), test), args, f"fold{k}")
+        segmenter = fitted(args.row, ludb, np.setdiff1d(np.arange(len(ludb.X)), test), args, f"fold{k}")
         changed = condition.change(ludb, test)
         segmenter.set_params(fs=changed.fs, leads=changed.leads)
         parts.append(counts_of(segmenter, changed))
@@ -158,7 +158,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.quick:
         args.epochs = 2
     ludb = read_ludb(args.data, args.quick)
-    table = Table(args.out / "robustness.csv", ("kind", "name", "epochs"))
+    table = Table(args.out / "robustness.csv", ("row", "kind", "name"))
     every = np.arange(len(ludb.X))
     whole = None
     for condition in conditions(args):
@@ -180,7 +180,7 @@ def add(
     part = Counts(counts.events[index], counts.confusion[index])
     n_leads = len(name.split(", ")) if kind == "leads" and "limb" not in name else 6 if kind == "leads" else 12
     marked, found = p_per_minute(counts, ludb, index, n_leads)
-    row: Row = {"kind": kind, "name": name, "epochs": args.epochs}
+    row: Row = {"row": args.row, "kind": kind, "name": name, "epochs": args.epochs}
     row |= with_bootstrap(part) if len(index) >= 5 else scores(part)
     table.add(row | {"p_per_minute_marked": marked, "p_per_minute_found": found})
     sys.stdout.write(f"{kind} {name}: P {shown(row['P_f1'])}, QRS {shown(row['QRS_f1'])}, T {shown(row['T_f1'])}\n")
@@ -192,7 +192,7 @@ def write_page(args: argparse.Namespace, rows: list[Row], command: str) -> None:
     header = ["", "records", "F1: P", "QRS", "T", "SD [ms]: P on", "P off", "QRS on", "QRS off", "T on", "T off"]
     header += ["Dice", "P/min marked", "found"]
     lines = []
-    for row in rows:
+    for row in (r for r in rows if r["row"] == args.row):
         line = [row["name"], str(row["n_records"]), *(with_interval(row, f"{w}_f1") for w in ("P", "QRS", "T"))]
         line += [f"{row[s]:.1f}" if row[s] > 0 else "-" for s in SDS]
         line += [with_interval(row, "dice"), f"{row['p_per_minute_marked']:.1f}", f"{row['p_per_minute_found']:.1f}"]

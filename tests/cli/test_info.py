@@ -96,7 +96,7 @@ def test_a_classifier(info: Info, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "licence"), [("ptbxl", "CC BY 4.0"), ("ptbxl-s", "CC BY 4.0"), ("ludb", "ODC-BY 1.0")]
+    ("name", "licence"), [("ptbxl", "CC BY 4.0"), ("ptbxl-s", "CC BY 4.0"), ("waves", "ODC-BY 1.0")]
 )
 def test_shipped_models_have_a_card(name: str, licence: str, info: Info) -> None:
     rows = info(name)
@@ -104,7 +104,7 @@ def test_shipped_models_have_a_card(name: str, licence: str, info: Info) -> None
     assert f"`{name}`" in Path(rows["model card"]).read_text(encoding="utf-8").splitlines()[0]
     assert rows["licence of its data"] == licence
     of_ludb, of_ptbxl = ("LUDB 1.0.1", "150 of the 200 records"), ("PTB-XL 1.0.3", "17,418 records")
-    database, number = of_ludb if name == "ludb" else of_ptbxl
+    database, number = of_ludb if name == "waves" else of_ptbxl
     assert rows["trained on"].startswith(database) and number in rows["trained on"] and "](" not in rows["trained on"]
     assert rows["use"] == "For research only. This is not a medical device"
 

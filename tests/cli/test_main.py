@@ -102,7 +102,7 @@ def test_the_model_comes_before_the_folder_or_by_its_option(
         return 0
 
     monkeypatch.setattr(f"beatssl_sklearn.cli.{command}.run", run)
-    out, default = ["--out", "t.csv"], {"embed": "ptbxl", "delineate": "ludb"}[command]
+    out, default = ["--out", "t.csv"], {"embed": "ptbxl", "delineate": "waves"}[command]
     for words, model in (
         (["m", "d", *out], "m"),
         ([*out, "m", "d"], "m"),

@@ -107,7 +107,7 @@ def test_every_estimator_takes_a_column(pre, paths):
         assert BeatSSLPretrainer(**pre.get_params(deep=False)).fit(column).n_features_in_ == 12
         fitted = FineTunedClassifier(pre, max_epochs=0, random_state=0).fit(column, y)
         assert fitted.predict(column).shape == (6,) and fitted.encoder_.fs == 100
-        table = WaveSegmenter.load("ludb").set_params(fs=100).delineate(column)
+        table = WaveSegmenter.load("waves").set_params(fs=100).delineate(column)
         assert set(table["record"]) == set(range(6))
 
 

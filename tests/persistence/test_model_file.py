@@ -228,8 +228,8 @@ def test_a_pretrainer_is_loaded_from_the_file_of_an_embedder(pre, tmp_path):
 
 
 def test_the_file_of_another_estimator_is_no_pretrainer():
-    with pytest.raises(ValueError, match="'ludb' holds a WaveSegmenter, not a BeatSSLPretrainer"):
-        BeatSSLPretrainer.load("ludb")
+    with pytest.raises(ValueError, match="'waves' holds a WaveSegmenter, not a BeatSSLPretrainer"):
+        BeatSSLPretrainer.load("waves")
 
 
 def test_half_precision_halves_the_file_and_hardly_moves_an_embedding(tmp_path):
