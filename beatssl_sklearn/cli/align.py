@@ -33,6 +33,8 @@ The model file holds frequent reports word by word, unless --forget-records is g
 For research only; not a medical device.
 """
 
+_ADVICE = "--record-column and --report-column name the columns, and --id says how the file names a record"
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
@@ -142,14 +144,18 @@ def _reports(names: Sequence[str], arguments: argparse.Namespace) -> dict[str, s
     from .folder import record_ids
     from .record_column import RecordColumn
 
-    column = RecordColumn(arguments.reports, [arguments.report_column], record_column=arguments.record_column)
-    found = column.values(names, record_ids(names, arguments), may_be_missing=True)
+    ids = record_ids(names, arguments)
+    try:
+        column = RecordColumn(arguments.reports, [arguments.report_column], record_column=arguments.record_column)
+        found = column.values(names, ids, may_be_missing=True)
+    except ValueError as error:
+        raise ValueError(f"{error} ({_ADVICE})") from error
     reports = {name: text for name, text in zip(names, found, strict=True) if sentences(text)}
     different = len(set(map(tuple, map(sentences, reports.values()))))
     if different < 2:
         raise ValueError(
             f"{arguments.reports}: {len(reports)} of {len(names)} records have a report, with {different} different "
-            f"texts; at least 2 different ones are needed"
+            f"texts; at least 2 different ones are needed ({_ADVICE})"
         )
     if len(reports) < len(names):
         complain(f"warning: {arguments.reports}: {len(names) - len(reports)} of {len(names)} records have no report")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -36,15 +37,20 @@ def open_aligner(arguments: argparse.Namespace) -> ReportAligner:
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command, with `model`, `batch_size`, `device`, `allow_nan` and `check`.
+        Of the command, with `model`, `folder`, `batch_size`, `device`, `allow_nan` and `check`.
 
     Raises
     ------
     ValueError, OSError
-        If the file cannot be read or holds no fitted aligner.
+        If the file cannot be read or holds no fitted aligner, or model and folder are swapped.
     """
     from .. import ReportAligner
 
+    if os.path.isdir(arguments.model) and not os.path.isdir(arguments.folder):
+        raise ValueError(
+            f"{arguments.model} is a folder, and {arguments.folder} is none: MODEL comes before DIR, the folder of "
+            f"records"
+        )
     with from_file(arguments.model):
         aligner = ReportAligner.load(arguments.model)
         # A file can hold what was never fitted, or belong to an encoder that is not here.

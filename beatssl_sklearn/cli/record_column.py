@@ -36,9 +36,10 @@ class RecordColumn:
         try:
             with open(path, newline="", encoding="utf-8-sig") as stream:
                 reader = csv.DictReader(stream, restval="")
-                column = next((name for name in columns if name in (reader.fieldnames or ())), None)
-                if column is None or record_column not in (reader.fieldnames or ()):
-                    raise ValueError(f"{path}: {expected}")
+                there = list(reader.fieldnames or ())
+                column = next((name for name in columns if name in there), None)
+                if column is None or record_column not in there:
+                    raise ValueError(f"{path}: {expected}, got {', '.join(there)[:200] or 'none'}")
                 rows = [(row[record_column], row[column]) for row in reader]
         except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: {expected}: {error}") from error

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 
 from .._optional import find_stack_level
+from ..ecg.preprocess import check_fs
 from ..inputs.front_end import FrontEnd
 from ..inputs.reading import SignalEstimator
 from ..inputs.source import Source
@@ -135,11 +136,12 @@ class StartedEstimator(KeepsPretrainer, SignalEstimator):
         """Return what `starting_encoder` returns for the pretrainer, or for what a pickle brought along of it."""
         return starting_encoder(self._kept() or self.pretrainer, seed)
 
-    def _read_as(self, X: Any, start: FittedEncoder, reset: bool) -> Source:
+    def _read_as(self, X: Any, start: Any, reset: bool) -> Source:
         """Return X as a source, described by this estimator's parameters where given, else by the encoder."""
         changes: dict[str, Any] = {"allow_nan": self.allow_nan}
         if self.fs is not None:
-            changes["fs"] = self.fs
+            # Also where records have their own rate.
+            changes["fs"] = check_fs(self.fs)
         if self.leads is not None:
             changes |= {"leads": self.leads, "n_leads": None}
         return self._source_for(start, X, reset, **changes)

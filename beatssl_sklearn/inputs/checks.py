@@ -26,17 +26,8 @@ def name_leads(leads: Sequence[str] | str | None, n_leads: int) -> tuple[str, ..
     ValueError
         If the names are unknown, doubled, or not as many as there are leads.
     """
-    if isinstance(leads, Mapping):
-        raise TypeError(
-            f"leads={leads!r}: leads of arrays are a sequence of names; names by signal are for `read_wfdb` and "
-            f"`WFDBFolder`"
-        )
     if leads is not None:
-        names = (leads,) if isinstance(leads, str) else tuple(leads)
-        try:
-            resolve_leads(names)
-        except ValueError as error:
-            raise ValueError(f"leads={list(names)}: {error}") from error
+        names = checked_leads(leads)
         if len(names) != n_leads:
             raise ValueError(f"X has {n_leads} leads but leads={list(names)} names {len(names)}")
         return names
@@ -54,6 +45,29 @@ def name_leads(leads: Sequence[str] | str | None, n_leads: int) -> tuple[str, ..
         UserWarning,
         stacklevel=find_stack_level(),
     )
+    return names
+
+
+def checked_leads(leads: Sequence[str] | str) -> tuple[str, ...]:
+    """Return the names that the parameter `leads` holds; a single name is one lead.
+
+    Raises
+    ------
+    TypeError
+        If it is no sequence of names.
+    ValueError
+        If the names are unknown or doubled.
+    """
+    if isinstance(leads, Mapping):
+        raise TypeError(
+            f"leads={leads!r}: leads of arrays are a sequence of names; names by signal are for `read_wfdb` and "
+            f"`WFDBFolder`"
+        )
+    names = (leads,) if isinstance(leads, str) else tuple(leads)
+    try:
+        resolve_leads(names)
+    except ValueError as error:
+        raise ValueError(f"leads={list(names)}: {error}") from error
     return names
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._optional import find_stack_level
+from ..ecg.leads import resolve_leads
 from .measures import Measures, measure_block
 from .source import Block, Source
 
@@ -93,6 +94,8 @@ class RecordCheck:
         self.check = check_choice(check)
         self.source = source
         self._measured: list[Measures] = []
+        # First rows and leads of the blocks whose leads are not those that the user named.
+        self._other_leads: list[tuple[int, tuple[str, ...]]] = []
 
     @property
     def wanted(self) -> bool:
@@ -116,6 +119,9 @@ class RecordCheck:
             if given:
                 measured = measured._replace(silent=np.zeros_like(measured.silent))
             self._measured.append(measured)
+            named = self.source.unused_leads
+            if named is not None and set(resolve_leads(named)[0]) != set(resolve_leads(block.leads)[0]):
+                self._other_leads.append((int(block.rows[0]), block.leads))
 
     def found(self) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
         """Return what is odd.
@@ -127,7 +133,7 @@ class RecordCheck:
         notes : list of str
             What is odd in all of them together.
         """
-        notes = list(self.source.notes)
+        notes = list(self.source.notes) + self._unused_leads()
         if not self._measured:
             return {}, notes
         parts: Any = zip(*self._measured, strict=True)
@@ -136,6 +142,16 @@ class RecordCheck:
         every = Measures(*(values[order] for values in cast(Any, every)))
         kinds = {kind: every.rows[odd] for kind, odd in _odd_records(every).items() if odd.any()}
         return kinds, notes + _odd_groups(every, kinds)
+
+    def _unused_leads(self) -> list[str]:
+        """Return a note if the user named leads, and records have others of their own."""
+        if not self._other_leads or self.source.unused_leads is None:
+            return []
+        own = min(self._other_leads)[1]
+        return [
+            f"the parameter leads ({', '.join(self.source.unused_leads)}) is for arrays, and is not used: the records "
+            f"have leads of their own ({', '.join(own)}); choose leads of files in `WFDBFolder` or `read_wfdb`"
+        ]
 
     def tell(self) -> None:
         """Warn of what is odd, in one warning, or raise.

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from .._optional import find_stack_level
 from .._version import __version__
 from ..components import Nested
+from ..ecg.leads import LEADS
 from ..ecg.preprocess import check_fs
 from ..ecg.rpeaks import MIN_DURATION
 from .cells import Cells, cells_of, is_record
-from .checks import as_array, as_signal, check_duration, name_leads, refuse_swapped_axes
+from .checks import as_array, as_signal, check_duration, checked_leads, name_leads, refuse_swapped_axes
 from .source import ArraySource, RecordSource, Source
 
 VERSION_KEY = "_beatssl_version"
@@ -59,6 +60,7 @@ class SignalEstimator(Nested):
         allow_nan: bool,
         reset: bool,
         n_leads: int | None = None,
+        lead_axis: bool = False,
     ) -> Source:
         """Return X as records that can be read block by block.
 
@@ -72,6 +74,8 @@ class SignalEstimator(Nested):
             Whether to set `n_features_in_` (in `fit`) or to compare with it.
         n_leads : int or None
             Leads that an array must have; None takes any number.
+        lead_axis : bool
+            Whether `fit` read records with a lead axis, so that a table is records of one lead, like any other number.
         """
         cells = cells_of(X)
         if cells is not None:
@@ -85,17 +89,20 @@ class SignalEstimator(Nested):
                     f"axes (n_records, n_leads, n_times). One record is X[None]; records of one lead, one in each row, "
                     f"are named by the parameter leads, such as leads='II'"
                 )
-            return self._source_of_one_lead(X if hasattr(X, "columns") else array, fs, leads, allow_nan, reset)
+            # Tables too short for records are left to scikit-learn, which compares their columns with those of `fit`.
+            if reset or not lead_axis or array.shape[1] < MIN_DURATION * fs:
+                return self._source_of_one_lead(X if hasattr(X, "columns") else array, fs, leads, allow_nan, reset)
+            array = array[:, None]
         refuse_swapped_axes(array.shape, n_leads)
         integers = array.dtype.kind in "iu"
         if array.dtype.kind != "f" or array.ndim != 3 or 0 in array.shape:
-            array = validate_data(
-                self,
+            array = check_array(
                 array,
                 dtype=np.float32,
                 allow_nd=True,
                 ensure_all_finite="allow-nan" if allow_nan else True,
-                reset=reset or n_leads is None,
+                estimator=self,
+                input_name="X",
             )
         if array.ndim != 3 or 0 in array.shape:
             raise ValueError(f"X must have the shape (n_records, n_leads, n_times), got {array.shape}")
@@ -129,6 +136,9 @@ class SignalEstimator(Nested):
         source = RecordSource(cells.records, allow_nan, record_names=cells.names)
         arrays = (i for i, x in enumerate(cells.records) if not is_record(x)) if isinstance(cells.records, list) else ()
         first = next((i for i in arrays if hasattr(cells.records[i], "__len__")), None)
+        named = getattr(self, "leads", None)
+        if first is None and named is not None:
+            source.unused_leads = checked_leads(named)
         if first is not None:
             values = cells.records[first]
             shape = (1,) if np.ndim(values) == 1 else as_signal(values, f"record {first}").shape
@@ -142,7 +152,9 @@ class SignalEstimator(Nested):
     def _source_for(self, encoder: Any, X: Any, reset: bool, **changes: Any) -> Source:
         """Return X as a source that is described by a `FittedEncoder`, but for some changes."""
         described = {name: getattr(encoder, name) for name in ("fs", "leads", "allow_nan", "n_leads")}
-        return self._source(X, **{**described, **changes}, reset=reset)
+        # After `fit` on a table, the features are samples, and an encoder that was trained there has one lead.
+        lead_axis = not reset and self.n_features_in_ <= (1 if encoder.n_leads == 1 else len(LEADS))
+        return self._source(X, **{**described, **changes}, reset=reset, lead_axis=lead_axis)
 
     def _source_of_one_lead(
         self, X: Any, fs: float, leads: Sequence[str] | None, allow_nan: bool, reset: bool

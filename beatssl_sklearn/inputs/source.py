@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,10 @@ class Source(Protocol):
     """What is odd about all of them, before one is read."""
 
     @property
+    def unused_leads(self) -> tuple[str, ...] | None:
+        """Names of leads that the user gave although records know their own; None if there are none."""
+
+    @property
     def record_names(self) -> Sequence[Any] | None:
         """A label of each record: a folder's names, or the index of a table's column. None for arrays and lists."""
 
@@ -79,6 +83,8 @@ class Source(Protocol):
 @dataclass
 class ArraySource:
     """Records in one array (n_records, n_leads, n_times); a memmap stays one."""
+
+    unused_leads: ClassVar[None] = None
 
     array: NDArray
     fs: float
@@ -131,6 +137,8 @@ class RecordSource:
         A label of each record.
     notes : list of str
         What is odd about all of them, before one is read.
+    unused_leads : tuple of str, default=None
+        Names of leads that the user gave although no record is an array; `RecordCheck` tells of them.
     """
 
     records: Any
@@ -139,6 +147,7 @@ class RecordSource:
     leads: tuple[str, ...] | None = None
     record_names: Sequence[Any] | None = None
     notes: list[str] = field(default_factory=list)
+    unused_leads: tuple[str, ...] | None = None
 
     @property
     def n_records(self) -> int:

@@ -1,4 +1,4 @@
-"""Attention with several heads, and learned queries that sum up the tokens of a record."""
+"""Attention with several heads, a layer in which tokens see each other, and queries that sum up tokens."""
 
 from __future__ import annotations
 
@@ -96,6 +96,51 @@ class MultiHeadAttention(nn.Module):
         if there is not None:
             logits = logits.masked_fill(~there[:, None, None], -torch.inf)
         return logits.softmax(3).mean(1)
+
+
+class AttentionLayer(nn.Module):
+    """Attention between tokens and two linear layers, each on normalised tokens and added to them.
+
+    Parameters
+    ----------
+    n_dims, n_heads, hidden : int
+        Width of a token; heads, which divide it; hidden width of the linear layers.
+
+    References
+    ----------
+    Xiong R et al. On layer normalization in the transformer architecture. ICML 2020, figure 1b.
+    """
+
+    def __init__(self, n_dims: int, n_heads: int, hidden: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        # Files of models have these names: query, key and value are one linear layer there.
+        self.norm1, self.norm2 = nn.LayerNorm(n_dims), nn.LayerNorm(n_dims)
+        self.to_heads, self.from_heads = nn.Linear(n_dims, 3 * n_dims), nn.Linear(n_dims, n_dims)
+        self.hidden, self.out = nn.Linear(n_dims, hidden), nn.Linear(hidden, n_dims)
+
+    def forward(self, h: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Map tokens to tokens that have seen each other.
+
+        Parameters
+        ----------
+        h : Tensor (n, n_tokens, n_dims)
+            Tokens.
+        seen : bool Tensor that broadcasts to (n, n_heads, n_tokens, n_tokens), optional
+            Which token (third axis) sees which (last axis); all by default.
+
+        Returns
+        -------
+        Tensor (n, n_tokens, n_dims)
+            One row per token.
+        """
+        n, n_tokens, d = h.shape
+        heads = self.to_heads(self.norm1(h)).view(n, n_tokens, 3, self.n_heads, d // self.n_heads)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        h = h + self.from_heads(mixed.transpose(1, 2).reshape(n, n_tokens, d))
+        after: Tensor = h + self.out(F.gelu(self.hidden(self.norm2(h))))
+        return after
 
 
 class AttentionPool(nn.Module):

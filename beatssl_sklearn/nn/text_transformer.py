@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attention import AttentionLayer
 from .blocks import checked_size
 
 _STANDARD_DEVIATION = 0.02
@@ -62,7 +63,7 @@ class TextTransformer(nn.Module):
         # Parameters rather than nn.Embedding, which draws from the global random state.
         self.words = nn.Parameter(torch.zeros(n_words, self.n_dims))
         self.positions = nn.Parameter(torch.zeros(length, self.n_dims))
-        self.layers = nn.ModuleList(_TextLayer(self.n_dims, n_heads, hidden) for _ in range(n_layers))
+        self.layers = nn.ModuleList(AttentionLayer(self.n_dims, n_heads, hidden) for _ in range(n_layers))
         self.norm_out = nn.LayerNorm(self.n_dims)
         self.bias = nn.Parameter(torch.zeros(n_words))
 
@@ -133,23 +134,3 @@ class TextTransformer(nn.Module):
         only_first = F.one_hot(counted.new_zeros(len(counted), dtype=torch.long), counted.shape[1]).bool()
         weight = torch.where(counted.any(1, keepdim=True), counted, only_first).float()
         return torch.einsum("nt,ntd->nd", weight / weight.sum(1, keepdim=True), states.float())
-
-
-class _TextLayer(nn.Module):
-    """Attention and two linear layers, each on normalised tokens and added to them."""
-
-    def __init__(self, n_dims: int, n_heads: int, hidden: int) -> None:
-        super().__init__()
-        self.n_heads = n_heads
-        self.norm1, self.norm2 = nn.LayerNorm(n_dims), nn.LayerNorm(n_dims)
-        self.to_heads, self.from_heads = nn.Linear(n_dims, 3 * n_dims), nn.Linear(n_dims, n_dims)
-        self.hidden, self.out = nn.Linear(n_dims, hidden), nn.Linear(hidden, n_dims)
-
-    def forward(self, h: Tensor, seen: Tensor | None) -> Tensor:
-        n, n_tokens, d = h.shape
-        heads = self.to_heads(self.norm1(h)).view(n, n_tokens, 3, self.n_heads, d // self.n_heads)
-        query, key, value = heads.permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=seen)
-        h = h + self.from_heads(mixed.transpose(1, 2).reshape(n, n_tokens, d))
-        after: Tensor = h + self.out(F.gelu(self.hidden(self.norm2(h))))
-        return after

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attention import AttentionLayer
 from .blocks import N_LEADS, POOL_PARTS, checked_size, pad_times, pool_tokens
 
 # Tokens per second that the stem comes closest to (Oh et al. 2022: 31.25 at 500 Hz and four layers).
@@ -99,7 +100,7 @@ class Transformer(nn.Module):
         self.widen = nn.Linear(width, self.n_dims)
         groups = max(g for g in range(1, 9) if self.n_dims % g == 0)
         self.position = nn.Conv1d(self.n_dims, self.n_dims, position_taps, padding=position_taps // 2, groups=groups)
-        self.layers = nn.ModuleList(_AttentionLayer(self.n_dims, n_heads, hidden) for _ in range(n_layers))
+        self.layers = nn.ModuleList(AttentionLayer(self.n_dims, n_heads, hidden) for _ in range(n_layers))
         self.norm_out = nn.LayerNorm(self.n_dims)
         # The last layer, so that the others draw the same weights with and without it.
         self.lead_token = nn.Linear(N_LEADS, self.n_dims) if lead_token else None
@@ -180,23 +181,3 @@ class Transformer(nn.Module):
     def pool(self, e: Tensor) -> Tensor:
         """Compute mean, maximum and standard deviation over tokens, ``(n, 3 * n_dims)`` float32."""
         return pool_tokens(e)
-
-
-class _AttentionLayer(nn.Module):
-    """Attention and two linear layers, each on normalised tokens and added to them."""
-
-    def __init__(self, n_dims: int, n_heads: int, hidden: int) -> None:
-        super().__init__()
-        self.n_heads = n_heads
-        self.norm1, self.norm2 = nn.LayerNorm(n_dims), nn.LayerNorm(n_dims)
-        self.to_heads, self.from_heads = nn.Linear(n_dims, 3 * n_dims), nn.Linear(n_dims, n_dims)
-        self.hidden, self.out = nn.Linear(n_dims, hidden), nn.Linear(hidden, n_dims)
-
-    def forward(self, h: Tensor) -> Tensor:
-        n, n_tokens, d = h.shape
-        heads = self.to_heads(self.norm1(h)).view(n, n_tokens, 3, self.n_heads, d // self.n_heads)
-        query, key, value = heads.permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(n, n_tokens, d)
-        h = h + self.from_heads(mixed)
-        after: Tensor = h + self.out(F.gelu(self.hidden(self.norm2(h))))
-        return after

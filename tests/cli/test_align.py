@@ -103,12 +103,18 @@ def test_what_is_refused_before_records_are_read(told: Path, reports: Path, refu
     assert "'no.bssl' is neither a file nor a shipped model" in refused("--start", "no.bssl")
     assert f"this is {reports}, which is read" in refused(out=reports)
     assert "cannot be written" in refused(out=tmp_path / "nowhere" / "m.bssl")
-    assert f"{reports}: a table with the columns record and text was" in refused("--report-column", "text")
+    advice = "(--record-column and --report-column name the columns, and --id says how the file names a record)"
+    expected = f"{reports}: a table with the columns record and text was expected, got record, report {advice}"
+    assert expected in refused("--report-column", "text")
     assert f"{reports}: a table with the columns ecg and report was" in refused("--record-column", "ecg")
-    assert f"{reports}: no report for 15 records, for example {told}/" in refused("--id", "path")
+    unknown = refused("--id", "path")
+    assert f"{reports}: no report for 15 records, for example {told}/" in unknown and advice in unknown
     one = tmp_path / "one.csv"
     one.write_text("record,report\nr0,Sinusrhythmus\nr1,sinusrhythmus.\nr2,\n")
-    assert f"{one}: 2 of 15 records have a report, with 1 different texts" in refused(table=one)
+    alike = refused(table=one)
+    assert f"{one}: 2 of 15 records have a report, with 1 different texts" in alike and advice in alike
+    one.write_text("")
+    assert f"the columns record and report was expected, got none {advice}" in refused(table=one)
     assert [path.name for path in tmp_path.iterdir()] == ["one.csv"]
 
 

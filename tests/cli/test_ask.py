@@ -152,6 +152,9 @@ def test_what_is_refused(
     assert f"{str(model)!r} holds a BeatSSLPretrainer, not a ReportAligner" in refused(*ASKED, by=model)
     assert "'no.bssl' is neither a file nor a shipped model" in refused(*ASKED, by="no.bssl")
     assert "nothing is asked: give --prompt" in refused()
+    for command, last in (("ask", ASKED), ("retrieve", ["Vorhofflimmern"])):
+        swapped = f"{told} is a folder, and {aligner} is none: MODEL comes before DIR, the folder of records"
+        assert swapped in refusal(command, told, aligner, *last)
     assert "--codes: unknown code 'AFI'; close matches: AFIB" in refused("--codes", "NORM,AFI")
     assert "holds a text without a word: '12'" in refused("--prompt", "12")
     assert "--mode exclusive needs at least two prompts, got NORM" in refused("--codes", "NORM", "--mode", "exclusive")

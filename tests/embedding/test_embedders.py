@@ -353,7 +353,8 @@ def test_records_describe_themselves(pre):
     fast = make_ecg(8, rhythm="mixed", fs=500, duration=5, random_state=0)
     mixed = [ECGRecord(X[0], FS, ECG.leads), ECGRecord(fast.data[1], 500.0, fast.leads)]
     mixed += [ECGRecord(X[2][[1, 6]], FS, ("II", "V1"))]
-    found = RhythmEmbedder(pre, fs=250, leads=["V6"]).transform(mixed)
+    with pytest.warns(UserWarning, match=r"leads \(V6\) is for arrays.*leads of their own \(I, II, III, aVR"):
+        found = RhythmEmbedder(pre, fs=250, leads=["V6"]).transform(mixed)
     assert same(found[0], z[0], exact=False) and cosine(found[1], z[1]) > 0.95
     assert same(found[2], RhythmEmbedder(pre, leads=["II", "V1"]).transform(X[2:3][:, [1, 6]])[0], exact=False)
 

@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from beatssl_sklearn import (
@@ -57,8 +58,8 @@ METHODS = {
     "tokens": lambda x, **c: SampleEmbedder("ptbxl-s", fs=250, **c).transform(x),
     "fit": lambda x, **c: new(**c).fit(x),
     "embed": lambda x, **c: new().fit(X).set_params(**c).embed(x),
-    "delineate": lambda x, **c: WaveSegmenter.load("ludb").set_params(fs=250, **c).delineate(x),
-    "predict": lambda x, **c: WaveSegmenter.load("ludb").set_params(fs=250, **c).predict(x),
+    "delineate": lambda x, **c: WaveSegmenter.load("waves").set_params(fs=250, **c).delineate(x),
+    "predict": lambda x, **c: WaveSegmenter.load("waves").set_params(fs=250, **c).predict(x),
     "fine-tune": lambda x, **c: FineTunedClassifier("ptbxl-s", fs=250, max_epochs=0, random_state=0, **c).fit(x, Y),
     "from scratch": lambda x, **c: FineTunedClassifier(new(), max_epochs=0, random_state=0, **c).fit(x, Y),
 }
@@ -91,7 +92,7 @@ def test_a_file_keeps_the_choice_and_older_ones_have_the_default(tmp_path):
     save(RhythmEmbedder("ptbxl-s", fs=250, check="raise", allow_nan=True), tmp_path / "e.bssl")
     loaded = load(tmp_path / "e.bssl")
     assert (loaded.check, loaded.allow_nan) == ("raise", True)
-    assert load("ptbxl-s").check == WaveSegmenter.load("ludb").check == "warn"
+    assert load("ptbxl-s").check == WaveSegmenter.load("waves").check == "warn"
 
 
 def test_a_classifier_tells_when_it_predicts():
@@ -274,6 +275,26 @@ def test_a_rate_that_was_not_given():
         RhythmEmbedder("ptbxl-s", fs=100).transform(short)
         RhythmEmbedder("ptbxl-s").transform(make_ecg(6, fs=500, random_state=0).data)
         RhythmEmbedder(new(fs=100).fit(short)).transform(short)
+
+
+@pytest.mark.parametrize("how", ["rhythm", "fit", "predict", "fine-tune"])
+def test_leads_that_records_have_in_place_of_the_named_ones(how):
+    two = [ECGRecord(x[[1, 6]], 250.0, ("MLII", "V1")) for x in X]
+    unused = r"^the parameter leads \(II, V6\) is for arrays, and is not used: the records have leads of their own "
+    with pytest.warns(UserWarning, match=rf"{unused}\(MLII, V1\); choose leads of files in `WFDBFolder`") as caught:
+        METHODS[how](two, leads=("II", "V6"))
+    assert len(caught) == 1
+    with pytest.raises(ValueError, match=r"check='raise'\): the parameter leads"):
+        METHODS[how](two, leads=("II", "V6"), check="raise")
+    with pytest.raises(ValueError, match=r"leads=\['II', 'X9'\]: unknown lead"):
+        METHODS[how](two, leads=("II", "X9"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        METHODS[how](two, leads=("II", "V6"), check="ignore")
+        # The same leads in another order, or of arrays that stand beside records.
+        METHODS[how](two, leads=("V1", "Lead II"))
+        METHODS[how]([two[0], ECGRecord(X[1][[0, 2]], 250.0, ("I", "III"))] * 4)
+        METHODS[how](pd.Series([*two[:7], X[7][[0, 2]]]), leads=("I", "III"))
 
 
 @pytest.mark.skipif(not (DATA / "ptbxl500").is_dir(), reason="needs the folder ptbxl500 of real ECGs")

@@ -13,6 +13,7 @@ from beatssl_sklearn import (
     BeatSSLPretrainer,
     ECGRecord,
     FineTunedClassifier,
+    ReportAligner,
     RhythmEmbedder,
     SampleEmbedder,
     WaveSegmenter,
@@ -324,6 +325,39 @@ def test_named_leads():
     ):
         with pytest.raises(ValueError, match=message):
             name_leads(leads, n)
+
+
+REPORTS = np.array(["Sinusrhythmus.", "Vorhofflimmern."])[np.arange(7) % 2]
+
+
+@pytest.mark.parametrize("cls", [RhythmEmbedder, BeatEmbedder, FineTunedClassifier, ReportAligner])
+def test_a_table_after_a_fit_on_twelve_leads(cls, pre):
+    of_fit = {FineTunedClassifier: {"y": REPORTS}, ReportAligner: {"reports": REPORTS}}.get(cls)
+    fitted = cls(pre, **({} if of_fit is None else {"max_epochs": 1, "random_state": 0})).fit(X, **(of_fit or {}))
+    answer = fitted.predict_proba if cls is FineTunedClassifier else fitted.transform
+    with pytest.raises(ValueError, match=r"no lead axis, but 12 leads are expected.*such as leads='II'"):
+        answer(X[:, 7])
+    fitted.set_params(leads=["V2"])
+    expected = np.concatenate(answer(X[:, 7:8]))
+    for table in (X[:, 7], pd.DataFrame(X[:, 7]), X[:, 7].tolist()):
+        np.testing.assert_array_equal(np.concatenate(answer(table)), expected)
+    with pytest.raises(ValueError, match="X has 20 features, but .* is expecting 12 features"):
+        answer(X[:, 7, :20])
+    with pytest.raises(ValueError, match=r"X has 1 leads but leads=\['V2', 'V3'\] names 2"):
+        fitted.set_params(leads=["V2", "V3"])
+        answer(X[:, 7])
+    # Integers are checked in another way.
+    fitted.set_params(leads=["V2"], check="ignore")
+    answer((100 * X[:, [7]]).astype(np.int16)), answer((100 * X[:, 7]).astype(np.int16))
+    assert fitted.n_features_in_ == 12 and not hasattr(fitted, "feature_names_in_")
+
+
+def test_a_table_after_a_fit_on_one_lead(pre):
+    one = BeatSSLPretrainer(**{**pre.get_params(deep=False), "leads": "II"})
+    np.testing.assert_array_equal(one.fit(X[:, [1]]).transform(X[:, 1]), one.transform(X[:, [1]]))
+    # After a table, the number of samples is that of the table.
+    with pytest.raises(ValueError, match="X has 150 features, but .* is expecting 200 features"):
+        one.fit(X[:, 1]).transform(X[:, 1, :150])
 
 
 # Signals of records: the rules of arrays

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from beatssl_sklearn.nn.attention import AttentionPool, MultiHeadAttention, build_attention_pool
+from beatssl_sklearn.nn.attention import AttentionLayer, AttentionPool, MultiHeadAttention, build_attention_pool
 
 
 def generator(seed=0):
@@ -91,6 +91,27 @@ def test_a_causal_query_sees_no_later_source():
     same = (attend(e, e, causal=True) == attend(changed, changed, causal=True)).all(2)[0]
     assert same.tolist() == [True] * 4 + [False] * 2
     assert not torch.equal(attend(e, e)[:, 0], attend(changed, changed)[:, 0])
+
+
+def test_a_layer_is_torch_s_with_the_norm_first():
+    theirs = nn.TransformerEncoderLayer(8, 2, 16, 0.0, "gelu", batch_first=True, norm_first=True)
+    own, h = AttentionLayer(8, 2, 16), tokens(3, 7, 8)
+    names = {
+        "norm1": "norm1.",
+        "norm2": "norm2.",
+        "to_heads": "self_attn.in_proj_",
+        "from_heads": "self_attn.out_proj.",
+        "hidden": "linear1.",
+        "out": "linear2.",
+    }
+    ends = ("weight", "bias")
+    drawn = {f"{name}.{end}": tokens(*own.state_dict()[f"{name}.{end}"].shape) for name in names for end in ends}
+    own.load_state_dict(drawn)
+    theirs.load_state_dict({f"{name}{end}": drawn[f"{part}.{end}"] for part, name in names.items() for end in ends})
+    there = torch.arange(7) < torch.tensor([[7], [4], [1]])
+    for mask in (None, there):
+        expected = theirs(h, src_key_padding_mask=None if mask is None else ~mask)
+        torch.testing.assert_close(own(h, None if mask is None else mask[:, None, None]), expected)
 
 
 def test_bad_input_is_named():
