@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ..components import register, seed_of
-from ..ecg.beats import as_objects
 from ..embedding.fitted_encoder import FittedEncoder
 from ..embedding.starting_encoder import LabelledEstimator, read_by
 from ..inputs.groups import group_codes
@@ -26,17 +25,11 @@ from ..persistence import load
 from ..training.net import history_rows
 from .augment import WaveAugment
 from .fitted_unet import FittedUNet, check_segmenter_file
-from .inference import (
-    SegmentationModel,
-    block_probabilities,
-    block_waves,
-    calibrated_waves,
-    checked_wave_params,
-)
+from .inference import SegmentationModel, block_probabilities, block_waves, calibrated_waves, checked_wave_params
 from .masks import N_CLASSES, mean_dice, read_annotated
 from .reading import Reading
 from .run import check_segmenter, split_records, train_unet
-from .tables import calibration_of, one_table, waves_table, with_consensus
+from .tables import calibration_of, one_table, stacked, waves_table, with_consensus
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -59,9 +52,8 @@ class WaveSegmenter(LabelledEstimator):
         `clone` keeps it. An unfitted pretrainer describes the encoder to train from scratch; None is the default one.
     context : {"encoder", "leads"}, default="encoder"
         What a lead learns of the others from: the encoder's maps, or only the mean over leads inside the U-Net. With
-        few annotated records the encoder helps. But it knows leads by their names, and its view of the whole record can
-        silence a wave in all leads. With "leads" the encoder is left out: of the pretrainer, only the way in which
-        records are read is used, and there is no `encoder_`.
+        few annotated records the encoder helps. But it knows leads by their names. With "leads" it is left out: the
+        pretrainer only says how records are read, and there is no `encoder_`.
     fs : float, default=None
         Sampling rate of X [Hz]; None is the pretrainer's.
     leads : sequence of str, default=None
@@ -265,7 +257,7 @@ class WaveSegmenter(LabelledEstimator):
         ndarray (n_records, n_leads, n_times, 4) float32
             Object array of arrays (n_leads, n_times, 4) if records differ in length, rate or leads.
         """
-        return _stacked([block_probabilities(block, self._ready()) for block in self._blocks(X)])
+        return stacked([block_probabilities(block, self._ready()) for block in self._blocks(X)])
 
     def predict(self, X: Any) -> NDArray:
         """Return the most probable label of each sample.
@@ -280,7 +272,7 @@ class WaveSegmenter(LabelledEstimator):
             Object array of arrays (n_leads, n_times) if records differ in length, rate or leads.
         """
         found = (block_probabilities(block, self._ready()) for block in self._blocks(X))
-        return _stacked([proba.argmax(axis=-1).astype(np.int8) for proba in found])
+        return stacked([proba.argmax(axis=-1).astype(np.int8) for proba in found])
 
     def score(self, X: Any, y: Any) -> float:
         """Return the mean over P, QRS and T of the Dice coefficient of all samples that are not ignored.
@@ -405,9 +397,3 @@ class WaveSegmenter(LabelledEstimator):
                 f"cannot be changed under it; call fit again"
             )
         return self.unet_.model(device, torch.bfloat16 if low else torch.float32)
-
-
-def _stacked(blocks: list[NDArray]) -> NDArray:
-    if len({block.shape[1:] for block in blocks}) == 1:
-        return np.concatenate(blocks)
-    return as_objects([record for block in blocks for record in block])

@@ -1,4 +1,4 @@
-"""Waves of blocks of records as tables, judged, and put together."""
+"""What was found in blocks of records: as tables, judged, and put together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..ecg.beats import as_objects
 from ..ecg.judged import judge_waves
 from ..ecg.waves.consensus import consensus
 from ..ecg.waves.find import Waves
@@ -51,3 +53,10 @@ def calibration_of(found: Iterable[tuple[Block, Waves]], true: Any) -> WaveCalib
     """
     parts = [(w.confidence, judge_waves(true, waves_table(w, block), block.fs), w.wave) for block, w in found]
     return WaveCalibration.fit(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def stacked(blocks: list[NDArray]) -> NDArray:
+    """Put arrays of blocks together; as objects if records differ in shape."""
+    if len({block.shape[1:] for block in blocks}) == 1:
+        return np.concatenate(blocks)
+    return as_objects([record for block in blocks for record in block])
