@@ -17,10 +17,11 @@ _BOX = 0.1  # [s] about the length of a QRS complex
 _REFRACTORY = 0.22  # [s]
 _LEAD_CAP = 1.5  # most that a lead adds, relative to the mean of all: limits pacing spikes and electrode noise
 _CHUNK = 1 << 15  # coarse samples per step: limits memory in long records
-_FEW = 3  # leads among which each counts
 _STILL = 1e-5  # of the highest activity: what rounding leaves of none
 _AT_END = 3  # coarse samples without activity at an end that may be padding
 _EIGHT_TRUE = np.frombuffer(8 * b"\x01", np.uint64)[0]
+FEW = 3
+"""Leads among which each counts."""
 
 
 class Grid(NamedTuple):
@@ -45,8 +46,8 @@ class Grid(NamedTuple):
         return ((2 * (coarse - self.box // 2) + self.box) * self.block) // 2
 
 
-def coarse_activity(x: NDArray, grid: Grid, out: Signal) -> tuple[int, bool]:
-    """Write the second difference of one record, summed over leads.
+def coarse_activity(x: NDArray, grid: Grid, out: Signal, bends: Signal | None = None) -> tuple[int, bool]:
+    """Write the second difference of one record, summed over leads; and that of each lead to `bends`.
 
     Returns
     -------
@@ -66,10 +67,12 @@ def coarse_activity(x: NDArray, grid: Grid, out: Signal) -> tuple[int, bool]:
         d = second_difference(part.reshape(len(x), -1, grid.block) @ np.ones(grid.block, np.float32), lag)
         most = d.max(axis=1)
         alive = most > 0
-        if 1 < len(x) <= _FEW:
+        if 1 < len(x) <= FEW:
             # The cap takes care of one lead among many.
-            stands = stands or bool(_eight_true((d <= _STILL * most[:, None])[alive]).any())
+            stands = stands or bool(_eight_true(d <= _STILL * most[:, None])[alive].any())
         active = int(np.count_nonzero(alive))
+        if bends is not None:
+            bends[:, a + lag : b - lag] = d
         out[a + lag : b - lag] = shared(d, active)
         n_leads = max(n_leads, active)
     return n_leads, stands
@@ -78,9 +81,11 @@ def coarse_activity(x: NDArray, grid: Grid, out: Signal) -> tuple[int, bool]:
 def stand_still(activity: Signal, lag: int) -> Mask:
     """Tell for each record whether samples may be missing: its activity is not finite, or stops for some time."""
     inner = activity[:, lag : activity.shape[1] - lag]
-    still = inner <= np.float32(_STILL) * inner.max(axis=1, keepdims=True, initial=0)
-    out: Mask = still[:, :_AT_END].all(axis=1) | still[:, -_AT_END:].all(axis=1) | _eight_true(still)
-    out |= ~np.isfinite(inner.sum(axis=1))
+    most = inner.max(axis=1, initial=0)
+    out: Mask = ~np.isfinite(most)
+    still = inner <= np.float32(_STILL) * most[:, None]
+    if still.any():
+        out |= still[:, :_AT_END].all(axis=1) | still[:, -_AT_END:].all(axis=1) | _eight_true(still)
     return out
 
 
@@ -107,6 +112,17 @@ def shared(d: Signal, n_leads: int) -> Signal:
     cap = d.sum(axis=0)
     cap *= np.float32(_LEAD_CAP / max(n_leads, 1))
     total: Signal = np.minimum(d, cap, out=d).sum(axis=0)
+    return total
+
+
+def shared_by(d: Signal, weight: Signal) -> Signal:
+    """Sum over leads (first axis), each times its weight and capped at a multiple of their weighted mean.
+
+    With weights of 1, the result is that of `shared` to the last bit.
+    """
+    cap = (d * weight).sum(axis=0)
+    cap *= np.float32(_LEAD_CAP) / np.maximum(weight.sum(axis=0), np.finfo(np.float32).tiny)
+    total: Signal = (np.minimum(d, cap) * weight).sum(axis=0)
     return total
 
 

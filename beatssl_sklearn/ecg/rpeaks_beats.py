@@ -21,6 +21,7 @@ _NOISE = 2.1  # white noise has high / low < 1 + _NOISE (1 + .8 s / duration) / 
 _THRESHOLD, _MISSED_THRESHOLD = 0.45, 0.2  # from the low (0) to the high level (1)
 _T_WAVE, _T_HEIGHT = 0.36, 0.5  # a maximum so soon after a beat [s] and below this share of its height is a T wave
 _MISSED_RR = 1.5  # an RR interval this many times the usual one may hide a beat
+_MANY = 100  # beats of a record from which on numpy is faster than lists
 
 
 class Levels(NamedTuple):
@@ -66,12 +67,17 @@ class Maxima:
         return self.height > self.low + np.float32(share) * (self.high - self.low)
 
 
+def window_step(grid: Grid) -> int:
+    """Return the distance of the windows of the levels in long records, in coarse samples."""
+    return round(_WINDOW * grid.rate) // 2
+
+
 def level_windows(n_coarse: int, grid: Grid) -> tuple[Index, int]:
     """Return starts and length of the windows of the levels, in coarse samples."""
     window = round(_WINDOW * grid.rate)
     if n_coarse <= 1.5 * window:
         return np.zeros(1, np.int64), n_coarse
-    return np.append(np.arange(0, n_coarse - window, window // 2), n_coarse - window), window
+    return np.append(np.arange(0, n_coarse - window, window_step(grid)), n_coarse - window), window
 
 
 def find_beats(
@@ -109,7 +115,9 @@ def find_beats(
         seconds[i] -= np.count_nonzero(gap) / grid.rate
     noise = 1 + _NOISE * (1 + 0.8 / np.maximum(seconds, 0.1)) / np.sqrt(np.maximum(n_leads, 1))
     found = Maxima(record, position, height, low, high)
-    found = found[high > noise.astype(np.float32)[record] * low]
+    stands_out = high > noise.astype(np.float32)[record] * low
+    if not stands_out.all():
+        found = found[stands_out]
     return _search_back(found, _without_t_waves(found[found.above(_THRESHOLD)], grid), grid, gone), levels
 
 
@@ -216,6 +224,10 @@ def _long_intervals(record: Index, position: Index) -> list[int]:
     out, first = [], 0
     while first < len(own):
         stop = bisect_right(own, own[first], first)
+        if stop - first > _MANY:
+            out += (first + _long_among(np.diff(position[first:stop]))).tolist()
+            first = stop
+            continue
         rr = [b - a for a, b in zip(at[first : stop - 1], at[first + 1 : stop], strict=True)]
         if len(rr) >= 3:
             # A long interval is long for the shortest one of the record, too: this test leaves few to look at.
@@ -227,3 +239,13 @@ def _long_intervals(record: Index, position: Index) -> list[int]:
                         out.append(first + k)
         first = stop
     return out
+
+
+def _long_among(rr: Index) -> Index:
+    """Return the long ones of many intervals of one record."""
+    k = np.flatnonzero(rr > _MISSED_RR * rr.min())
+    at = k[:, None] + np.arange(-4, 5)
+    inside = (at >= 0) & (at < len(rr))
+    around = np.sort(np.where(inside, rr.take(at, mode="clip"), np.iinfo(np.int64).max), axis=1)
+    usual = around[np.arange(len(k)), np.count_nonzero(inside, axis=1) // 2]
+    return k[rr[k] > _MISSED_RR * usual]

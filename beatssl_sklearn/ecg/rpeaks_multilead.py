@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .rpeaks_activity import Grid, Index, Mask, Signal, coarse_activity, stand_still
-from .rpeaks_beats import find_beats, level_windows
+from .rpeaks_activity import FEW, Grid, Index, Mask, Signal, coarse_activity, stand_still
+from .rpeaks_beats import find_beats, window_step
 from .rpeaks_gaps import without_gaps
 from .rpeaks_refine import refined
 from .rpeaks_second_look import CLOSE, MANY, look_again
+from .rpeaks_trust import trusted
 
 
 def level_step(fs: float) -> int:
@@ -23,7 +24,7 @@ def level_step(fs: float) -> int:
     ends.
     """
     grid = Grid.at(fs)
-    return int(level_windows(1 << 20, grid)[0][1]) * grid.block
+    return window_step(grid) * grid.block
 
 
 def multilead(x: NDArray, fs: float) -> list[Index]:
@@ -33,15 +34,17 @@ def multilead(x: NDArray, fs: float) -> list[Index]:
         x = x.astype(np.float32)
     n_leads, stands = np.zeros(len(x), np.int64), np.zeros(len(x), bool)
     activity = np.zeros((len(x), x.shape[2] // grid.block), np.float32)
+    bends = np.zeros((*x.shape[:2], activity.shape[1]), np.float32) if 1 < x.shape[1] <= FEW else None
     # The sums show gaps and overflows; `without_gaps` bridges gaps and refuses infinite values.
     with np.errstate(invalid="ignore", over="ignore"):
         for i in range(len(x)):
-            n_leads[i], stands[i] = coarse_activity(x[i], grid, activity[i])
+            n_leads[i], stands[i] = coarse_activity(x[i], grid, activity[i], None if bends is None else bends[i])
         stands |= stand_still(activity, grid.lag)
-        mended, gone = _mended(x, stands, n_leads, activity, grid, fs) if stands.any() else ({}, {})
+        mended, gone = _mended(x, stands, n_leads, activity, bends, grid, fs) if stands.any() else ({}, {})
+        trust = {} if bends is None else trusted(bends, activity, grid)
         beats, levels = find_beats(activity, n_leads, grid, gone)
         signals = [mended.get(i, x[i]) for i in range(len(x))] if mended else x
-        peaks, narrow = refined(signals, beats.record, grid.samples(beats.position), fs)
+        peaks, narrow = refined(signals, beats.record, grid.samples(beats.position), fs, trust)
         bounds = np.searchsorted(beats.record, np.arange(len(x) + 1)).tolist()
         out = [peaks[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
         doubtful = np.logical_or.reduce(levels.high < CLOSE * levels.low, axis=1)
@@ -50,14 +53,14 @@ def multilead(x: NDArray, fs: float) -> list[Index]:
         doubtful |= (len(levels.centre) > 1) | (np.diff(bounds) > MANY * x.shape[2] / fs)
         for i in np.flatnonzero(doubtful).tolist():
             own = narrow[bounds[i] : bounds[i + 1]]
-            out[i] = look_again(signals[i], fs, out[i], own, activity[i], levels.of(i), gone.get(i))
+            out[i] = look_again(signals[i], fs, out[i], own, activity[i], levels.of(i), gone.get(i), trust.get(i))
     return out
 
 
 def _mended(
-    x: NDArray, stands: Mask, n_leads: Index, activity: Signal, grid: Grid, fs: float
+    x: NDArray, stands: Mask, n_leads: Index, activity: Signal, bends: Signal | None, grid: Grid, fs: float
 ) -> tuple[dict[int, Signal], dict[int, Mask]]:
-    """Return records without their gaps, and the coarse samples of long gaps; correct the activity."""
+    """Return records without their gaps, and the coarse samples of long gaps; correct the activity and the bends."""
     mended: dict[int, Signal] = {}
     gone: dict[int, Mask] = {}
     for i in np.flatnonzero(stands).tolist():
@@ -65,9 +68,12 @@ def _mended(
         if whole is None:
             continue
         mended[i], gap = whole
-        n_leads[i], _ = coarse_activity(mended[i], grid, activity[i])
+        own = None if bends is None else bends[i]
+        n_leads[i], _ = coarse_activity(mended[i], grid, activity[i], own)
         if gap is not None:
             blocks = gap[: activity.shape[1] * grid.block].reshape(-1, grid.block)
             gone[i] = np.logical_or.reduce(blocks, axis=1)
             activity[i, gone[i]] = 0
+            if own is not None:
+                own[:, gone[i]] = 0
     return mended, gone

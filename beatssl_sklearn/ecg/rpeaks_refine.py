@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .rpeaks_activity import Index, Mask, second_difference, shared
+from .rpeaks_activity import FEW, Grid, Index, Mask, Signal, second_difference, shared
+from .rpeaks_trust import Trust
 
 _REFINE, _REFINE_LAG = 0.05, 0.048  # [s] search to each side, and lag of the second difference there
 _NARROW, _NARROW_SHARE = 0.004, 0.55  # a spike falls below this share of its height so soon before and after [s]
@@ -17,7 +18,11 @@ _ROWS = 512  # windows of single leads at once: they fit a core's cache
 
 
 def refined(
-    signals: Sequence[NDArray] | Mapping[int, NDArray] | NDArray, record: Index, centres: Index, fs: float
+    signals: Sequence[NDArray] | Mapping[int, NDArray] | NDArray,
+    record: Index,
+    centres: Index,
+    fs: float,
+    trust: Mapping[int, Trust],
 ) -> tuple[Index, Mask]:
     """Move beats to the sharpest deflection nearby.
 
@@ -31,6 +36,8 @@ def refined(
         Beats [samples].
     fs : float
         Sampling rate [Hz].
+    trust : mapping of Trust
+        Weights of the leads, of the records whose leads do not count alike.
 
     Returns
     -------
@@ -47,6 +54,7 @@ def refined(
     side = math.ceil(_NARROW * fs - 1e-9)
     width = 2 * (reach + lag) + 1
     step = max(1, _ROWS // n_leads)
+    weight = _weights(trust, record, centres, fs, n_leads) if trust else None
     starts, records = (centres - reach - lag).tolist(), record.tolist()
     for first in range(0, len(centres), step):
         beats = slice(first, first + step)
@@ -56,7 +64,7 @@ def refined(
                 windows[:, i] = signals[own][:, start : start + width]
             else:
                 windows[:, i] = signals[own].take(np.arange(start, start + width), axis=1, mode="clip")
-        sharpness = shared(second_difference(windows, lag), n_leads)
+        sharpness = _sharpness(second_difference(windows, lag), None if weight is None else weight[:, beats, None])
         at = sharpness.argmax(axis=1)
         peaks[beats] = at
         if fs < _NARROW_FS:
@@ -69,3 +77,22 @@ def refined(
         narrow[beats] = beside < np.float32(_NARROW_SHARE) * sharpness.take(at)
     peaks += centres - reach
     return np.minimum(np.maximum(peaks, 0), n_times - 1), narrow
+
+
+def _sharpness(d: Signal, weight: Signal | None) -> Signal:
+    """Sum second differences over leads (first axis); `d` is overwritten."""
+    if len(d) == 1 or len(d) > FEW:
+        return shared(d, len(d))
+    # Few leads do not agree on the peak. With squares, most beats of a record have it from the same lead.
+    if weight is not None:
+        d *= weight
+    return np.sqrt(np.square(d, out=d).sum(axis=0))
+
+
+def _weights(trust: Mapping[int, Trust], record: Index, centres: Index, fs: float, n_leads: int) -> Signal:
+    """Return the weights of the leads (n_leads, n_beats) at each beat."""
+    out = np.ones((n_leads, len(record)), np.float32)
+    for i, own in trust.items():
+        mine = slice(*np.searchsorted(record, [i, i + 1]))
+        out[:, mine] = own.at(centres[mine] / Grid.at(fs).block)
+    return out

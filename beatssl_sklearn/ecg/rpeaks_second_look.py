@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .rpeaks_activity import Grid, Index, Mask, Signal, boxed, coarse_activity, second_difference, shared
+from .rpeaks_activity import FEW, Grid, Index, Mask, Signal, boxed, coarse_activity, second_difference, shared
 from .rpeaks_beats import Levels, find_beats, highest, level_windows
 from .rpeaks_gaps import bridge
 from .rpeaks_hum import Slopes, without_lines
 from .rpeaks_refine import refined
+from .rpeaks_trust import Trust, trusted
 
 CLOSE = 10.0
 """Beats stand out badly where high / low is smaller."""
@@ -38,7 +39,14 @@ _MATCH, _HEIGHT = 0.8, 1.6  # correlation of a beat with the usual one, and rati
 
 
 def look_again(
-    x: NDArray, fs: float, peaks: Index, narrow: Mask, activity: Signal, levels: Levels, gone: Mask | None
+    x: NDArray,
+    fs: float,
+    peaks: Index,
+    narrow: Mask,
+    activity: Signal,
+    levels: Levels,
+    gone: Mask | None,
+    trust: Trust | None,
 ) -> Index:
     """Replace R peaks of one record in the windows of its levels that deserve a second look.
 
@@ -58,6 +66,8 @@ def look_again(
         Levels of its activity.
     gone : ndarray of bool or None
         Coarse samples without signal.
+    trust : Trust or None
+        Weights of its leads, if they do not count alike.
 
     Returns
     -------
@@ -80,6 +90,8 @@ def look_again(
         coarse = slice(starts[k], starts[k] + window)
         a, b = (0, n_times) if len(starts) == 1 else (coarse.start * grid.block, coarse.stop * grid.block)
         part = Part(x[:, a:b], fs, grid, activity[coarse], None if gone is None else gone[coarse], len(activity))
+        if trust is not None:
+            part = part._replace(trust=trust.near(float(levels.centre[k])))
         within = slice(*np.searchsorted(peaks, (a, b)))
         found = _second_look(part, peaks[within] - a, narrow[within] & paced[k], ratio[k], bool(fast[k]))
         if found is not None:
@@ -100,6 +112,8 @@ class Part(NamedTuple):
     """Length of the record."""
     n_leads: int = 0
     """Leads that are not flat."""
+    trust: Trust | None = None
+    """Weights of the leads, if they do not count alike."""
 
 
 def _second_look(part: Part, peaks: Index, narrow: Mask, ratio: float, fast: bool) -> Index | None:
@@ -135,16 +149,23 @@ def _without_hum(part: Part) -> tuple[Part | None, bool]:
 
 def _with_signal(part: Part, x: Signal) -> Part:
     activity = np.zeros(len(part.activity), np.float32)
-    n_leads, _ = coarse_activity(x, part.grid, activity)
+    bends = np.zeros((len(x), len(activity)), np.float32) if 1 < len(x) <= FEW else None
+    n_leads, _ = coarse_activity(x, part.grid, activity, bends)
+    trust = None if bends is None else trusted(bends[None], activity[None], part.grid).get(0)
     if part.gone is not None:
         activity[part.gone] = 0
-    return part._replace(x=x, activity=activity, n_leads=n_leads)
+    return part._replace(x=x, activity=activity, n_leads=n_leads, trust=trust)
 
 
 def _beats(part: Part) -> Index:
     gone = {} if part.gone is None else {0: part.gone}
     beats, _ = find_beats(part.activity[None], np.array([part.n_leads]), part.grid, gone, part.n_coarse)
-    return refined([part.x], beats.record, part.grid.samples(beats.position), part.fs)[0]
+    return _peaks(part, part.grid.samples(beats.position))
+
+
+def _peaks(part: Part, centres: Index) -> Index:
+    trust = {} if part.trust is None else {0: part.trust}
+    return refined([part.x], np.zeros_like(centres), centres, part.fs, trust)[0]
 
 
 def _without_spikes(x: NDArray, spikes: Index, fs: float) -> Signal:
@@ -201,7 +222,7 @@ def _fast_beats(part: Part) -> Index | None:
     position = position[total[0, position] > low + _FAST_THRESHOLD * (high - low)]
     if len(position) <= _FAST_BEATS:
         return None
-    peaks, _ = refined([part.x], np.zeros_like(position), ((2 * position + 1) * grid.block) // 2, part.fs)
+    peaks = _peaks(part, ((2 * position + 1) * grid.block) // 2)
     rr = peaks[1:] - peaks[:-1]
     usual = np.median(rr)
     regular = (np.abs(rr - usual) <= _REGULAR * usual).mean() >= _MOST

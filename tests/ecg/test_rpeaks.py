@@ -488,3 +488,65 @@ def test_records_with_rates_of_their_own_are_refused_in_words(tmp_path):
     (tmp_path / "a.hea").write_text("a 1 100 1000\na.dat 16 200/mV 16 0 0 0 0 II\n")
     with pytest.raises(TypeError, match="WFDBFolder, whose records have rates of their own"):
         detect_rpeaks(WFDBFolder(tmp_path), 100)
+
+
+def _one_noisy_lead(seconds=60, fs=250, noise_until=60, seed=0):
+    """A clean lead, and one with bursts as large as beats until some time; the R peaks."""
+    rng = np.random.default_rng(seed)
+    times = 0.5 + np.cumsum(rng.uniform(0.6, 1.0, int(seconds / 0.8) - 2))
+    x = _ecg(times, fs, seconds, n_leads=2, seed=seed)
+    t = np.arange(x.shape[1]) / fs
+    for at in rng.uniform(0, noise_until, 4 * noise_until):
+        near = slice(max(0, int((at - 0.3) * fs)), int((at + 0.3) * fs))
+        x[1, near] += rng.choice([-1.5, 1.5]) * _wave(t[near], at, 1, rng.uniform(0.012, 0.05))
+    return x, times
+
+
+@pytest.mark.parametrize("fs", [128, 500])
+@pytest.mark.parametrize(("seconds", "noise_until"), [(10, 10), (60, 60), (120, 40)])
+def test_a_noisy_second_lead_does_no_harm(fs, seconds, noise_until):
+    records = [_one_noisy_lead(seconds, fs, noise_until, seed) for seed in range(3)]
+    true, x = [times * fs for _, times in records], np.stack([x for x, _ in records])
+    alone, both = (beat_detection_scores(true, detect_rpeaks(part, fs), fs) for part in (x[:, :1], x))
+    assert alone.f1 > 0.99
+    assert both.f1 >= 0.98 and both.sd_error_ms <= 10
+
+
+def test_good_leads_count_alike():
+    times = np.arange(0.5, 59.5, 0.8)
+    # The second lead stands out more, and lacks every sixth beat.
+    less = np.delete(times, slice(4, None, 6))
+    x = np.concatenate([_ecg(times, 250, 60.0, 1, noise=0.02), 2 * _ecg(less, 250, 60.0, 1)])
+    s = _found(x, times, 250)
+    assert s.n_matched == s.n_true == s.n_predicted
+
+
+def test_weights_of_leads_leave_no_trace_of_chunks_pieces_and_other_records(monkeypatch):
+    from beatssl_sklearn.ecg import rpeaks_activity, rpeaks_multilead, rpeaks_refine
+
+    fs = 250
+    noisy = np.stack([_one_noisy_lead(180, fs, 120, seed)[0] for seed in range(2)])
+    clean = _ecg(np.arange(0.5, 179.5, 0.83), fs, 180.0, 2)
+    whole = detect_rpeaks(np.stack([noisy[0], clean, noisy[1]]), fs)
+    for own, x in zip(whole, (noisy[0], clean, noisy[1]), strict=True):
+        np.testing.assert_array_equal(detect_rpeaks(x, fs)[0], own)
+    # A stretch that begins at a step of the levels has the record's beats, but for its ends.
+    start, stop = 6 * rpeaks_multilead.level_step(fs), 150 * fs
+    (piece,) = detect_rpeaks(noisy[0][:, start:stop], fs)
+    inner = [r[(r >= start + 20 * fs) & (r < stop - 20 * fs)] for r in (piece + start, whole[0])]
+    np.testing.assert_array_equal(*inner)
+    monkeypatch.setattr(rpeaks_activity, "_CHUNK", 500)
+    monkeypatch.setattr(rpeaks_refine, "_ROWS", 20)
+    np.testing.assert_array_equal(detect_rpeaks(noisy[0], fs)[0], whole[0])
+
+
+def test_many_intervals_are_searched_like_few(monkeypatch):
+    from beatssl_sklearn.ecg import rpeaks_beats
+
+    rng = np.random.default_rng(0)
+    rr = rng.integers(40, 60, 300)
+    rr[[0, 1, 50, 120, 121, 296, 299]] *= 2
+    record, position = np.repeat([0, 1], [300, 40]), np.concatenate([np.cumsum(rr), np.cumsum(rr[-40:])])
+    many = rpeaks_beats._long_intervals(record, position)
+    monkeypatch.setattr(rpeaks_beats, "_MANY", 1000)
+    assert many == rpeaks_beats._long_intervals(record, position) and len(many) >= 5
