@@ -112,10 +112,15 @@ def test_p_waves_before_wide_complexes(segmenter, leads):
 def test_what_a_lead_is_called_does_not_matter(segmenter, ptbxl500):
     alone = np.stack([record.signal[[1]] for record in ptbxl500[:2]])
     tables = [
-        WaveSegmenter.load("waves").set_params(leads=(name,), check="ignore").delineate(alone).drop(columns="lead")
+        WaveSegmenter.load("waves").set_params(leads=(name,), check="ignore", precision="fp32").delineate(alone)
         for name in ("II", "V1", "V5")
     ]
-    assert tables[0].equals(tables[1]) and tables[0].equals(tables[2]) and len(tables[0]) > 20
+    assert len(tables[0]) > 20
+    marks = ["onset", "peak", "offset"]
+    for other in tables[1:]:
+        assert other.wave.tolist() == tables[0].wave.tolist()
+        # A lead's place among the twelve changes the order of sums, and with it the rounding.
+        np.testing.assert_allclose(other[marks], tables[0][marks], atol=0.05)
 
 
 def test_confidences_are_probabilities(segmenter):

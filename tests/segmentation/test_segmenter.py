@@ -651,7 +651,8 @@ def test_names_of_leads_do_not_matter_without_an_encoder(bare):
     one, pair = X[:2, [1]], X[:2, [1, 7]]
     for signals, names in ((one, [("II",), ("V5",)]), (pair, [("II", "V2"), ("V5", "V6")])):
         first, second = (clone_of(bare, leads=leads).predict_proba(signals) for leads in names)
-        assert np.array_equal(first, second)
+        # A lead's place among the twelve changes the order of sums, and with it the rounding.
+        np.testing.assert_allclose(first, second, atol=1e-4)
 
 
 def clone_of(segmenter, **params):
