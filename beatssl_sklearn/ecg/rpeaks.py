@@ -82,7 +82,7 @@ def detect_rpeaks(X: ArrayLike, fs: float, detector: Detector = "multilead") -> 
     divided by the median of its mean, at most 8; the weight is q squared, relative to the lead with the largest q. A
     lead of a smaller weight whose activity is higher than that of the best lead is brought down towards its height.
     These numbers were chosen on MIT-BIH DS1, also with noise in one lead, and checked on the records 800 to 869 of the
-    Supraventricular Arrhythmia Database.
+    Supraventricular Arrhythmia Database (``benchmarks/results/rpeaks_leads.md``).
 
     Missing signal: a lead that keeps one value for 0.25 s (0.1 s at an end) has none there, like NaN, and a straight
     line bridges it. So steps into zero padding, into gaps and to the rail of an electrode that is off are no beats. A
