@@ -10,7 +10,7 @@ from ._registry import fill_by
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .classifiers import BeatClassifier, PatientIdentifier
+    from .classifiers import PatientIdentifier
     from .components import Component, register
     from .datasets import fetch_ludb, fetch_mitdb, fetch_ptbxl, fetch_qtdb
     from .ecg import (
@@ -45,11 +45,12 @@ if TYPE_CHECKING:
         Sum,
     )
     from .segmentation import WaveAugment, WaveSegmenter
+    from .sequences import BeatClassifier
     from .text import CallableText, Glossary, ReportTextEncoder, TextEncoder, TfidfText
     from .views import LeadMasking, NoViews, VCGViews
 
 _ROOM_OF = {
-    "BeatClassifier": "classifiers",
+    "BeatClassifier": "sequences",
     "BeatEmbedder": "embedding",
     "BeatSSL": "pretraining",
     "BeatSSLPretrainer": "pretraining",
@@ -101,7 +102,7 @@ _ROOM_OF = {
 }
 # Rooms whose classes files may name.
 _REGISTERING = (
-    *("views", "inputs", "text", "embedding", "classifiers"),
+    *("views", "inputs", "text", "embedding", "classifiers", "sequences"),
     *("pretraining", "finetuning", "segmentation", "evaluation"),
 )
 

@@ -23,7 +23,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 FLOOR_1 = {"_version", "_optional", "_registry", "_file_values", "components", "nn", "contrast"}
 FLOOR_2 = FLOOR_1 | {"ecg", "files"}
 FLOOR_3 = FLOOR_2 | {"text", "views", "inputs", "training", "plotting", "datasets", "persistence"}
-FLOOR_4 = FLOOR_3 | {"embedding", "classifiers"}
+FLOOR_4 = FLOOR_3 | {"embedding", "classifiers", "sequences"}
 FLOOR_5 = FLOOR_4 | {"pretraining", "finetuning", "segmentation"}
 MAY_IMPORT = {
     "_version": set(),
@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "persistence": {"_optional", "_version", "components", "files"},
     "embedding": {"_optional", "_file_values", "inputs", "nn", "ecg", "components", "persistence"},
     "classifiers": {"_optional", "_file_values", "inputs", "nn", "ecg", "components", "persistence"},
+    "sequences": {"_optional", "_file_values", "inputs", "nn", "ecg", "components", "persistence"},
     "pretraining": FLOOR_4,
     "finetuning": FLOOR_4,
     "segmentation": FLOOR_4,
@@ -68,6 +69,7 @@ FOREIGN_OF = {
     "persistence": {"sklearn"},
     "embedding": {"torch", "sklearn", "joblib", "pandas"},
     "classifiers": {"torch", "sklearn", "scipy"},
+    "sequences": {"torch", "sklearn", "scipy"},
     "pretraining": {"torch", "sklearn", "skorch", "joblib", "scipy", "tqdm"},
     "finetuning": {"torch", "sklearn", "skorch", "scipy"},
     "segmentation": {"torch", "sklearn", "skorch", "scipy", "pandas"},

@@ -7,11 +7,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ..components import register_foreign
-from .beat_classifier import BeatClassifier
 from .file_checks import check_logistic, check_naive_bayes, check_pca, check_pipeline, check_scaler
 from .patient_identifier import PatientIdentifier
 
-__all__ = ["BeatClassifier", "PatientIdentifier"]
+__all__ = ["PatientIdentifier"]
 
 _LINEAR = ("coef_", "intercept_", "classes_", "n_iter_", "n_features_in_")
 register_foreign(LogisticRegression, _LINEAR, check_logistic)

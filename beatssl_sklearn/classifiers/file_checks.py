@@ -1,4 +1,4 @@
-"""What a file may set of classifiers of beats, and of scikit-learn's estimators; called when `load` restores them."""
+"""What a file may set of classifiers, and of scikit-learn's estimators; called when `load` restores them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,9 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from .._file_values import check_array, check_classes
 from ..components import check_bounds, check_number, fitted_attributes
-
-
-def check_beat_classifier(classifier: Any) -> None:
-    """Check a `BeatClassifier`: it holds classifiers, and the fitted one is fitted.
-
-    Raises
-    ------
-    TypeError, ValueError
-        The message names the parameter or attribute.
-    """
-    for name in ("estimator", "estimator_"):
-        if not hasattr(getattr(classifier, name, None), "predict"):
-            raise TypeError(f"{name} must be a classifier, got {getattr(classifier, name, None)!r:.80}")
-    check_is_fitted(classifier.estimator_)
 
 
 def check_identifier(identifier: Any) -> None:

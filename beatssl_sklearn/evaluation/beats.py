@@ -18,9 +18,9 @@ from sklearn.metrics import (
 )
 from sklearn.model_selection import GroupKFold, check_cv
 
-from ..classifiers.flat import flatten_labels, flatten_weights
 from ..ecg.beats import as_objects
 from ..inputs.groups import group_codes
+from ..sequences.flat import flatten_labels, flatten_weights
 from .records import take
 
 __all__ = ["beat_score", "beat_scorer", "cross_val_predict_beats"]
