@@ -237,7 +237,8 @@ def checksum_notes(sums: Mapping[int, int], header: Header) -> list[str]:
     wrong = [
         i
         for i, total in sums.items()
-        if (checksum := signals[i].checksum) is not None and (total - checksum) & 0xFFFF
+        # Programs that compute no checksum write 0.
+        if (checksum := signals[i].checksum) and (total - checksum) & 0xFFFF
     ]
     if not wrong:
         return []

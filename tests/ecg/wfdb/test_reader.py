@@ -99,9 +99,9 @@ def test_frames_skews_offsets_and_several_files(tmp_path):
     (tmp_path / "a.dat").write_bytes(RNG.integers(0, 256, size=24 + 60 * 3 * 2, dtype=np.uint8).tobytes())
     (tmp_path / "b.dat").write_bytes(RNG.integers(0, 256, size=90, dtype=np.uint8).tobytes())
     lines = [
-        "a.dat 16x2:3+24 100(5)/mV 16 0 0 0 0 -I",
-        "b.dat 212:1 100/uV 12 0 0 0 0 II",
-        "a.dat 16+24 200/mV 16 0 0 0 0 V1",
+        "a.dat 16x2:3+24 100(5)/mV 16 0 0 1 0 -I",
+        "b.dat 212:1 100/uV 12 0 0 1 0 II",
+        "a.dat 16+24 200/mV 16 0 0 1 0 V1",
     ]
     (tmp_path / "r.hea").write_text("\n".join(["r 3 360 60", *lines]) + "\n")
     found = assert_ranges_are_parts(tmp_path / "r")

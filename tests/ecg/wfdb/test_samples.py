@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ class TestFormats:
         # The two highest bits of a block are unused in format 311; wfdb takes one of them for data.
         raw = RNG.integers(0, 256, size=n_times * 12, dtype=np.uint8)
         raw = raw & (0x3F if fmt == "311" else 0xFF)
-        lines = [f"rec.dat {fmt} 100({i})/mV 16 0 {i} 0 0 {LEADS[i]}" for i in range(3)]
+        lines = [f"rec.dat {fmt} 100({i})/mV 16 0 {i} 1 0 {LEADS[i]}" for i in range(3)]
         path = write_record(tmp_path, first=f"rec 3 500 {n_times}", lines=lines, data=raw.tobytes())
         with pytest.warns(UserWarning, match="checksum|trailing"):
             record = read_wfdb(path)
@@ -29,7 +31,7 @@ class TestFormats:
     @pytest.mark.parametrize(("fmt", "subtype"), [("508", "PCM_S8"), ("516", "PCM_16"), ("524", "PCM_24")])
     def test_flac_equal_to_wfdb(self, wfdb, write_record, samples, tmp_path, fmt, subtype):
         soundfile = pytest.importorskip("soundfile", exc_type=ImportError)
-        path = write_record(tmp_path, fmt=fmt, gain="100(3)/mV", checksum=0)
+        path = write_record(tmp_path, fmt=fmt, gain="100(3)/mV", checksum=1)
         soundfile.write(tmp_path / "rec.dat", samples, 96000, subtype=subtype, format="FLAC")
         with pytest.warns(UserWarning, match="checksum mismatch in I, II, III"):
             record = read_wfdb(path)
@@ -99,6 +101,12 @@ class TestSignals:
         path = write_record(tmp_path, lines=[signal_line(i, file=f"{i % 2}.dat") for i in range(3)])
         np.testing.assert_allclose(read_wfdb(path).signal, samples.T / 1000, atol=1e-6)
         np.testing.assert_allclose(read_wfdb(path, leads=["II"]).signal, samples.T[1:2] / 1000, atol=1e-6)
+
+    def test_no_checksum_was_computed(self, write_record, tmp_path):
+        """Programs that compute none write 0, as in the CinC Challenge 2017."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            read_wfdb(write_record(tmp_path, checksum=0))
 
     def test_checksums_cover_all_samples_of_a_frame(self, write_record, tmp_path):
         frames = RNG.integers(-30000, 30000, size=(200, 4)).astype("<i2")
