@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.signal import resample_poly
+from sklearn.exceptions import NotFittedError
 
 from beatssl_sklearn import ECGRecord, WaveSegmenter, WFDBFolder, fetch_mitdb, make_ecg
 from beatssl_sklearn.evaluation.metrics import beat_detection_scores
@@ -107,6 +108,49 @@ def test_p_waves_before_wide_complexes(segmenter, leads):
     found = (waves[waves.lead == "II"].wave == "P").groupby(waves.record).sum()
     true = np.array([(rows["wave"] == "P").sum() for rows in ecg.waves])
     assert found.sum() > 0.9 * true.sum() and (found.to_numpy() > true / 2).mean() > 0.9
+
+
+@pytest.mark.parametrize("fs", [250, 500])
+@pytest.mark.parametrize("kind", ["missing", "constant", "quiet"])
+def test_no_wave_where_a_lead_has_no_signal(fs, kind):
+    """The other leads' waves are not marked in one that is off for five seconds."""
+    X = make_ecg(1, fs=fs, random_state=0).data.copy()
+    first, stop = 3 * fs, 8 * fs
+    noise = np.random.default_rng(0).normal(0, 1e-3, stop - first)
+    X[0, 1, first:stop] = {"missing": np.nan, "constant": X[0, 1, first], "quiet": noise}[kind]
+    found = WaveSegmenter.load("waves").set_params(fs=fs, allow_nan=True, check="ignore")
+    waves, proba = found.delineate(X), found.predict_proba(X)[0]
+    # Quiet stretches are found to a quarter of a second.
+    slack = round(0.25 * fs) if kind == "quiet" else 0
+    lead = waves[waves.lead == "II"]
+    assert not ((lead.offset > first + slack) & (lead.onset < stop - 1 - slack)).any()
+    assert (lead.offset < first + slack).any() and (lead.onset > stop - 1 - slack).any()
+    assert not proba[1, first + slack : stop - slack, 1:].any()
+    assert ((waves.lead == "I") & (waves.onset > first) & (waves.offset < stop)).sum() > 12
+
+
+def test_records_without_mistakes_keep_the_order_of_confidences():
+    marked = make_ecg(2, fs=500, random_state=5)
+    true = [
+        dict.fromkeys(marked.leads, {k: [list(w)[1:] for w in rows if w["wave"] == k] for k in ("P", "QRS", "T")})
+        for rows in marked.waves
+    ]
+    found = WaveSegmenter.load("waves")
+    before = found.unet_.calibration
+    with pytest.warns(UserWarning, match="only .*0 QRS wrong"):
+        after = found.calibrate(marked.data, true).unet_.calibration
+    assert (after.slope > 0.8 * before.slope).all()
+    assert (after([0.6] * 3, [1, 2, 3]) + 0.1 < after([0.99] * 3, [1, 2, 3])).all()
+    with pytest.raises(ValueError, match="waves holds 4 records, X has 2"):
+        found.calibrate(marked.data, true + true)
+
+
+def test_a_fitted_network_keeps_its_context_and_an_unfitted_one_has_no_confidence():
+    X = make_ecg(1, fs=500, random_state=0).data
+    with pytest.raises(ValueError, match="context='encoder' was set after fit"):
+        WaveSegmenter.load("waves").set_params(context="encoder").predict(X)
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        WaveSegmenter().calibrate(X, [{}])
 
 
 def test_what_a_lead_is_called_does_not_matter(segmenter, ptbxl500):

@@ -132,7 +132,8 @@ def confidence_trade(
     Raises
     ------
     ValueError, TypeError
-        As for `ecg.judge_waves`; or if a threshold is not from 0 to 1, or waves have no confidence.
+        As for `ecg.judge_waves`; or if a threshold is not from 0 to 1, waves have no confidence, or waves are of a
+        record beyond the dicts.
     """
     import pandas as pd
 
@@ -141,6 +142,8 @@ def confidence_trade(
         raise ValueError(f"thresholds must be numbers from 0 to 1, got {thresholds!r:.80}")
     if "confidence" not in predicted or predicted["confidence"].isna().any():
         raise ValueError("predicted must have a confidence of each wave")
+    if isinstance(true, (list, tuple)) and len(predicted) and predicted["record"].max() >= len(true):
+        raise ValueError(f"true holds {len(true)} records, predicted has waves of record {predicted['record'].max()}")
     annotated, minutes = as_table(true, fs, "true"), annotated_minutes(true, fs)
     marked = annotated[annotated[["onset", "peak", "offset"]].notna().any(axis=1)]
     n_true = marked["wave"].value_counts()

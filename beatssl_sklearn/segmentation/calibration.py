@@ -15,9 +15,13 @@ from ..ecg.waves.find import WAVES
 
 # Confidences are kept so far from 0 and 1 that their logits stay finite.
 _LEAST = 1e-4
-_MAX_STEPS, _CLOSE = 100, 1e-9
+_MAX_STEPS, _CLOSE, _RIDGE = 100, 1e-9, 1e-9
 # Of the slope and the intercept: more than any calibration needs, and far from an overflow.
 _MOST = 1e3
+# Logits that differ less tell nothing apart, and no slope of Platt's is steeper: a few alike marks would set it.
+_LEAST_SPREAD, _STEEPEST = 0.1, 30.0
+# How far slope and intercept may lie from the former ones without much evidence: standard deviations.
+_PRIOR_SD = 1.0
 # No mean probability reaches it.
 _NEVER = 1.1
 
@@ -33,8 +37,13 @@ class WaveCalibration:
 
     Parameters
     ----------
-    slope, intercept : ndarray of shape (3,), float64
-        Of P, QRS and T. Slopes are 0 or larger.
+    slope, intercept : array-like of shape (3,)
+        Of P, QRS and T, float64 from then on. Slopes are 0 or larger.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are not three finite numbers each, or a slope is negative; the message names the parameter.
 
     References
     ----------
@@ -52,6 +61,15 @@ class WaveCalibration:
     slope: NDArray[np.float64]
     intercept: NDArray[np.float64]
 
+    def __post_init__(self) -> None:
+        for name in ("slope", "intercept"):
+            try:
+                values = np.array(getattr(self, name), np.float64)
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"{name} must be three numbers, of P, QRS and T: {error}") from None
+            object.__setattr__(self, name, values)
+        self._check_file()
+
     def _check_file(self) -> None:
         for name in ("slope", "intercept"):
             values = check_array(name, getattr(self, name), "f", len(WAVES))
@@ -61,7 +79,9 @@ class WaveCalibration:
             raise ValueError(f"slope must be 0 or larger, got {self.slope.tolist()}")
 
     @classmethod
-    def fit(cls, confidence: ArrayLike, right: ArrayLike, wave: ArrayLike) -> WaveCalibration:
+    def fit(
+        cls, confidence: ArrayLike, right: ArrayLike, wave: ArrayLike, *, prior: WaveCalibration | None = None
+    ) -> WaveCalibration:
         """Learn the maps from waves that were judged.
 
         Use records that the network was not trained on: it is surer of those that it knows. Keep waves of low
@@ -75,18 +95,24 @@ class WaveCalibration:
             As returned by `ecg.judge_waves`: 1 right, 0 wrong, NaN not judged. Such waves are left out.
         wave : array-like of shape (n_waves,)
             "P", "QRS" or "T", or their labels 1, 2 and 3.
+        prior : WaveCalibration, optional
+            A former calibration. The new one stays near it as far as these waves say nothing else: slope and intercept
+            have normal priors around the former ones, with a standard deviation of 1.
 
         Returns
         -------
         WaveCalibration
-            With Platt's targets, (n_right + 1) / (n_right + 2) and 1 / (n_wrong + 2), which keep it finite if no wave
-            is wrong. Where more confident waves are less often right, the slope is 0.
+            Without a prior by Platt's targets, (n_right + 1) / (n_right + 2) and 1 / (n_wrong + 2), which keep it
+            finite if no wave is wrong; then the slope of such waves is 0. It is 0, too, where more confident waves are
+            less often right, and without a prior where confidences hardly differ.
 
         Raises
         ------
         ValueError
             If lengths differ, a value is out of its range, or a wave has none that was judged.
         """
+        if prior is not None and not isinstance(prior, WaveCalibration):
+            raise TypeError(f"prior must be a WaveCalibration or None, got {type(prior).__name__}")
         c, kind = _confidences(confidence, wave)
         r = np.asarray(right, np.float64)
         if r.shape != c.shape or not np.isin(r[~np.isnan(r)], (0, 1)).all():
@@ -97,7 +123,10 @@ class WaveCalibration:
             own = judged & (kind == k)
             if not own.any():
                 raise ValueError(f"right judges no {name}: a calibration needs annotated records with {name} waves")
-            found.append(_line(_logit(c[own]), r[own]))
+            if prior is None:
+                found.append(_line(_logit(c[own]), r[own]))
+            else:
+                found.append(_line_near(_logit(c[own]), r[own], float(prior.slope[k]), float(prior.intercept[k])))
         slope, intercept = np.array(found).T
         return cls(slope.copy(), intercept.copy())
 
@@ -178,32 +207,59 @@ def _logit(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _line(x: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[float, float]:
     """Return slope and intercept of the logistic regression of smoothed targets, with a slope of 0 or more."""
+    target, start = _smoothed(right)
+    centre, spread = x.mean(), x.std()
+    if not spread > _LEAST_SPREAD:
+        return 0.0, start
+    a, b = _newton((x - centre) / spread, target, (0.0, start), np.zeros(2), 0.0)
+    if a <= 0:
+        return 0.0, start
+    a = min(a, _STEEPEST * spread)
+    return float(a / spread), float(np.clip(b - a * centre / spread, -_MOST, _MOST))
+
+
+def _line_near(
+    x: NDArray[np.float64], right: NDArray[np.float64], slope: float, intercept: float
+) -> tuple[float, float]:
+    """Return the most probable slope and intercept if normal ones around former ones were expected."""
+    found = _newton(x, right, (slope, intercept), np.array([slope, intercept]), _PRIOR_SD**-2)
+    if found[0] <= 0:
+        return 0.0, _smoothed(right)[1]
+    return min(found[0], _MOST), float(np.clip(found[1], -_MOST, _MOST))
+
+
+def _smoothed(right: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Return Platt's targets, and the logit of their mean."""
     n_right, n_wrong = right.sum(), (1 - right).sum()
     target = np.where(right == 1, (n_right + 1) / (n_right + 2), 1 / (n_wrong + 2))
-    start = float(logit(target.mean()))
-    centre, spread = x.mean(), x.std()
-    if not spread > 0:
-        return 0.0, start
-    z = (x - centre) / spread
-    a, b = 0.0, start
-    loss = _loss(z, target, a, b)
-    # Newton's method; a step that does not help is halved.
+    return target, float(logit(target.mean()))
+
+
+def _newton(
+    z: NDArray[np.float64],
+    target: NDArray[np.float64],
+    start: tuple[float, float],
+    expected: NDArray[np.float64],
+    weight: float,
+) -> tuple[float, float]:
+    """Fit slope and intercept by Newton's method, with `weight` times half their squared distance from `expected`."""
+
+    def loss(line: NDArray[np.float64]) -> float:
+        f = line[0] * z + line[1]
+        return float((np.logaddexp(0, f) - target * f).sum() + weight / 2 * ((line - expected) ** 2).sum())
+
+    line = np.array(start)
+    least = loss(line)
+    # A step that does not help is halved.
     for _ in range(_MAX_STEPS):
-        p = expit(a * z + b)
+        p = expit(line[0] * z + line[1])
         w, error = p * (1 - p), target - p
-        hessian = np.array([[(w * z * z).sum(), (w * z).sum()], [(w * z).sum(), w.sum()]]) + 1e-9 * np.eye(2)
-        step = np.linalg.solve(hessian, np.array([(error * z).sum(), error.sum()]))
-        while (new := _loss(z, target, a + step[0], b + step[1])) > loss and np.abs(step).max() > _CLOSE:
+        hessian = np.array([[(w * z * z).sum(), (w * z).sum()], [(w * z).sum(), w.sum()]])
+        hessian += (_RIDGE + weight) * np.eye(2)
+        step = np.linalg.solve(hessian, np.array([(error * z).sum(), error.sum()]) - weight * (line - expected))
+        while (new := loss(line + step)) > least and np.abs(step).max() > _CLOSE:
             step = step / 2
         if np.abs(step).max() <= _CLOSE:
             break
-        a, b, loss = a + step[0], b + step[1], new
-    if a <= 0:
-        return 0.0, start
-    slope = min(a / spread, _MOST)
-    return float(slope), float(np.clip(b - a * centre / spread, -_MOST, _MOST))
-
-
-def _loss(z: NDArray[np.float64], target: NDArray[np.float64], a: float, b: float) -> float:
-    f = a * z + b
-    return float((np.logaddexp(0, f) - target * f).sum())
+        line, least = line + step, new
+    return float(line[0]), float(line[1])

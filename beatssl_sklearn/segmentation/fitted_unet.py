@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -129,6 +130,29 @@ class FittedUNet:
             return SegmentationModel(net, replace(front_end, fs_model=self.fs_model), coarse, device, dtype)
 
         return self._ready.get((str(device), str(dtype)), make)
+
+
+def check_unchanged(segmenter: Any) -> None:
+    """Check that a `WaveSegmenter`'s parameters still describe its fitted network.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter that was set after `fit`.
+    """
+    unet = segmenter.unet_
+    fitted = {
+        "context": "encoder" if isinstance(unet.encoder, FittedEncoder) else "leads",
+        "fs_model": unet.fs_model,
+        "widths": unet.widths,
+    }
+    for name, value in fitted.items():
+        given = getattr(segmenter, name)
+        if not np.array_equal(given, value):
+            raise ValueError(
+                f"{name}={given!r} was set after fit: it describes the fitted network and cannot be changed under it; "
+                f"call fit again"
+            )
 
 
 def check_segmenter_file(segmenter: Any) -> None:

@@ -18,6 +18,8 @@ from ..inputs.source import Block
 from ..inputs.windows import Window, windows
 from ..nn.wave_unet import FRAME_S, WaveUNet
 from .calibration import WaveCalibration
+from .dead import dead_stretches, silence
+from .joining import joined, take
 
 WAVE_PARAMS: dict[str, Any] = {"qrs_peak": "r", "border_window": 0.08, "need_qrs": True, "min_confidence": 0.6}
 """How waves are found unless `wave_params` says otherwise: peaks as LUDB marks them, borders at their mean position."""
@@ -28,6 +30,8 @@ On LUDB any limit of P from .1 to .5 has the same F1. Other records' P waves are
 """
 # How far beyond its core a window's waves are considered [s].
 _SLACK_S = 0.05
+# Least distance of a peak from the borders of its wave [samples].
+_LEAST = 1e-3
 # Lead-seconds that the network sees at once: 8 records of 12 leads and 10 s, whose maps stay near the processor.
 _LEAD_SECONDS = 8 * 12 * 10.0
 
@@ -57,6 +61,8 @@ class Labelled(NamedTuple):
     """Probabilities (n_records, n_leads, n_times, n_classes)."""
     signal: NDArray[np.float32]
     """Leads as the network saw them (n_records, n_leads, n_times)."""
+    dead: NDArray[np.bool_] | None = None
+    """At the rate of the block, where leads have no signal (n_records, n_leads, n_times); None if nowhere."""
 
 
 def checked_wave_params(params: Any) -> dict[str, Any]:
@@ -127,7 +133,12 @@ def _label(signal: NDArray[np.float32], block: Block, model: SegmentationModel) 
         proba[:, i : i + at_once] = logits[:, :, :n_times].movedim(-1, 0).contiguous().softmax(0).cpu().numpy()
     # A lead without a signal has no waves, whatever the others show.
     proba[:, ~fine.present[:, index]] = np.eye(model.net.n_classes, dtype=np.float32)[0][:, None, None]
-    return Labelled(np.moveaxis(proba, 0, -1), leads)
+    dead = dead_stretches(signal, block.fs)
+    if dead is not None:
+        nearest = np.minimum(np.round(np.arange(n_times) * (block.fs / model.fs)).astype(np.int64), dead.shape[2] - 1)
+        for record, lead in zip(*np.nonzero(dead.any(axis=2)), strict=True):
+            silence(proba[:, record, lead], dead[record, lead, nearest])
+    return Labelled(np.moveaxis(proba, 0, -1), leads, dead)
 
 
 def _padded(array: NDArray[np.float32], axis: int, length: int) -> NDArray[np.float32]:
@@ -145,8 +156,12 @@ def block_probabilities(block: Block, model: SegmentationModel) -> NDArray[np.fl
     n, n_leads, n_times = block.signal.shape
     out = np.empty((n, n_leads, n_times, model.net.n_classes), dtype=np.float32)
     for window, labelled in label_block(block, model):
-        core = np.arange(window.core_start, window.core_stop)
-        out[:, :, core] = _at_rate(labelled.proba, (core - window.start) * (model.fs / block.fs))
+        inside = np.arange(window.core_start, window.core_stop) - window.start
+        own = out[:, :, window.core_start : window.core_stop]
+        own[:] = _at_rate(labelled.proba, inside * (model.fs / block.fs))
+        if labelled.dead is not None:
+            # Between two samples of the network, the one beyond the border may have a wave.
+            own[labelled.dead[:, :, inside]] = np.eye(model.net.n_classes, dtype=np.float32)[0]
     return out
 
 
@@ -198,46 +213,20 @@ def block_waves(block: Block, model: SegmentationModel, params: Mapping[str, Any
             model.fs,
             **params,
         )
-        shifted = found._replace(**{k: getattr(found, k) * ratio + window.start for k in ("onset", "peak", "offset")})
+        marks = {k: getattr(found, k) * ratio + window.start for k in ("onset", "peak", "offset")}
+        shifted = _inside(found._replace(**marks), block.signal.shape[2])
         # A wave belongs to the window whose core holds its peak; two windows may disagree on where that is.
         first, last = window.core_start - _SLACK_S * block.fs, window.core_stop + _SLACK_S * block.fs
-        parts.append(_take(shifted, (shifted.peak >= first) & (shifted.peak < last)))
-    return _joined(parts)
+        own = (shifted.peak >= first) & (shifted.peak < last)
+        parts.append(take(shifted, own))
+    times = {k: {**(find_waves.__kwdefaults__ or {}), **params}[k] * block.fs for k in ("refractory", "p_blanking")}
+    return joined(parts, **times)
 
 
-def _take(waves: Waves, rows: NDArray) -> Waves:
-    return Waves(*(column[rows] for column in waves))
-
-
-def _joined(parts: list[Waves]) -> Waves:
-    """Put the windows of long records together; of two sights of one wave across a border, the surer one stays."""
-    if len(parts) == 1:
-        return parts[0]
-    columns = Waves(*(np.concatenate(c) for c in zip(*parts, strict=True)))
-    waves = _take(columns, np.lexsort((columns.onset, columns.strip)))
-    # Sights of one wave first: which of them stays decides how far the wave beside it may reach.
-    return _without_overlaps(_apart(_without_overlaps(waves, alike=True)), alike=False)
-
-
-def _apart(waves: Waves) -> Waves:
-    """Let neighbours that overlap less than up to their peaks meet in the middle."""
-    onset, offset = waves.onset.copy(), waves.offset.copy()
-    overlap = (waves.strip[1:] == waves.strip[:-1]) & (onset[1:] < offset[:-1])
-    overlap &= (waves.peak[:-1] < onset[1:]) & (offset[:-1] < waves.peak[1:])
-    onset[1:][overlap] = offset[:-1][overlap] = ((onset[1:] + offset[:-1]) / 2)[overlap]
-    return waves._replace(onset=onset, offset=offset)
-
-
-def _without_overlaps(waves: Waves, alike: bool) -> Waves:
-    while len(waves.strip) > 1:
-        overlap = (waves.strip[1:] == waves.strip[:-1]) & (waves.onset[1:] < waves.offset[:-1])
-        if alike:
-            overlap &= waves.wave[1:] == waves.wave[:-1]
-        if not overlap.any():
-            break
-        first_goes = overlap & (waves.confidence[:-1] < waves.confidence[1:])
-        gone = np.zeros(len(waves.strip), dtype=bool)
-        gone[:-1] |= first_goes
-        gone[1:] |= overlap & ~first_goes
-        waves = _take(waves, ~gone)
-    return waves
+def _inside(waves: Waves, n_times: int) -> Waves:
+    """Let marks end with the record: the last sample of the network can lie behind that of X."""
+    if not len(waves.offset) or waves.offset.max() <= n_times - 1:
+        return waves
+    waves = take(waves, waves.onset < n_times - 1 - 2 * _LEAST)
+    offset = np.minimum(waves.offset, n_times - 1)
+    return waves._replace(offset=offset, peak=np.minimum(waves.peak, offset - _LEAST))

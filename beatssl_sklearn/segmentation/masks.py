@@ -20,7 +20,9 @@ N_CLASSES = len(CLASSES)
 _CHUNK = 16
 
 
-def read_annotated(source: Source, masks: Any, front_end: FrontEnd) -> list[AnnotatedRecord]:
+def read_annotated(
+    source: Source, masks: Any, front_end: FrontEnd, weight: NDArray[np.float64] | None = None
+) -> list[AnnotatedRecord]:
     """Read every record with its mask, checked and at the rate of the network.
 
     Parameters
@@ -31,6 +33,8 @@ def read_annotated(source: Source, masks: Any, front_end: FrontEnd) -> list[Anno
         One mask per record: (n_leads, n_times), or (n_times,) shared by all leads.
     front_end : FrontEnd
         At the rate of the network.
+    weight : ndarray (n_records,), optional
+        Records of weight 0 are not trained on.
 
     Raises
     ------
@@ -47,7 +51,8 @@ def read_annotated(source: Source, masks: Any, front_end: FrontEnd) -> list[Anno
             placed = _place_mask(mask, block.leads, block.fs, front_end.fs_model, ready.signal.shape[1])
             placed[:, ~ready.present[k]] = IGNORED
             records.append(AnnotatedRecord(ready.signal[k], placed))
-    _check_classes(records)
+    shown = np.ones(len(records), bool) if weight is None else weight > 0
+    _check_classes([record for record, drawn in zip(records, shown, strict=True) if drawn])
     return records
 
 

@@ -13,6 +13,7 @@ from ..components import Bounds, Limits, check_bounds
 from ..ecg.preprocess import check_fs
 from ..embedding.fitted_encoder import FittedEncoder
 from ..inputs.groups import hold_out_groups
+from ..inputs.labels import checked_weights
 from ..inputs.plausibility import check_choice
 from ..nn.devices import check_precision, resolve_device, training_precision
 from ..nn.wave_unet import FRAME_S, LEVELS, rate_step
@@ -80,8 +81,29 @@ def check_network(fs_model: Any, widths: Any) -> None:
         raise ValueError(f"fs_model must be a multiple of {step:g} Hz with {len(widths)} widths, got {fs_model!r}")
 
 
+def record_weights(sample_weight: Any, n_records: int) -> NDArray[np.float64]:
+    """Return how often records are drawn, relative to each other.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is not one weight per record, a weight is no finite number of at least 0, or all are 0.
+    """
+    weight = checked_weights(sample_weight, n_records)
+    if weight is None:
+        return np.ones(n_records)
+    if not weight.any():
+        raise ValueError(f"sample_weight is 0 for each of the {n_records} records: there is nothing to train on")
+    # A power of two: only the ratios count, and these stay as they are to the last bit.
+    return np.asarray(np.ldexp(weight, -np.frexp(weight.max())[1]))
+
+
 def split_records(
-    fraction: float | None, groups: NDArray[np.int64] | None, n_records: int, seed: int
+    fraction: float | None,
+    groups: NDArray[np.int64] | None,
+    n_records: int,
+    seed: int,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Hold out whole groups; nothing where `fraction` is None.
 
@@ -96,6 +118,11 @@ def split_records(
     held_out = hold_out_groups(every if groups is None else groups, fraction, seed)
     if held_out.all():
         raise ValueError(f"validation_fraction={fraction!r} leaves no record of {n_records} to train on")
+    if weight is not None and not weight[~held_out].any():
+        raise ValueError(
+            f"validation_fraction={fraction!r} holds out all records whose sample_weight is above 0: none is left to "
+            f"train on; give weights to records of more groups, or take another random_state"
+        )
     return every[~held_out], every[held_out]
 
 

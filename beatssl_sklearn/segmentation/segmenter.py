@@ -15,7 +15,6 @@ from ..components import register, seed_of
 from ..embedding.fitted_encoder import FittedEncoder
 from ..embedding.starting_encoder import LabelledEstimator, read_by
 from ..inputs.groups import group_codes
-from ..inputs.labels import checked_weights
 from ..inputs.plausibility import RecordCheck
 from ..inputs.source import Block, Source
 from ..nn.devices import check_precision, resolve_device
@@ -24,12 +23,12 @@ from ..nn.weights import trained_arrays
 from ..persistence import load
 from ..training.net import history_rows
 from .augment import WaveAugment
-from .fitted_unet import FittedUNet, check_segmenter_file
+from .fitted_unet import FittedUNet, check_segmenter_file, check_unchanged
 from .inference import SegmentationModel, block_probabilities, block_waves, calibrated_waves, checked_wave_params
 from .masks import N_CLASSES, mean_dice, read_annotated
 from .reading import Reading
-from .run import check_segmenter, split_records, train_unet
-from .tables import calibration_of, one_table, stacked, waves_table, with_consensus
+from .run import check_segmenter, record_weights, split_records, train_unet
+from .tables import calibration_of, marked_waves, one_table, stacked, waves_table, with_consensus
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -42,8 +41,7 @@ class WaveSegmenter(LabelledEstimator):
     """Label every sample of every lead as background, P, QRS or T, and mark the boundaries of the waves.
 
     A U-Net runs over each lead at the full rate. The pretrained encoder, which sees all leads together, feeds it from
-    all of its stages, or is left out. Any of the twelve leads in any number, at any rate, and records of any length
-    will do.
+    all of its stages, or is left out. Any of the twelve leads, at any rate and of any length, will do.
 
     Parameters
     ----------
@@ -52,8 +50,8 @@ class WaveSegmenter(LabelledEstimator):
         `clone` keeps it. An unfitted pretrainer describes the encoder to train from scratch; None is the default one.
     context : {"encoder", "leads"}, default="encoder"
         What a lead learns of the others from: the encoder's maps, or only the mean over leads inside the U-Net. With
-        few annotated records the encoder helps. But it knows leads by their names. With "leads" it is left out: the
-        pretrainer only says how records are read, and there is no `encoder_`.
+        few annotated records the encoder helps, but it knows leads by their names. With "leads" it is left out: the
+        pretrainer only says how records are read.
     fs : float, default=None
         Sampling rate of X [Hz]; None is the pretrainer's.
     leads : sequence of str, default=None
@@ -232,11 +230,10 @@ class WaveSegmenter(LabelledEstimator):
         encoder, scratch = self._starting_encoder(seed)
         start: Any = encoder if self.context == "encoder" else Reading.of(encoder)
         source = self._read_as(X, start, reset=True)
-        given = checked_weights(sample_weight, source.n_records)
-        weight = np.ones(source.n_records) if given is None else given
-        records = read_annotated(source, y, replace(start.front_end, fs_model=float(self.fs_model)))
+        weight = record_weights(sample_weight, source.n_records)
+        records = read_annotated(source, y, replace(start.front_end, fs_model=float(self.fs_model)), weight)
         patients = group_codes(groups, source.n_records)
-        train, valid = split_records(self.validation_fraction, patients, source.n_records, seed)
+        train, valid = split_records(self.validation_fraction, patients, source.n_records, seed, weight)
         net = train_unet(self, start, scratch, records, weight, train, valid, seed)
         self.history_ = history_rows(net)
         self.n_iter_, self.device_ = len(self.history_), str(net.device)
@@ -295,14 +292,16 @@ class WaveSegmenter(LabelledEstimator):
     def calibrate(self, X: Any, waves: Any) -> WaveSegmenter:
         """Learn what a confidence is worth: `delineate` then tells the probability that a wave is right.
 
-        From then on `min_confidence` and `sure_p` of `wave_params` are such probabilities, too.
+        From then on `min_confidence` and `sure_p` of `wave_params` are such probabilities, too. It begins with a former
+        calibration, or what the network says, and few mistakes move it little.
 
         Parameters
         ----------
         X : as for `fit`
             Annotated records that the network was not trained on: it is surer of those that it knows.
         waves : DataFrame, or sequence of n_records dict
-            What is marked in them, as for `ecg.judge_waves`: in a lead, all waves from the first to the last one.
+            What is marked in them, as for `ecg.judge_waves`: in a lead, all waves from the first to the last one. A
+            table counts records from 0.
 
         Returns
         -------
@@ -312,11 +311,17 @@ class WaveSegmenter(LabelledEstimator):
         Raises
         ------
         ValueError, TypeError
-            If records or marks cannot be used, or P, QRS or T are found in no record with marks.
+            If records or marks cannot be used, do not belong together, or no P, QRS or T is found where marks are.
+
+        Warns
+        -----
+        UserWarning
+            If fewer than five of the P, QRS or T waves are right, or wrong.
         """
+        marked = marked_waves(waves, self._known_source(X).n_records)
         params = {**checked_wave_params(self.wave_params), "min_confidence": 0.0, "sure_p": None}
         found = ((block, block_waves(block, self._ready(), params)) for block in self._blocks(X))
-        self.unet_ = replace(self.unet_, calibration=calibration_of(found, waves))
+        self.unet_ = replace(self.unet_, calibration=calibration_of(found, marked, self.unet_.calibration))
         return self
 
     def delineate(self, X: Any, *, consensus: bool = False) -> DataFrame:
@@ -333,8 +338,9 @@ class WaveSegmenter(LabelledEstimator):
         DataFrame
             One row per wave: record (row of X), lead, wave ("P", "QRS", "T"), onset, peak and offset in samples of X
             and in seconds, confidence: the mean probability of the wave's samples, or, after `calibrate`, that the wave
-            is right. In each lead waves are in order and do not overlap, and a beat has one T. A
-            record without a wave has no row.
+            is right. In each lead waves are in order and do not overlap, and a beat has one T. There are none where a
+            lead has no signal (missing, constant for .6 s, or within .01 mV for 2 s). `sure_p` counts beats in windows
+            of 10 to 19 s.
         """
         tables: list[DataFrame] = []
         for block in self._blocks(X):
@@ -390,10 +396,5 @@ class WaveSegmenter(LabelledEstimator):
         """Return the network, built for the device and the precision wanted."""
         device = resolve_device(self.device)
         low = check_precision(self.precision) == "bf16" or (self.precision == "auto" and bf16_supported(device))
-        changed = [n for n in ("fs_model", "widths") if not np.array_equal(getattr(self, n), getattr(self.unet_, n))]
-        if changed:
-            raise ValueError(
-                f"{changed[0]}={getattr(self, changed[0])!r} was set after fit: it describes the fitted network and "
-                f"cannot be changed under it; call fit again"
-            )
+        check_unchanged(self)
         return self.unet_.model(device, torch.bfloat16 if low else torch.float32)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._optional import find_stack_level
 from ..ecg.beats import as_objects
-from ..ecg.judged import judge_waves
+from ..ecg.judged import as_table, judge_waves
+from ..ecg.leads import canonical_lead
 from ..ecg.waves.consensus import consensus
-from ..ecg.waves.find import Waves
+from ..ecg.waves.find import WAVES, Waves
 from ..ecg.waves.table import empty_table, make_table
 from ..inputs.source import Block
 from .calibration import WaveCalibration
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+# Right or wrong waves of a kind below which they hardly say anything about confidences.
+_FEWEST = 5
 
 
 def waves_table(waves: Waves, block: Block) -> DataFrame:
@@ -43,16 +49,83 @@ def one_table(tables: list[DataFrame]) -> DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else empty_table()
 
 
-def calibration_of(found: Iterable[tuple[Block, Waves]], true: Any) -> WaveCalibration:
+def marked_waves(waves: Any, n_records: int) -> DataFrame:
+    """Return the marked waves of records as a table.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are neither a table of waves nor one dict per record, or not of these records; the message says what.
+    """
+    import pandas as pd
+
+    if not isinstance(waves, (pd.DataFrame, list, tuple)):
+        raise TypeError(
+            f"waves must be a DataFrame with one row per wave, or a list of one dict per record (lead to wave to marks "
+            f"of shape (n_waves, 3)), got {type(waves).__name__}"
+        )
+    if not isinstance(waves, pd.DataFrame) and len(waves) != n_records:
+        raise ValueError(f"waves holds {len(waves)} records, X has {n_records}")
+    # The rate only makes columns of seconds, which are not used.
+    table = as_table(waves, 1.0, "waves")
+    unknown = table["record"][~table["record"].isin(range(n_records))]
+    if len(unknown):
+        raise ValueError(f"waves has marks of record {unknown.iloc[0]}, X has the records 0 to {n_records - 1}")
+    endless = np.isinf(table[["onset", "peak", "offset"]].to_numpy(np.float64)).any(axis=1)
+    if endless.any():
+        where = table[endless].iloc[0]
+        raise ValueError(f"waves: record {where['record']}, lead {where['lead']} has an infinite mark")
+    return table
+
+
+def calibration_of(
+    found: Iterable[tuple[Block, Waves]], marked: DataFrame, prior: WaveCalibration | None
+) -> WaveCalibration:
     """Learn what a confidence is worth from waves of all confidences, and what is marked.
 
     Raises
     ------
-    ValueError, TypeError
-        As `judge_waves` and `WaveCalibration.fit`.
+    ValueError
+        If no lead has marks, or no wave of a kind is judged.
+
+    Warns
+    -----
+    UserWarning
+        If too few waves of a kind are right, or wrong.
     """
-    parts = [(w.confidence, judge_waves(true, waves_table(w, block), block.fs), w.wave) for block, w in found]
-    return WaveCalibration.fit(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    parts = []
+    leads: set[str] = set()
+    for block, w in found:
+        parts.append((w.confidence, judge_waves(marked, waves_table(w, block), block.fs), w.wave))
+        leads.update(block.leads)
+    confidence, right, wave = (np.concatenate(column) for column in zip(*parts, strict=True))
+    if not {_place(lead) for lead in marked["lead"].unique()} & {_place(lead) for lead in leads}:
+        named = sorted(str(lead) for lead in marked["lead"].unique())
+        raise ValueError(f"waves has marks of the leads {named}, X has {sorted(leads)}")
+    few = []
+    for label, name in enumerate(WAVES, start=1):
+        n_right, n_wrong = (int((right[wave == label] == value).sum()) for value in (1, 0))
+        if not n_right + n_wrong:
+            raise ValueError(f"waves judges no {name}: a calibration needs annotated records with {name} waves")
+        few += [f"{n} {name} {what}" for n, what in ((n_right, "right"), (n_wrong, "wrong")) if n < _FEWEST]
+    if few:
+        warnings.warn(
+            f"waves: of those found, only {', '.join(few)}: too few to learn much from; calibrations of these kinds "
+            f"stay near the former ones",
+            UserWarning,
+            stacklevel=find_stack_level(),
+        )
+    # What the network says of itself, if nothing else is known.
+    former = WaveCalibration(np.ones(3), np.zeros(3)) if prior is None else prior
+    return WaveCalibration.fit(confidence, right, wave, prior=former)
+
+
+def _place(name: Any) -> str:
+    """Return the canonical name of a lead; another place on the body is its own."""
+    try:
+        return canonical_lead(str(name))[0]
+    except ValueError:
+        return str(name)
 
 
 def stacked(blocks: list[NDArray]) -> NDArray:

@@ -51,6 +51,53 @@ def test_a_map_never_falls_and_stays_finite() -> None:
     np.testing.assert_allclose(same([0.1, 0.1], ["P", "QRS"]), [2 / 3, 1 / 3], rtol=1e-6)
 
 
+def test_scores_that_hardly_differ_set_no_slope() -> None:
+    right = [0, 1, 0, 1]
+    near = WaveCalibration.fit(np.tile([0.8, 0.8 + 1e-9] * 2, 3), right * 3, np.repeat([1, 2, 3], 4))
+    assert near.slope.tolist() == [0, 0, 0]
+    # Told apart by a logit of .22: no steeper than 30, and the middle is at one half.
+    apart = WaveCalibration.fit(np.tile([0.8, 0.8328] * 300, 3), (right * 150) * 3, np.repeat([1, 2, 3], 600))
+    np.testing.assert_allclose(apart.slope, 30)
+    assert (apart([0.8] * 3, [1, 2, 3]) < 0.1).all() and (apart([0.8328] * 3, [1, 2, 3]) > 0.9).all()
+
+
+def test_a_former_calibration_holds_where_nothing_speaks_against_it() -> None:
+    rng = np.random.default_rng(0)
+    clean, wave = rng.uniform(0.9, 0.999, 900), np.repeat([1, 2, 3], 300)
+    found = WaveCalibration.fit(clean, np.ones(900), wave, prior=KNOWN)
+    assert (found.slope >= SLOPE).all() and (found.slope < SLOPE + 2).all() and (found.intercept >= INTERCEPT).all()
+    noise, sure = found([0.5] * 3, [1, 2, 3]), found([0.99] * 3, [1, 2, 3])
+    assert (noise < sure).all() and noise[0] < 0.4
+    # Many mistakes outweigh it.
+    confidence, wave = rng.uniform(0.2, 0.98, 60_000), rng.integers(1, 4, 60_000)
+    right = (rng.random(60_000) < confidence).astype(float)
+    learnt = WaveCalibration.fit(confidence, right, wave, prior=KNOWN)
+    np.testing.assert_allclose(learnt.slope, 1, atol=0.06)
+    np.testing.assert_allclose(learnt.intercept, 0, atol=0.06)
+
+
+def test_one_wave_moves_a_former_calibration_by_hand() -> None:
+    # One right wave of confidence .5, logit 0: only the intercept b moves, and 1 - expit(b) = b - b0 at the best one.
+    found = WaveCalibration.fit([0.5] * 3, [1] * 3, [1, 2, 3], prior=WaveCalibration(np.ones(3), np.zeros(3)))
+    np.testing.assert_allclose(found.slope, 1)
+    np.testing.assert_allclose(found.intercept, 1 - expit(found.intercept), rtol=1e-6)
+    with pytest.raises(TypeError, match="prior must be a WaveCalibration or None, got int"):
+        WaveCalibration.fit([0.5] * 3, [1] * 3, [1, 2, 3], prior=1)  # type: ignore[arg-type]
+
+
+def test_what_is_no_calibration() -> None:
+    assert WaveCalibration([1, 2, 3], [0, 0, 0]).slope.dtype == np.float64
+    for slope, intercept, message in (
+        ([1, 1], [0, 0, 0], "slope"),
+        ([1, 1, -1], [0, 0, 0], "slope must be 0 or larger"),
+        ([1, 1, 1], [0, np.inf, 0], "intercept"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            WaveCalibration(slope, intercept)
+    with pytest.raises(TypeError, match="slope must be three numbers"):
+        WaveCalibration("abc", [0, 0, 0])
+
+
 def test_thresholds_of_the_network() -> None:
     raw = KNOWN.raw_thresholds((0.5, 0.75, 0.0))
     assert raw == pytest.approx((expit(2 / 3), 0.75, 0.0))

@@ -12,9 +12,9 @@ from scipy.special import expit
 
 from beatssl_sklearn import BeatSSL, BeatSSLPretrainer, ECGRecord, FrontEnd, WaveAugment, make_ecg
 from beatssl_sklearn.ecg.leads import LEADS
-from beatssl_sklearn.ecg.waves.find import Waves, find_waves
+from beatssl_sklearn.ecg.waves.find import find_waves
 from beatssl_sklearn.ecg.waves.table import CONSENSUS, empty_table
-from beatssl_sklearn.segmentation.inference import SegmentationModel, _at_rate, _joined
+from beatssl_sklearn.segmentation.inference import SegmentationModel, _at_rate
 
 PLAIN = WaveAugment(stretch=1, gain=1, noise=0, low_rate=0, lead_subset=0)
 # What a network that has hardly learnt finds: complexes may be missing.
@@ -354,6 +354,19 @@ def test_boundaries_scale_with_the_rate(learned, fs, fs_model):
             assert np.array_equal((row == k)[~near], expected[~near])
 
 
+@pytest.mark.parametrize("fs", [100, 128, 250])
+def test_marks_end_with_the_record(learned, fs):
+    """At 500 Hz, the network has samples behind the last one of X."""
+    signal, borders = beats(fs, 4, 0.4, rr=0.9)
+    # The last T goes on behind the end.
+    stop = round((borders[2][2, 0] + 0.1) * fs)
+    table = labelling(learned, fs, 500.0).delineate(signal[None, :, :stop])
+    last = table[table.wave == "T"].groupby("lead").last()
+    assert (table.offset <= stop - 1).all() and (table.onset >= 0).all() and len(last) == 3
+    np.testing.assert_allclose(last.offset, stop - 1, atol=0.2)
+    assert (table.onset < table.peak).all() and (table.peak < table.offset).all()
+
+
 def test_probabilities_are_interpolated():
     ramp = np.repeat(np.arange(10, dtype=np.float32)[:, None], 4, axis=1)[None, None]
     position = np.array([0, 0.25, 3, 4.5, 8.99, 9, 9.4])
@@ -401,43 +414,6 @@ def test_windows_that_disagree_lose_no_wave(learned, samples, monkeypatch):
                 assert (near.sum(axis=0) == 1).all(), (i, wave, near.sum(axis=0))
 
 
-def sights(*rows):
-    """Waves of one window, as (strip, wave, onset, peak, offset, confidence)."""
-    types = (int, np.int8, float, float, float, np.float32)
-    return Waves(*(np.array(column, kind) for column, kind in zip(zip(*rows, strict=True), types, strict=True)))
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "expected"),
-    [
-        # The surer sight stays, whichever window it is of.
-        ([(0, 2, 10, 15, 20, 0.9)], [(0, 2, 11, 15, 21, 0.8)], [(0, 2, 10, 15, 20)]),
-        ([(0, 2, 10, 15, 20, 0.8)], [(0, 2, 11, 15, 21, 0.9)], [(0, 2, 11, 15, 21)]),
-        # Other strips are other leads.
-        ([(0, 2, 10, 15, 20, 0.8)], [(1, 2, 11, 15, 21, 0.9)], [(0, 2, 10, 15, 20), (1, 2, 11, 15, 21)]),
-        # Kinds that are surer in different windows meet in the middle.
-        (
-            [(0, 1, 0, 5, 10, 0.6), (0, 2, 10, 15, 20, 0.9)],
-            [(0, 1, 1, 6, 11, 0.8), (0, 2, 11, 16, 21, 0.7)],
-            [(0, 1, 1, 6, 10.5), (0, 2, 10.5, 15, 20)],
-        ),
-        # Kinds that cannot both be right: the surer one stays.
-        ([(0, 1, 0, 5, 10, 0.6)], [(0, 3, 4, 8, 15, 0.9)], [(0, 3, 4, 8, 15)]),
-        # A chain, of which the ends do not overlap.
-        (
-            [(0, 3, 0, 5, 10, 0.7), (0, 3, 16, 20, 25, 0.6)],
-            [(0, 3, 8, 12, 17, 0.9)],
-            [(0, 3, 8, 12, 17)],
-        ),
-        ([(0, 3, 0, 5, 10, 0.7)], [(0, 3, 10, 15, 20, 0.9)], [(0, 3, 0, 5, 10), (0, 3, 10, 15, 20)]),
-    ],
-)
-def test_two_sights_of_one_wave(first, second, expected):
-    for order in ((first, second), (second, first)):
-        found = _joined([sights(*rows) for rows in order])
-        assert list(zip(found.strip, found.wave, found.onset, found.peak, found.offset, strict=True)) == expected
-
-
 # Records without waves
 
 
@@ -476,6 +452,29 @@ def test_a_flat_lead_among_live_ones_has_no_waves(learned):
     gone = dead.copy()
     gone[0, 1] = np.nan
     assert not other(learned, allow_nan=True).predict(gone)[0, 1].any()
+
+
+@pytest.mark.parametrize("fs", [100, 250, 1000])
+def test_a_lead_shows_nothing_where_it_has_no_signal(learned, fs):
+    """The labeller labels all leads alike; in one of them, the signal is lost over some beats."""
+    signal, _ = beats(fs, 8, 0.4)
+    whole = labelling(learned, fs, 500.0).delineate(signal[None])
+    first, stop = 3 * fs, 6 * fs
+    # A gap that the labeller sees as the lead's baseline.
+    lost = signal.copy()
+    lost[2, first:stop] = np.nan
+    found = other(labelling(learned, fs, 500.0), allow_nan=True)
+    found._ready = labelling(learned, fs, 500.0)._ready
+    table, proba = found.delineate(lost[None]), found.predict_proba(lost[None])
+    rows, before = table[table.lead == THREE[2]], whole[whole.lead == THREE[2]]
+    assert np.array_equal(proba[0, 2, first:stop], np.broadcast_to(np.float32([1, 0, 0, 0]), (stop - first, 4)))
+    assert not ((rows.offset > first) & (rows.onset < stop - 1)).any()
+    outside = (before.offset < first - 0.02 * fs) | (before.onset > stop + 0.02 * fs)
+    for wave in ("P", "QRS"):
+        assert (rows.wave == wave).sum() >= (before[outside].wave == wave).sum() > 3
+        # Other leads show these waves there.
+        others = table[(table.lead == THREE[0]) & (table.wave == wave)]
+        assert ((others.onset > first) & (others.offset < stop)).sum() >= 3
 
 
 def test_a_gap_hides_what_lies_in_it_only(learned):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from beatssl_sklearn import BeatSSL, BeatSSLPretrainer, WaveSegmenter, make_ecg
-from beatssl_sklearn.segmentation.run import check_segmenter, split_records
+from beatssl_sklearn.segmentation.run import check_segmenter, record_weights, split_records
 
 FS = 100
 TINY = {
@@ -72,6 +72,40 @@ def test_validation_leaves_something_to_train_on(pre, segmenter_of):
         segmenter_of(pre, validation_fraction=0.5).fit(X, Y, groups=np.zeros(4))
     with pytest.raises(ValueError, match="groups must hold one label per record"):
         segmenter_of(pre, validation_fraction=0.5).fit(X, Y, groups=PATIENT[1:])
+
+
+# Weights
+
+
+def test_only_the_ratios_of_weights_count():
+    assert record_weights(None, 3).tolist() == [1, 1, 1]
+    for scale in (2.0**-900, 1.0, 2.0**1000):
+        found = record_weights(np.array([3.0, 1.0, 0.0]) * scale, 3)
+        assert (found / found.sum()).tolist() == [0.75, 0.25, 0]
+    with pytest.raises(ValueError, match="sample_weight is 0 for each of the 3 records"):
+        record_weights([0, 0, 0], 3)
+
+
+def test_huge_weights_train(pre, segmenter_of):
+    assert segmenter_of(pre).fit(X, Y, sample_weight=[1e308, 1e308, 1, 1e308]).n_iter_ == 1
+
+
+def test_a_record_with_a_weight_is_left_to_train_on(pre, segmenter_of):
+    weight = np.array([1.0, 1, 0, 0])
+    held = [split_records(0.5, PATIENT, 4, seed)[1].tolist() for seed in range(6)]
+    seed = held.index([0, 1])
+    with pytest.raises(ValueError, match=r"validation_fraction=0.5 holds out all records whose sample_weight is above"):
+        split_records(0.5, PATIENT, 4, seed, weight)
+    assert split_records(0.5, PATIENT, 4, held.index([2, 3]), weight)[0].tolist() == [0, 1]
+    found = segmenter_of(pre, validation_fraction=0.5, random_state=seed)
+    with pytest.raises(ValueError, match="sample_weight"):
+        found.fit(X, Y, groups=PATIENT, sample_weight=weight)
+
+
+def test_what_has_no_weight_is_never_shown(pre, segmenter_of):
+    only_first = np.where((np.arange(4) > 0)[:, None] & (Y == 1), 0, Y)
+    with pytest.raises(ValueError, match="no sample is labelled P"):
+        segmenter_of(pre).fit(X, only_first, sample_weight=[0, 1, 1, 1])
 
 
 # Rates of the encoder
@@ -150,6 +184,9 @@ PARAMETERS = [
     ("wave_params", {"max_gap": -1}, ValueError),
     ("wave_params", {"max_gap": "short"}, TypeError),
     ("wave_params", {"fs": 500}, ValueError),
+    ("wave_params", {"max_gap": None}, TypeError),
+    ("wave_params", {"min_confidence": "a"}, TypeError),
+    ("wave_params", {"sure_p": ("a", "b")}, TypeError),
     ("wave_params", ["max_gap"], TypeError),
     ("precision", "int8", ValueError),
     ("device", "abacus", ValueError),

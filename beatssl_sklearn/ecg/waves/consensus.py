@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from numbers import Real
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .find import WAVES
+from .order import early_p, extra_t
+from .rules import LABEL_QRS, WAVES
 from .table import CONSENSUS, check_rate, check_table, make_table, wave_labels
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ MIN_SHARE = {"P": 1 / 3, "QRS": 1 / 2, "T": 1 / 3}
 # are less than the cycle of atrial flutter (.2 s), and for T less than the cycle of ventricles at 200 beats per minute.
 _WIDEST_GAP = np.array([np.nan, 0.10, 0.12, 0.15])
 _WIDEST_SPREAD = np.array([np.nan, 0.14, 0.16, 0.20])
-_QRS = 2
+# From the end of a QRS to the beginning of a P before its T [s], as in `find_waves`.
+_P_BLANKING = 0.06
 # Of the members of a group: what fewer of them have is missing in the group.
 _LEAST_SHARE = 0.5
 
@@ -41,7 +44,9 @@ def consensus(
     Waves of one kind whose middles lie close together are one wave, seen in several leads. By the convention of global
     intervals it lasts from the earliest onset to the latest offset of all leads, because a lead perpendicular to the
     heart's vector shows the wave too short. Quantiles replace the extremes, because the error of a single lead cannot
-    move them far. If neighbouring waves then overlap, QRS keeps its borders, and P and T meet in the middle.
+    move them far. If neighbouring waves then overlap, QRS keeps its borders, and P and T meet in the middle. If that
+    would be beyond a peak, the wave that fewer leads show is left out, but no QRS. One T is left between two QRS, and
+    no P that begins within 60 ms of a QRS and before its T.
 
     Parameters
     ----------
@@ -69,7 +74,7 @@ def consensus(
     Raises
     ------
     TypeError
-        If `table` is not a DataFrame.
+        If `table` is not a DataFrame, or `min_share` is no number.
     ValueError
         If a parameter is out of its range, or if the table lacks a column.
 
@@ -113,10 +118,30 @@ def consensus(
         needed = np.ones(n_groups)
     kept = np.flatnonzero(seen >= np.maximum(needed, 1))
     kept = kept[np.lexsort((peak[kept], record[first[kept]]))]
-    record, label = record[first[kept]], label[first[kept]]
-    peak = peak[kept]
-    onset, offset = _without_overlaps(record, label, onset[kept], peak, offset[kept])
-    return make_table(record, CONSENSUS, label, onset, peak, offset, fs, confidence[kept], leads=[CONSENSUS])
+    found = _Found(
+        record[first[kept]], label[first[kept]], onset[kept], peak[kept], offset[kept], confidence[kept], seen[kept]
+    )
+    qrs = np.flatnonzero(label[first] == LABEL_QRS)
+    found = _in_order(_apart(found), record[first[qrs]], peak[qrs], fs)
+    marks = found.onset, found.peak, found.offset
+    return make_table(found.record, CONSENSUS, found.label, *marks, fs, found.confidence, leads=[CONSENSUS])
+
+
+class _Found(NamedTuple):
+    """Consensus waves in order of records and peaks."""
+
+    record: NDArray[np.int64]
+    label: NDArray[np.int8]
+    onset: NDArray[np.float64]
+    peak: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    n_leads: NDArray[np.int64]
+
+    def without(self, rows: int | NDArray[np.int64]) -> _Found:
+        kept: NDArray = np.ones(len(self.label), bool)
+        kept[rows] = False
+        return _Found(*(column[kept] for column in self))
 
 
 def _shares(min_share: float | Mapping[str, float] | None) -> NDArray[np.float64]:
@@ -128,6 +153,8 @@ def _shares(min_share: float | Mapping[str, float] | None) -> NDArray[np.float64
         by_wave = MIN_SHARE | dict(min_share)
     else:
         by_wave = MIN_SHARE if min_share is None else dict.fromkeys(WAVES, min_share)
+    if not all(isinstance(by_wave[name], Real) for name in WAVES):
+        raise TypeError(f"min_share must be a number, or one per wave, got {min_share!r:.80}")
     shares = np.array([np.nan, *(by_wave[name] for name in WAVES)], np.float64)
     if not ((shares[1:] >= 0) & (shares[1:] <= 1)).all():
         raise ValueError(f"min_share must be from 0 to 1, got {min_share!r}")
@@ -202,19 +229,46 @@ def group_quantiles(
     return out
 
 
-def _without_overlaps(
-    record: NDArray[np.int64],
-    label: NDArray[np.int8],
-    onset: NDArray[np.float64],
-    peak: NDArray[np.float64],
-    offset: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return onsets and offsets without overlaps; the waves are in order of their peaks."""
-    i = np.flatnonzero((record[1:] == record[:-1]) & (offset[:-1] > onset[1:]))
-    border = (offset[i] + onset[i + 1]) / 2
-    border = np.where(label[i] == _QRS, offset[i], np.where(label[i + 1] == _QRS, onset[i + 1], border))
-    # A peak stays inside its own wave.
-    border = np.clip(border, peak[i], peak[i + 1])
-    onset, offset = onset.copy(), offset.copy()
-    offset[i], onset[i + 1] = border, border
-    return onset, offset
+def _apart(found: _Found) -> _Found:
+    """Let neighbours meet where they overlap; where the border would lie beyond a peak, the weaker one goes."""
+    while True:
+        record, label, onset, peak, offset = found[:5]
+        i = np.flatnonzero((record[1:] == record[:-1]) & (offset[:-1] > onset[1:]))
+        border = (offset[i] + onset[i + 1]) / 2
+        border = np.where(label[i] == LABEL_QRS, offset[i], np.where(label[i + 1] == LABEL_QRS, onset[i + 1], border))
+        beyond = (border <= peak[i]) | (border >= peak[i + 1])
+        if not beyond.any():
+            onset, offset = onset.copy(), offset.copy()
+            offset[i], onset[i + 1] = border, border
+            return found._replace(onset=onset, offset=offset)
+        # The first of the pairs in conflict: what it leaves decides whether the next one is still in conflict.
+        j = int(i[beyond][0])
+        strength = [(label[k] == LABEL_QRS, found.n_leads[k], np.nan_to_num(found.confidence[k])) for k in (j, j + 1)]
+        found = found.without(j if strength[0] < strength[1] else j + 1)
+
+
+def _in_order(found: _Found, qrs_record: NDArray[np.int64], qrs_peak: NDArray[np.float64], fs: float) -> _Found:
+    """Leave one T in each beat, and no P right after a QRS and before its T: leads may have kept different ones.
+
+    A QRS that too few leads show still ends a beat, and where nobody marked QRS there are no beats to tell.
+    """
+    weight = found.n_leads * np.nan_to_num(found.confidence, nan=1.0) * (found.offset - found.onset)
+    known = np.flatnonzero(np.isfinite(found.peak) & np.isin(found.record, qrs_record))
+    order = np.lexsort((qrs_peak, qrs_record))
+    before = _n_before(qrs_record[order], qrs_peak[order], found.record[known], found.peak[known])
+    strip = before + np.cumsum(np.diff(found.record[known], prepend=-1) != 0)
+    found = found.without(known[extra_t(strip, found.label[known], np.nan_to_num(weight[known]))])
+    early, _, _ = early_p(found.record, found.label, found.onset, found.offset, _P_BLANKING * fs)
+    return found.without(early)
+
+
+def _n_before(
+    record: NDArray[np.int64], time: NDArray[np.float64], of_record: NDArray[np.int64], at: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Count the entries, in order of record and time, that come before each place in a record."""
+    code = np.unique(np.concatenate([record, of_record]), return_inverse=True)[1]
+    times = np.concatenate([time, at])
+    # Records one behind the other on one axis.
+    low, high = times.min(initial=0.0), times.max(initial=0.0)
+    place = code * (high - low + 1) + times - low
+    return np.asarray(np.searchsorted(place[: len(record)], place[len(record) :]))

@@ -9,17 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .borders import border_shifts, mean_borders, peaks, samples_of, smooth
+from .rules import LABEL_P, LABEL_QRS, LABEL_T, WAVES, Rules, checked_rules
 
 __all__ = ["WAVES", "Waves", "find_waves", "paint"]
 
-WAVES = ("P", "QRS", "T")
-"""Names of the labels 1, 2 and 3; label 0 is the background."""
-
-_P, _QRS, _T = 1, 2, 3
 _N_LABELS = 1 + len(WAVES)
-_MIN_SAMPLES = 3  # an onset, a peak and an offset
 _INSIDE = 1e-3  # [samples] least distance of a peak from the borders of its wave
-_SMOOTHING = 0.015  # [s] to each side: P and T are wide enough for it, and their peaks are less noisy
 _CHUNK_SAMPLES = 2**16
 
 
@@ -54,21 +49,6 @@ class _Runs(NamedTuple):
     length: NDArray[np.int64]
     label: NDArray[np.int8]
     mass: NDArray[np.float32]
-
-
-class _Rules(NamedTuple):
-    """The parameters of `find_waves`, in samples."""
-
-    max_gap: float
-    min_length: NDArray[np.float64]
-    min_confidence: NDArray[np.float64]
-    refractory: float
-    p_blanking: float
-    smoothing: int
-    r_wave: bool
-    border_window: int
-    need_qrs: bool
-    sure_p: tuple[float, float] | None
 
 
 def find_waves(
@@ -142,14 +122,25 @@ def find_waves(
     ValueError
         If a shape is wrong, if `proba` is not finite, if a time or confidence is negative or not finite, or if
         `qrs_peak` is unknown.
+    TypeError
+        If a time, confidence or share is no number.
     """
     p, x = np.asarray(proba), np.asarray(signal)
     if p.ndim != 3 or p.shape[2] != _N_LABELS:
         raise ValueError(f"proba must have shape (n_strips, n_times, {_N_LABELS}); got {p.shape}.")
     if x.shape != p.shape[:2]:
         raise ValueError(f"signal must have shape {p.shape[:2]}, as proba without its classes; got {x.shape}.")
-    rules = _rules(
-        fs, max_gap, min_duration, min_confidence, refractory, p_blanking, qrs_peak, border_window, need_qrs, sure_p
+    rules = checked_rules(
+        fs,
+        max_gap=max_gap,
+        min_duration=min_duration,
+        min_confidence=min_confidence,
+        refractory=refractory,
+        p_blanking=p_blanking,
+        qrs_peak=qrs_peak,
+        border_window=border_window,
+        need_qrs=need_qrs,
+        sure_p=sure_p,
     )
     n_strips, n_times = x.shape
     if not x.size:
@@ -195,47 +186,7 @@ def paint(waves: Waves, n_strips: int, n_times: int) -> NDArray[np.int8]:
     return labels
 
 
-def _rules(
-    fs: float,
-    max_gap: float,
-    min_duration: Sequence[float],
-    min_confidence: float | Sequence[float],
-    refractory: float,
-    p_blanking: float,
-    qrs_peak: str,
-    border_window: float,
-    need_qrs: bool,
-    sure_p: tuple[float, float] | None,
-) -> _Rules:
-    if not np.isfinite(fs) or fs <= 0:
-        raise ValueError(f"fs must be a positive, finite rate in Hz; got {fs!r}.")
-    durations = np.asarray(min_duration, dtype=np.float64)
-    if durations.shape != (len(WAVES),) or not (np.isfinite(durations) & (durations >= 0)).all():
-        raise ValueError(f"min_duration must be non-negative times in seconds of P, QRS and T; got {min_duration!r}.")
-    confidences = np.asarray(min_confidence, dtype=np.float64)
-    if confidences.shape not in ((), (len(WAVES),)) or not (np.isfinite(confidences) & (confidences >= 0)).all():
-        raise ValueError(
-            f"min_confidence must be non-negative and finite, one number or those of P, QRS and T; got "
-            f"{min_confidence!r}."
-        )
-    others = {"max_gap": max_gap, "refractory": refractory, "p_blanking": p_blanking}
-    others["border_window"] = border_window
-    for name, value in others.items():
-        if not np.isfinite(value) or value < 0:
-            raise ValueError(f"{name} must be non-negative and finite; got {value!r}.")
-    if sure_p is not None and not (np.shape(sure_p) == (2,) and all(0 <= x <= 1 for x in sure_p)):
-        raise ValueError(f"sure_p must be a confidence and a share from 0 to 1, or None; got {sure_p!r}.")
-    if qrs_peak not in ("largest", "r"):
-        raise ValueError(f"qrs_peak must be 'largest' or 'r'; got {qrs_peak!r}.")
-    # A hair less, so that .07 s is 7 samples at 100 Hz whatever the rounding of the product.
-    gap, dead, blank = (time * fs - 1e-6 for time in (max_gap, refractory, p_blanking))
-    min_length = np.append(0.0, np.maximum(durations * fs - 1e-6, _MIN_SAMPLES))
-    smoothing, window = int(_SMOOTHING * fs), round(border_window * fs)
-    least = np.append(0.0, np.broadcast_to(confidences, len(WAVES)))
-    return _Rules(gap, min_length, least, dead, blank, smoothing, qrs_peak == "r", window, need_qrs, sure_p)
-
-
-def _find(proba: NDArray[Any], signal: NDArray[Any], first_strip: int, rules: _Rules) -> Waves:
+def _find(proba: NDArray[Any], signal: NDArray[Any], first_strip: int, rules: Rules) -> Waves:
     """Find the waves of a chunk of strips that begins with strip `first_strip`."""
     planes = np.ascontiguousarray(proba.transpose(2, 0, 1), dtype=np.float32).reshape(_N_LABELS, -1)
     # The extremes show NaN and infinities without a temporary array.
@@ -244,18 +195,18 @@ def _find(proba: NDArray[Any], signal: NDArray[Any], first_strip: int, rules: _R
     x = np.ascontiguousarray(signal, dtype=np.float32)
     if not np.isfinite(x.max() - x.min()):
         x = np.where(np.isfinite(x), x, np.float32(0))
-    runs = _close_gaps(_label_runs(planes, x.shape[1]), _QRS, rules)
-    _drop_implausible(runs, (_QRS,), rules)
+    runs = _close_gaps(_label_runs(planes, x.shape[1]), LABEL_QRS, rules)
+    _drop_implausible(runs, (LABEL_QRS,), rules)
     _drop_refractory(runs, x, rules)
-    for wave in (_T, _P):
+    for wave in (LABEL_T, LABEL_P):
         runs = _close_gaps(runs, wave, rules)
-    _drop_implausible(runs, (_P, _T), rules)
+    _drop_implausible(runs, (LABEL_P, LABEL_T), rules)
     _keep_one_t(runs)
     _drop_early_p(runs, rules)
     if rules.sure_p is not None:
         _drop_lonely_p(runs, len(x), *rules.sure_p)
     if rules.need_qrs:
-        beatless = np.bincount(runs.strip, runs.label == _QRS, minlength=len(x)) == 0
+        beatless = np.bincount(runs.strip, runs.label == LABEL_QRS, minlength=len(x)) == 0
         runs.label[beatless[runs.strip]] = 0
     return _measure(runs, planes, x, first_strip, rules)
 
@@ -277,7 +228,7 @@ def _label_runs(planes: NDArray[np.float32], n_times: int) -> _Runs:
     return _Runs(start // n_times, start, length, label[start], np.add.reduceat(planes, start, axis=1))
 
 
-def _close_gaps(runs: _Runs, wave: int, rules: _Rules) -> _Runs:
+def _close_gaps(runs: _Runs, wave: int, rules: Rules) -> _Runs:
     """Join runs of a wave across short gaps that hold no other wave."""
     rows = np.flatnonzero(runs.label == wave)
     left, right = rows[:-1], rows[1:]
@@ -301,16 +252,16 @@ def _close_gaps(runs: _Runs, wave: int, rules: _Rules) -> _Runs:
     return _Runs(runs.strip[first], runs.start[first], length, label[first], mass)
 
 
-def _drop_implausible(runs: _Runs, waves: tuple[int, ...], rules: _Rules) -> None:
+def _drop_implausible(runs: _Runs, waves: tuple[int, ...], rules: Rules) -> None:
     """Turn waves that are too short or too uncertain into background."""
     for wave in waves:
         bad = (runs.length < rules.min_length[wave]) | (runs.mass[wave] < rules.min_confidence[wave] * runs.length)
         runs.label[bad & (runs.label == wave)] = 0
 
 
-def _drop_refractory(runs: _Runs, x: NDArray[np.float32], rules: _Rules) -> None:
+def _drop_refractory(runs: _Runs, x: NDArray[np.float32], rules: Rules) -> None:
     """Among complexes that are too close keep the strongest, drop its neighbours, and go on with the others."""
-    rows = np.flatnonzero(runs.label == _QRS)
+    rows = np.flatnonzero(runs.label == LABEL_QRS)
     start, length, strip = runs.start[rows], runs.length[rows], runs.strip[rows]
     if not ((start[1:] - (start + length)[:-1] < rules.refractory) & (strip[1:] == strip[:-1])).any():
         return
@@ -318,7 +269,7 @@ def _drop_refractory(runs: _Runs, x: NDArray[np.float32], rules: _Rules) -> None
     # Move the strips apart on the axis: then two near complexes are always in one strip.
     peak += strip * np.ceil(rules.refractory + 1)
     rank = np.empty(rows.size, np.int64)
-    rank[np.argsort(-runs.mass[_QRS, rows], kind="stable")] = np.arange(rows.size)
+    rank[np.argsort(-runs.mass[LABEL_QRS, rows], kind="stable")] = np.arange(rows.size)
     # Each round keeps every complex that is the strongest of its neighbourhood, and drops what it beats.
     while (np.diff(peak) < rules.refractory).any():
         first = np.searchsorted(peak, peak - rules.refractory, side="right")
@@ -333,21 +284,21 @@ def _drop_refractory(runs: _Runs, x: NDArray[np.float32], rules: _Rules) -> None
 
 def _keep_one_t(runs: _Runs) -> None:
     """Keep only the T with the largest sum of probability in each beat."""
-    rows = np.flatnonzero(runs.label == _T)
+    rows = np.flatnonzero(runs.label == LABEL_T)
     beat = _beats(runs)[rows]
     # Sorted by beat, then by sum: the first of each beat stays.
-    order = np.lexsort((-runs.mass[_T, rows], beat))
+    order = np.lexsort((-runs.mass[LABEL_T, rows], beat))
     again = beat[order][1:] == beat[order][:-1]
     runs.label[rows[order[1:][again]]] = 0
 
 
-def _drop_early_p(runs: _Runs, rules: _Rules) -> None:
+def _drop_early_p(runs: _Runs, rules: Rules) -> None:
     """Drop each P that begins right after a QRS and before its T: it is a part of the ST segment."""
-    rows = np.flatnonzero(runs.label == _P)
+    rows = np.flatnonzero(runs.label == LABEL_P)
     beat = _beats(runs)
     last = np.full(beat[-1] + 1, -1)
     complex_end = np.full(beat[-1] + 1, -np.inf)
-    t, qrs = (np.flatnonzero(runs.label == wave) for wave in (_T, _QRS))
+    t, qrs = (np.flatnonzero(runs.label == wave) for wave in (LABEL_T, LABEL_QRS))
     # At most one T is left per beat, so that this assignment is unique.
     last[beat[t]] = t
     complex_end[beat[qrs]] = (runs.start + runs.length)[qrs]
@@ -357,19 +308,19 @@ def _drop_early_p(runs: _Runs, rules: _Rules) -> None:
 
 def _drop_lonely_p(runs: _Runs, n_strips: int, confidence: float, share: float) -> None:
     """Drop uncertain P waves of strips in which hardly any beat has a sure one."""
-    p, qrs = runs.label == _P, runs.label == _QRS
-    sure = p & (runs.mass[_P] >= confidence * runs.length)
+    p, qrs = runs.label == LABEL_P, runs.label == LABEL_QRS
+    sure = p & (runs.mass[LABEL_P] >= confidence * runs.length)
     n_sure, n_qrs = (np.bincount(runs.strip[rows], minlength=n_strips) for rows in (sure, qrs))
     runs.label[p & ~sure & (n_sure < share * n_qrs)[runs.strip]] = 0
 
 
 def _beats(runs: _Runs) -> NDArray[np.int64]:
     """Number the beats over all strips: a beat lasts from one QRS to the next, and ends with its strip."""
-    return np.cumsum(runs.label == _QRS) + runs.strip
+    return np.cumsum(runs.label == LABEL_QRS) + runs.strip
 
 
 def _measure(
-    runs: _Runs, planes: NDArray[np.float32], x: NDArray[np.float32], first_strip: int, rules: _Rules
+    runs: _Runs, planes: NDArray[np.float32], x: NDArray[np.float32], first_strip: int, rules: Rules
 ) -> Waves:
     rows = np.flatnonzero(runs.label)
     strip, start, length, label = runs.strip[rows], runs.start[rows], runs.length[rows], runs.label[rows]
@@ -383,7 +334,7 @@ def _measure(
         onset, offset = first - before * (first > 0), last + behind * (last < n_times - 1)
     # QRS peaks come from the signal, P and T peaks from its smoothed copy, which is appended.
     both = np.concatenate([x, smooth(x, rules.smoothing)]).ravel()
-    is_qrs = label == _QRS
+    is_qrs = label == LABEL_QRS
     peak = first + peaks(both, np.where(is_qrs, start, start + x.size), length, is_qrs & rules.r_wave)
     # The peak must lie inside its wave, also where a border has moved inwards past it.
     peak = np.clip(peak, onset + _INSIDE, offset - _INSIDE)

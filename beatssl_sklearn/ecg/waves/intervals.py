@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -175,6 +176,8 @@ def record_intervals(
         As in `beat_intervals`, if `min_share` is not from 0 to 1, and if a record of the table is not below
         `n_records`.
     """
+    if not isinstance(min_share, Real):
+        raise TypeError(f"min_share must be a number, got {min_share!r:.80}")
     if not 0 <= min_share <= 1:
         raise ValueError(f"min_share must be from 0 to 1, got {min_share!r}")
     beats = beat_intervals(table, fs, lead=lead, longest_pr=longest_pr, longest_qt=longest_qt)

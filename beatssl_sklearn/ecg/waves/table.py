@@ -132,9 +132,10 @@ def table_of_marks(waves: Iterable[Mapping[str, Mapping[str, ArrayLike]]], fs: f
     Raises
     ------
     TypeError
-        If `waves` is a single dict instead of a sequence of them.
+        If `waves` is a single dict instead of a sequence of them, or a record or a lead is no dict.
     ValueError
-        If `fs` is not positive, a wave is unknown or marks have another shape. The message names record and lead.
+        If `fs` is not positive, a wave is unknown, a mark is infinite or marks have another shape. The message names
+        record and lead.
 
     Examples
     --------
@@ -150,14 +151,20 @@ def table_of_marks(waves: Iterable[Mapping[str, Mapping[str, ArrayLike]]], fs: f
     keys: list[tuple[int, int, int]] = []
     parts: list[NDArray[np.float64]] = [np.empty((0, 3))]
     for i, of_record in enumerate(waves):
+        if not isinstance(of_record, Mapping):
+            raise TypeError(f"waves, record {i}: expected a dict of leads, got {type(of_record).__name__}")
         for lead, of_lead in of_record.items():
+            where = f"waves, record {i}, lead {lead}"
+            if not isinstance(of_lead, Mapping):
+                raise TypeError(f"{where}: expected a dict of P, QRS and T, got {type(of_lead).__name__}")
             for wave, values in of_lead.items():
-                where = f"waves, record {i}, lead {lead}"
                 if wave not in WAVES:
                     raise ValueError(f"{where}: unknown wave {wave!r:.40}, expected one of {WAVES}")
                 marks = np.asarray(values, dtype=np.float64)
                 if marks.size and (marks.ndim != 2 or marks.shape[1] != 3):
                     raise ValueError(f"{where}, wave {wave}: marks must have shape (n_waves, 3), got {marks.shape}")
+                if (marks == np.inf).any():
+                    raise ValueError(f"{where}, wave {wave}: a mark is infinite; a missing one is NaN or negative")
                 keys.append((i, names.setdefault(str(lead), len(names)), WAVES.index(wave) + 1))
                 parts.append(marks.reshape(-1, 3))
     times = np.concatenate(parts)

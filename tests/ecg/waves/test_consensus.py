@@ -97,6 +97,36 @@ def test_neighbouring_waves_do_not_overlap() -> None:
     ]  # fmt: skip
 
 
+def test_a_wave_that_reaches_the_peak_of_its_neighbour_is_one_of_two() -> None:
+    rows = [(700, 730, 820, "T", "I"), (800, 805, 830, "P", "I"), (700, 730, 820, "T", "II")]
+    rows += [(100, 150, 220, "QRS", "I"), (180, 200, 290, "T", "I"), (60, 80, 120, "QRS", "V1")]
+    onset, peak, offset, wave, lead = zip(*rows, strict=True)
+    found = consensus(make_table(0, list(lead), list(wave), onset, peak, offset, FS), FS)
+    marks = found[["onset", "peak", "offset"]].to_numpy()
+    # P lies in the T that two leads show; the first T in the QRS.
+    assert found["wave"].tolist() == ["QRS", "T"] and (np.diff(marks) > 0).all()
+    assert marks[1].tolist() == [700, 730, 820]
+
+
+def test_one_t_between_two_complexes_and_no_early_p() -> None:
+    """Leads differ in which T they keep. A complex that too few leads show still ends its beat."""
+    leads = ["I", "II", "V1"]
+    rows = [(400, 430, 460, "P"), (490, 500, 540, "QRS"), (700, 800, 860, "T"), (1490, 1500, 1540, "QRS")]
+    every = [(*row, lead) for row in rows for lead in leads]
+    odd = [(1000, 1050, 1100, "T", "V1"), (560, 580, 620, "P", "I"), (560, 580, 620, "P", "II")]
+
+    def seen(*more: tuple[float, float, float, str, str]) -> list[tuple[str, float]]:
+        onset, peak, offset, wave, lead = zip(*every, *more, strict=True)
+        found = consensus(make_table(0, list(lead), list(wave), onset, peak, offset, FS), FS)
+        return list(zip(found["wave"], found["peak"], strict=True))
+
+    plain = [("P", 430), ("QRS", 500), ("T", 800), ("QRS", 1500)]
+    assert seen() == seen(*odd) == plain
+    assert ("T", 1050) in seen(*odd, (900, 920, 950, "QRS", "V1"))
+    no_qrs = make_table(0, "II", "T", [0, 500, 990], [50, 550, 1050], [100, 600, 1100], FS)
+    assert len(consensus(no_qrs, FS)) == 3
+
+
 def test_missing_marks() -> None:
     marks = {"I": {"QRS": [[-1, 100, 120]]}, "II": {"QRS": [[-1, 100, 110]]}, "V1": {"QRS": [[104, 110, -1]]}}
     # One lead of three has an onset: it would be that of an odd lead.
@@ -126,6 +156,8 @@ def test_consensus_errors() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             consensus(waves, **({"fs": FS} | options))
+    with pytest.raises(TypeError, match="min_share must be a number"):
+        consensus(waves, FS, min_share="a")  # type: ignore[arg-type]
 
 
 def test_quantiles_of_groups_are_numpys() -> None:

@@ -612,3 +612,12 @@ def test_sure_p_of_one_strip_does_not_help_another():
 def test_sure_p_is_a_confidence_and_a_share(sure_p):
     with pytest.raises(ValueError, match="sure_p must be a confidence and a share from 0 to 1, or None"):
         find_waves(*with_p([0.9]), 250.0, sure_p=sure_p)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("max_gap", None), ("refractory", "a"), ("min_confidence", "a"), ("min_duration", None), ("sure_p", ("a", "b"))],
+)
+def test_what_is_no_number_is_named(name, value):
+    with pytest.raises(TypeError, match=f"{name} must be"):
+        find_waves(np.zeros((1, 9, 4)), np.zeros((1, 9)), FS, **{name: value})

@@ -131,6 +131,8 @@ def test_an_interval_that_most_beats_lack_is_missing() -> None:
     np.testing.assert_allclose(strict["PR_share"], [1 / 12, 0.5])
     with pytest.raises(ValueError, match=r"min_share must be from 0 to 1, got 1\.2"):
         record_intervals(waves, FS, min_share=1.2)
+    with pytest.raises(TypeError, match="min_share must be a number, got 'a'"):
+        record_intervals(waves, FS, min_share="a")
 
 
 def test_equal_peaks_make_no_infinite_rate() -> None:
