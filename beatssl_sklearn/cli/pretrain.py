@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .record_column import RecordColumn
 
 # What `fit` may need beside the records: options that are CSV files, and the names of their columns.
-_COLUMNS = {"groups": ("group", "patient"), "reports": ("report",)}
+_COLUMNS = {"groups": ("group", "patient"), "reports": ("report",), "times": ("time", "recording_date")}
 
 
 class _Objective(argparse.Action):
@@ -86,6 +86,12 @@ def add_parser(commands: Any) -> None:
     command.add_argument(
         "--reports", metavar="FILE", type=Path, help="CSV file with the columns record,report, for objectives of text"
     )
+    command.add_argument(
+        "--times",
+        metavar="FILE",
+        type=Path,
+        help="CSV file with the columns record,time (or recording_date), dates or days, for --set max_gap_days=30",
+    )
     add_id(command)
     add_allow_nan(command)
     add_check(command, raises="train nothing")
@@ -117,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = _read_files(arguments)
     ids = record_ids(every.names, arguments)
     folder = readable_records(every, refused, arguments)
-    # Records without a group would become one patient. A report may be empty.
+    # Records without a group would become one patient. A report or a time may be empty.
     given = {name: file.values(folder.names, ids, may_be_empty=name != "groups") for name, file in files.items()}
     pretrainer.fit(folder, **given)
     from .. import save

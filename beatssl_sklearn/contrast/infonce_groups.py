@@ -16,6 +16,7 @@ def group_infonce(
     temperature: float,
     groups: Tensor | None = None,
     *,
+    near: Tensor | None = None,
     reduction: str = "rowmean",
     intra_view_negatives: bool = False,
     mask_same_group: bool = False,
@@ -33,12 +34,16 @@ def group_infonce(
         Divisor of the cosines.
     groups : int64 Tensor (n,), optional
         Group of each item; None makes each item its own group.
+    near : bool Tensor (n, n), optional
+        Whether item i of a and item j of b, of one group, are positives. Those that are not near are left out: they are
+        no negatives either. An item is always near to itself. None means that all of a group are near.
     reduction : {"rowmean", "global"}, default="rowmean"
         "rowmean": mean over the positives of a row, then over rows. "global": mean over all pairs of positives.
     intra_view_negatives : bool, default=False
         Whether each denominator also holds the other items of its own view (NT-Xent).
     mask_same_group : bool, default=False
         Leave other items of the group out of the denominators; the positive is then the other view alone.
+        It makes `near` irrelevant.
 
     Returns
     -------
@@ -63,25 +68,29 @@ def group_infonce(
     n = len(a)
     if groups is not None and groups.shape != (n,):
         raise ValueError(f"groups must have shape ({n},), got {tuple(groups.shape)}")
+    if near is not None and (near.shape != (n, n) or near.dtype != torch.bool):
+        raise ValueError(f"near must be bool of shape ({n}, {n}), got {near.dtype} {tuple(near.shape)}")
     own = torch.eye(n, dtype=torch.bool, device=a.device)
     same = own if groups is None else groups[:, None] == groups
     if n < 2 or bool(same.all()):
         # The gradient, also 0, reaches every parameter.
         return (a.float().sum() + b.float().sum()) * 0
-    blocked = same & ~own if mask_same_group else torch.zeros_like(own)
     positive = own if mask_same_group else same
+    if near is not None:
+        positive = own | (positive & near)
+    blocked = same & ~positive
     with torch.autocast(device_type=a.device.type, enabled=False):
         a, b = unit_rows(a), unit_rows(b)
         across = (a @ b.T / temperature).masked_fill(blocked, BLOCKED)
         sides = []
-        for view, logits in ((a, across), (b, across.T)):
+        for view, logits, chosen in ((a, across, positive), (b, across.T, positive.T.contiguous())):
             every = logits
             if intra_view_negatives:
                 # Others of a group are no negatives of each other.
                 within = (view @ view.T / temperature).masked_fill(same, BLOCKED)
                 every = torch.cat([logits, within], dim=1)
             cost = every.logsumexp(dim=1, keepdim=True) - logits
-            sides.append(_mean_of(cost, positive, reduction))
+            sides.append(_mean_of(cost, chosen, reduction))
         return torch.stack(sides).mean()
 
 

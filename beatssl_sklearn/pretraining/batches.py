@@ -85,6 +85,12 @@ class Batch:
         groups = self.batches.records.groups
         return None if groups is None else self.put(groups[self.rows])
 
+    @property
+    def times(self) -> NDArray[np.float64] | None:
+        """Time of each record (n,) [days], NaN where it is missing; None unless the objective needs ``times``."""
+        times = self.batches.records.times
+        return None if times is None else times[self.rows]
+
     def draw_start(self, seconds: float | None = None) -> NDArray[np.float64]:
         """Draw where the window of each record begins.
 
@@ -222,7 +228,9 @@ class Batches:
         rng = np.random.default_rng([self.seed, self.epoch])
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
         groups = None if self.records.groups is None else self.records.groups[self.index]
-        parts = self.objective.batches(self.index, groups, self.batch_size, rng)
+        # Objectives that do not ask for times need not know of them.
+        asked = {} if self.records.times is None else {"times": self.records.times[self.index]}
+        parts = self.objective.batches(self.index, groups, self.batch_size, rng, **asked)
         if len(parts) != len(self):
             name = type(self.objective).__name__
             raise ValueError(f"{name}.batches must return {len(self)} arrays, got {len(parts)}")

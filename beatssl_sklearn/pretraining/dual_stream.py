@@ -25,6 +25,7 @@ from .batches import Batch
 from .group_batches import by_group, check_patients
 from .objective import FitContext, Objective
 from .segments import SHORTEST, draw_segments
+from .time_gaps import check_gaps, near_in_time
 
 _MAX_WEIGHT = 1e6
 
@@ -45,6 +46,21 @@ class DualStreamOutputs(NamedTuple):
     groups: list[Tensor]
     fused: Tensor
     there: Tensor
+
+
+class DualStreamTargets(NamedTuple):
+    """What the loss needs of a batch.
+
+    Attributes
+    ----------
+    groups : Tensor (n,) or None
+        Patient of each record; None makes each record its own patient.
+    near : bool Tensor (n, n) or None
+        Which records are near enough in time to be positives; None means all.
+    """
+
+    groups: Tensor | None
+    near: Tensor | None = None
 
 
 class DualStreamHeads(nn.Module):
@@ -117,6 +133,10 @@ class DualStream(Objective):
     positive : {"patient", "record"}, default="patient"
         What is pulled together: all records of a patient, or the segments of one record. Other records of the
         patient are then negatives like all others.
+    max_gap_days : float, default=None
+        Records of a patient are positives only if they were taken at most this many days apart. Those further apart,
+        and those without a time, are neither positives nor negatives. A number makes `groups` and `times` of `fit`
+        necessary. None does without times.
     segment : float, default=5
         Length of a segment [s]. Records shorter than two of them give two halves.
     group_dropout : float, default=0
@@ -144,6 +164,7 @@ class DualStream(Objective):
         "fused_weight": Bounds(Real, 0, _MAX_WEIGHT),
         "projection_dim": Bounds(Integral, 1, 8192),
         "positive": ("patient", "record"),
+        "max_gap_days": Bounds(Real, 0, or_none=True),
         "segment": Bounds(Real, SHORTEST),
         "group_dropout": Bounds(Real, 0, 1),
     }
@@ -158,6 +179,7 @@ class DualStream(Objective):
         fused_weight: float = 1.0,
         projection_dim: int = 128,
         positive: str = "patient",
+        max_gap_days: float | None = None,
         segment: float = 5.0,
         group_dropout: float = 0.0,
         views: Any = None,
@@ -169,9 +191,15 @@ class DualStream(Objective):
         self.fused_weight = fused_weight
         self.projection_dim = projection_dim
         self.positive = positive
+        self.max_gap_days = max_gap_days
         self.segment = segment
         self.group_dropout = group_dropout
         self.views = views
+
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Arguments of `Pretrainer.fit` that a largest gap makes necessary."""
+        return () if self.max_gap_days is None else ("groups", "times")
 
     def check(self) -> None:
         """Check the parameters and the views.
@@ -185,6 +213,11 @@ class DualStream(Objective):
         checked_views(self.views)
         if not self.segment_weight + self.lead_weight + self.cross_weight + self.fused_weight > 0:
             raise ValueError("segment_weight, lead_weight, cross_weight and fused_weight are all 0")
+        if self.max_gap_days is not None and self.positive == "record":
+            raise ValueError(
+                f"max_gap_days={self.max_gap_days!r} limits which records of a patient are positives; with "
+                f"positive='record' none are: set positive='patient', or max_gap_days=None"
+            )
 
     def check_encoder(self, encoder: nn.Module) -> None:
         """Refuse an encoder that has no streams.
@@ -224,24 +257,34 @@ class DualStream(Objective):
         """Return the leads that some record has; refuse one patient, and batches of one pair."""
         if self.positive == "patient":
             check_patients(type(self).__name__, fit, paired=True, remedy="leave groups out, or set positive='record'")
+            check_gaps(type(self).__name__, fit, self.max_gap_days)
         return set().union(*measured)
 
     def batches(
-        self, rows: NDArray[np.int64], groups: NDArray[np.int64] | None, batch_size: int, rng: np.random.Generator
+        self,
+        rows: NDArray[np.int64],
+        groups: NDArray[np.int64] | None,
+        batch_size: int,
+        rng: np.random.Generator,
+        *,
+        times: NDArray[np.float64] | None = None,
     ) -> list[NDArray[np.int64]]:
         """Choose the records of each step; with ``positive="patient"``, records of a patient come together."""
         if self.positive == "patient":
-            return by_group(rows, groups, batch_size, rng)
+            return by_group(rows, groups, batch_size, rng, times=times, max_gap_days=self.max_gap_days)
         return super().batches(rows, groups, batch_size, rng)
 
-    def draw(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor | None]:
+    def draw(self, batch: Batch) -> tuple[dict[str, Tensor], DualStreamTargets]:
         """Draw two segments of each record, a view of each, and which lead groups may stay."""
         signal = draw_segments(batch, self.segment, self.views)
         inputs = {"signal": signal}
         if self.group_dropout > 0:
             size = (len(signal), len(LEADS))
             inputs["draw"] = torch.rand(size, dtype=torch.float32, device=signal.device, generator=batch.generator)
-        return inputs, batch.groups if self.positive == "patient" else None
+        if self.positive == "record":
+            return inputs, DualStreamTargets(None)
+        near = near_in_time(batch, self.max_gap_days)
+        return inputs, DualStreamTargets(batch.groups, None if near is None else batch.put(near))
 
     def heads(self, encoder: nn.Module, known: set[str], generator: torch.Generator) -> nn.Module:
         """Return a projector for each group of leads, and one for all together."""
@@ -257,7 +300,7 @@ class DualStream(Objective):
         own = [build_projector(width, width, p, generator) for _ in range(n_dims // width)]
         return DualStreamHeads(list(own), build_projector(n_dims, n_dims, p, generator), self.group_dropout)
 
-    def loss(self, outputs: DualStreamOutputs, targets: Tensor | None) -> dict[str, Tensor]:
+    def loss(self, outputs: DualStreamOutputs, targets: DualStreamTargets) -> dict[str, Tensor]:
         """Return the loss and its parts."""
         halves = [group.chunk(2) for group in outputs.groups]
         # An absent group has one vector in all records, which would be told from itself.
@@ -265,10 +308,11 @@ class DualStream(Objective):
         pairs = [(i, j, s) for i, j in combinations(range(len(halves)), 2) for s in (0, 1)]
 
         def compared(a: Tensor, b: Tensor, rows: Tensor, intra: bool = False) -> Tensor:
-            of_rows = targets
+            groups, near = targets
             if not rows.all():
-                a, b, of_rows = a[rows], b[rows], None if targets is None else targets[rows]
-            return group_infonce(a, b, self.temperature, of_rows, intra_view_negatives=intra)
+                a, b, groups = a[rows], b[rows], None if groups is None else groups[rows]
+                near = None if near is None else near[rows][:, rows]
+            return group_infonce(a, b, self.temperature, groups, near=near, intra_view_negatives=intra)
 
         def between(i: int, s: int, j: int, t: int) -> Tensor:
             """Compare group i of segment s with group j of segment t."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..inputs.times import are_near
 from .objective import n_batches
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def by_group(
     rng: np.random.Generator,
     *,
     paired: bool = True,
+    times: NDArray[np.float64] | None = None,
+    max_gap_days: float | None = None,
 ) -> list[NDArray[np.int64]]:
     """Draw the batches of an epoch such that each has two patients, and two records of a patient come together.
 
@@ -92,6 +95,10 @@ def by_group(
         Source of all draws.
     paired : bool, default=True
         Whether records of a patient come together; otherwise, batches are random.
+    times : ndarray of float64 (n,), optional
+        When records were taken [days].
+    max_gap_days : float, optional
+        Records of a patient that are further apart are no pair. None pairs all.
 
     Returns
     -------
@@ -103,26 +110,44 @@ def by_group(
     if groups is None or not paired:
         parts = [list(part[:, None]) for part in np.array_split(rng.permutation(len(rows)), n)]
     else:
-        parts = _laid(_pairs(groups, rng), n, batch_size)
+        gap = None if times is None or max_gap_days is None else (times, max_gap_days)
+        parts = _laid(_pairs(groups, rng, gap), n, batch_size)
     if groups is not None and batch_size > 1 and len(np.unique(groups)) > 1:
         _mix(parts, groups, batch_size, rng)
     return [rows[np.concatenate(part)] for part in parts]
 
 
-def _pairs(groups: NDArray[np.int64], rng: np.random.Generator) -> list[Unit]:
+def _pairs(
+    groups: NDArray[np.int64], rng: np.random.Generator, gap: tuple[NDArray[np.float64], float] | None = None
+) -> list[Unit]:
     """Return pairs of records and those without a partner in random order, each patient's evenly over the list."""
     order = rng.permutation(len(groups))
     order = order[np.argsort(groups[order], kind="stable")]
     _, first, patient = np.unique(groups[order], return_index=True, return_inverse=True)
-    place = np.arange(len(order)) - first[patient]
-    # A pair begins with every second record of a patient.
-    begins = np.flatnonzero(place % 2 == 0)
-    patient, place = patient[begins], place[begins] // 2
+    if gap is None:
+        # A pair begins with every second record of a patient.
+        begins = np.flatnonzero((np.arange(len(order)) - first[patient]) % 2 == 0)
+        pairs = np.split(order, begins[1:])
+        patient = patient[begins]
+    else:
+        pairs = [pair for rows in np.split(order, first[1:]) for pair in _near_pairs(rows, *gap)]
+        patient = np.searchsorted(groups[order[first]], groups[[pair[0] for pair in pairs]])
+    place = np.arange(len(pairs)) - np.searchsorted(patient, patient)
     # Each pair has its own part of the epoch, which begins anywhere.
-    when = (place + rng.random(len(begins))) / np.bincount(patient)[patient]
+    when = (place + rng.random(len(pairs))) / np.bincount(patient)[patient]
     when = (when + rng.random(len(first))[patient]) % 1
-    pairs = np.split(order, begins[1:])
     return [pairs[i] for i in np.argsort(when, kind="stable")]
+
+
+def _near_pairs(rows: Unit, times: NDArray[np.float64], max_gap: float) -> Iterator[Unit]:
+    """Yield pairs of a patient's records, which are in random order, and those to which none is near any more."""
+    while len(rows) > 1:
+        one, rows = rows[0], rows[1:]
+        near = np.flatnonzero(are_near(times[rows], times[one], max_gap))
+        yield np.array([one, *rows[near[:1]]])
+        rows = np.delete(rows, near[:1])
+    if len(rows):
+        yield rows
 
 
 def _laid(units: list[Unit], n: int, batch_size: int) -> list[list[Unit]]:

@@ -23,6 +23,7 @@ from .lead_agnostic_heads import LeadAgnosticHeads, LeadAgnosticOutputs, Segment
 from .objective import FitContext, Objective, PretrainedModule
 from .segments import SHORTEST, draw_segments
 from .span_masks import span_masks
+from .time_gaps import check_gaps, near_in_time, split_by_gap
 
 _MAX_WEIGHT = 1e6
 
@@ -89,11 +90,15 @@ class LeadAgnosticTargets(NamedTuple):
         Row whose second segment belongs to the first segment of a record.
     negatives : bool Tensor (2 * n, m, m) or None
         Hidden tokens that each hidden token is told from; None means all.
+    near : bool Tensor (n, n) or None
+        Whether the first segment of a record and the second one of a record's partner are near enough in time to be
+        positives; None means all.
     """
 
     groups: Tensor | None
     partner: Tensor
     negatives: Tensor | None
+    near: Tensor | None = None
 
 
 @register
@@ -128,6 +133,11 @@ class LeadAgnostic(Objective):
     cross_record : bool, default=False
         Whether the second segment comes from another record of the patient, where the batch has one. Only `groups` of
         `fit` tell which records are of one patient: without them, this changes nothing.
+    max_gap_days : float, default=None
+        For the global loss, records of a patient are positives only if they were taken at most this many
+        days apart; `cross_record` then takes the second segment from such a record. Those further apart, and those
+        without a time, are neither positives nor negatives. A number makes `groups` and `times` of `fit` necessary.
+        None does without times.
     views : component or callable, default=None
         Draws a segment's leads: None is ``LeadMasking(p=.5)``, which leaves at least one.
 
@@ -159,6 +169,7 @@ class LeadAgnostic(Objective):
         "diversity_weight": Bounds(Real, 0, _MAX_WEIGHT),
         "penalty_weight": Bounds(Real, 0, _MAX_WEIGHT),
         "cross_record": bool,
+        "max_gap_days": Bounds(Real, 0, or_none=True),
     }
 
     def __init__(
@@ -177,6 +188,7 @@ class LeadAgnostic(Objective):
         diversity_weight: float = 0.1,
         penalty_weight: float = 10.0,
         cross_record: bool = False,
+        max_gap_days: float | None = None,
         views: Any = None,
     ) -> None:
         self.temperature_local = temperature_local
@@ -192,7 +204,13 @@ class LeadAgnostic(Objective):
         self.diversity_weight = diversity_weight
         self.penalty_weight = penalty_weight
         self.cross_record = cross_record
+        self.max_gap_days = max_gap_days
         self.views = views
+
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Arguments of `Pretrainer.fit` that a largest gap makes necessary."""
+        return () if self.max_gap_days is None else ("groups", "times")
 
     def check(self) -> None:
         """Check the parameters and the views.
@@ -242,21 +260,33 @@ class LeadAgnostic(Objective):
         if self.global_weight > 0:
             remedy = "leave groups out, or set global_weight=0"
             check_patients(type(self).__name__, fit, paired=self.cross_record, remedy=remedy)
+            check_gaps(type(self).__name__, fit, self.max_gap_days)
 
     def batches(
-        self, rows: NDArray[np.int64], groups: NDArray[np.int64] | None, batch_size: int, rng: np.random.Generator
+        self,
+        rows: NDArray[np.int64],
+        groups: NDArray[np.int64] | None,
+        batch_size: int,
+        rng: np.random.Generator,
+        *,
+        times: NDArray[np.float64] | None = None,
     ) -> list[NDArray[np.int64]]:
         """Choose the records of each step, of two patients; with `cross_record`, those of a patient come together."""
         if self.cross_record or self.global_weight > 0:
-            return by_group(rows, groups, batch_size, rng, paired=self.cross_record)
+            gap = self.max_gap_days
+            return by_group(rows, groups, batch_size, rng, paired=self.cross_record, times=times, max_gap_days=gap)
         return super().batches(rows, groups, batch_size, rng)
 
     def draw(self, batch: Batch) -> tuple[dict[str, Tensor], LeadAgnosticTargets]:
         """Draw two segments of each record, their leads, and the tokens to hide."""
         inputs = {"signal": draw_segments(batch, self.segment, self.views)}
-        partner = batch.put(self._partners(batch))
+        partner = self._partners(batch)
+        near = near_in_time(batch, self.max_gap_days)
+        # The second segment of record j is that of its partner.
+        pairs = None if near is None else batch.put(near[:, partner])
+        targets = LeadAgnosticTargets(batch.groups, batch.put(partner), None, pairs)
         if self.local_weight == 0:
-            return inputs, LeadAgnosticTargets(batch.groups, partner, None)
+            return inputs, targets
         n_tokens = -(-inputs["signal"].shape[1] // int(batch.batches.stride))
         masked = span_masks(len(inputs["signal"]), n_tokens, self.mask_share, self.mask_length, batch.rng)
         inputs["masked"] = batch.put(masked)
@@ -272,13 +302,15 @@ class LeadAgnostic(Objective):
             draw.diagonal(dim1=1, dim2=2).fill_(2.0)
             chosen = draw.argsort(2)[..., : self.n_negatives]
             negatives = torch.zeros_like(draw, dtype=torch.bool).scatter_(2, chosen, True)
-        return inputs, LeadAgnosticTargets(batch.groups, partner, negatives)
+        return inputs, targets._replace(negatives=negatives)
 
     def _partners(self, batch: Batch) -> NDArray[np.int64]:
         """Return, for each row, the next row of its patient in the batch, or the row itself."""
         partner = np.arange(len(batch.rows))
         if self.cross_record and batch.groups is not None:
             groups = batch.groups.cpu().numpy()
+            if self.max_gap_days is not None and batch.times is not None:
+                groups = split_by_gap(groups, batch.times, self.max_gap_days)
             for rows in np.split(np.argsort(groups, kind="stable"), np.flatnonzero(np.diff(np.sort(groups))) + 1):
                 partner[rows] = np.roll(rows, -1)
         return partner
@@ -295,10 +327,12 @@ class LeadAgnostic(Objective):
     def loss(self, outputs: LeadAgnosticOutputs, targets: LeadAgnosticTargets) -> dict[str, Tensor]:
         """Return the loss and its parts."""
         (first, second), (here, there) = outputs.records.chunk(2), outputs.there.chunk(2)
-        second, rows, groups = second[targets.partner], here & there[targets.partner], targets.groups
+        second, rows = second[targets.partner], here & there[targets.partner]
+        groups, pairs = targets.groups, targets.near
         if not rows.all():
             first, second, groups = first[rows], second[rows], None if groups is None else groups[rows]
-        far = group_infonce(first, second, self.temperature_global, groups, reduction="global")
+            pairs = None if pairs is None else pairs[rows][:, rows]
+        far = group_infonce(first, second, self.temperature_global, groups, near=pairs, reduction="global")
         near = far.new_zeros(())
         if outputs.context is not None and outputs.targets is not None:
             near = token_contrast(outputs.context, outputs.targets, self.temperature_local, targets.negatives)

@@ -17,6 +17,7 @@ from ..inputs.front_end import FrontEnd, check_given_rpeaks
 from ..inputs.groups import group_codes, hold_out_groups
 from ..inputs.plausibility import RecordCheck
 from ..inputs.source import Block, Source
+from ..inputs.times import days_of
 from ..inputs.windows import training_window
 from .identity import digest_of
 from .objective import FitContext, Objective
@@ -55,6 +56,8 @@ class Records:
     held_out: NDArray[np.int64] | None
     """Those of them that are held out, if any."""
     groups: NDArray[np.int64] | None
+    times: NDArray[np.float64] | None
+    """When each was taken [days], if the objective needs it."""
     known: Any
     """What the objective prepared."""
     signal_digest: str
@@ -123,7 +126,7 @@ def measure_records(
     groups : array (n_records,), optional
         Patient of each record.
     arguments : dict, optional
-        Arguments of `fit` for the objective.
+        Arguments of `fit` for the objective; ``times`` become days.
     memory : str, joblib.Memory or None
         Cache of the measurements; its key is the records' samples.
     n_jobs : int or None
@@ -137,12 +140,18 @@ def measure_records(
 
     Raises
     ------
-    ValueError
-        If a record cannot be used, or fewer than two hold a sample, or one looks odd and `check` is "raise"; the
-        message names it. Or if `validation_fraction` leaves fewer than two records on either side.
+    ValueError, TypeError
+        If a record, a group or a time cannot be used, or fewer than two records hold a sample, or one looks odd and
+        `check` is "raise"; the message names it. Or if `validation_fraction` leaves fewer than two records on either
+        side.
     """
     rpeaks = check_given_rpeaks(rpeaks, source.n_records)
     codes = None if groups is None else group_codes(groups, source.n_records)
+    # Before the records are read, which can take long.
+    arguments = {name: _per_record(name, value, source.n_records) for name, value in (arguments or {}).items()}
+    times = days_of(arguments["times"], source.n_records) if "times" in arguments else None
+    if times is not None:
+        arguments["times"] = times
     odd = RecordCheck(source, check)
     parts = list(_measure_all(source, front_end, objective, rpeaks, memory, n_jobs, progress, odd))
     odd.tell()
@@ -153,7 +162,6 @@ def measure_records(
     usable = np.flatnonzero(~np.concatenate([p.blank for p in parts]))
     if len(usable) < 2:
         raise ValueError(f"X: {len(usable)} of {source.n_records} records hold a sample; 2 are needed")
-    arguments = {name: _per_record(name, value, source.n_records) for name, value in (arguments or {}).items()}
     held_out = None if validation_fraction is None else _held_out(usable, codes, validation_fraction, seed)
     context = FitContext(
         source.n_records, batch_size, seed, front_end, beat_offset, codes, arguments, usable, held_out
@@ -169,6 +177,7 @@ def measure_records(
         usable=usable,
         held_out=held_out,
         groups=codes,
+        times=times,
         known=objective.prepare([p.measured for p in parts], context),
         signal_digest=digest_of([p.digest for p in parts]),
         argument_digest=digest_of(arguments),

@@ -45,7 +45,8 @@ class FitContext:
     groups : ndarray of int64 (n_records,) or None
         Patient of each record, as a number.
     arguments : mapping
-        Arguments of `fit` that `needs` names, such as ``y`` and ``reports``, with one entry per record.
+        Arguments of `fit` that `needs` names, such as ``y`` and ``reports``, with one entry per record. ``times`` are
+        numbers of days, NaN where one is missing.
     usable : ndarray of int64 or None
         Records with at least one known sample, as rows of X; no others are trained on. None is all records.
     held_out : ndarray of int64 or None
@@ -144,7 +145,13 @@ class Objective(Component, ABC):
         return None
 
     def batches(
-        self, rows: NDArray[np.int64], groups: NDArray[np.int64] | None, batch_size: int, rng: np.random.Generator
+        self,
+        rows: NDArray[np.int64],
+        groups: NDArray[np.int64] | None,
+        batch_size: int,
+        rng: np.random.Generator,
+        *,
+        times: NDArray[np.float64] | None = None,
     ) -> list[NDArray[np.int64]]:
         """Choose the records of each step of an epoch.
 
@@ -158,6 +165,8 @@ class Objective(Component, ABC):
             Records per step.
         rng : numpy.random.Generator
             Source of all draws.
+        times : ndarray of float64 (n,), optional
+            Their times [days]; given only where `needs` names ``times``.
 
         Returns
         -------

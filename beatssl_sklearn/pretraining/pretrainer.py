@@ -211,10 +211,8 @@ class Pretrainer(RecordOutput, SignalTransformer):
 
         Raises
         ------
-        OSError
-            If there is no such file.
-        ValueError
-            If the file is damaged, or holds no pretrainer.
+        OSError, ValueError
+            If there is no such file, it is damaged, or it holds no pretrainer.
         """
         found = load(path)
         # The file of an embedder holds its pretrainer.
@@ -223,7 +221,9 @@ class Pretrainer(RecordOutput, SignalTransformer):
             raise ValueError(f"{os.fspath(path)!r} holds a {type(found).__name__}, not a {cls.__name__}")
         return pretrainer
 
-    def fit(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None, reports: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None, reports: Any = None, times: Any = None
+    ) -> Self:
         """Pretrain on records.
 
         Parameters
@@ -238,6 +238,8 @@ class Pretrainer(RecordOutput, SignalTransformer):
             R peaks [samples], in place of the detector's.
         reports : sequence of n_records str, optional
             For objectives that need texts; the others ignore them.
+        times : array (n_records,), optional
+            When records were taken, as dates or days, for objectives with `max_gap_days`; the others ignore them.
 
         Returns
         -------
@@ -253,17 +255,17 @@ class Pretrainer(RecordOutput, SignalTransformer):
         OSError
             If a checkpoint cannot be written.
         """
-        given = {"y": y, "groups": groups, "reports": reports}
+        given = {"y": y, "groups": groups, "reports": reports, "times": times}
         return self._train(X, given, rpeaks, max_epochs=self.max_epochs, constant_lr=False, reset=True)
 
     def partial_fit(
-        self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None, reports: Any = None
+        self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None, reports: Any = None, times: Any = None
     ) -> Self:
         """Train one more epoch on records, with the constant rate `lr`; parameters as for `fit`.
 
         The optimiser starts anew with each call, and checkpoints are not written.
         """
-        given = {"y": y, "groups": groups, "reports": reports}
+        given = {"y": y, "groups": groups, "reports": reports, "times": times}
         return self._train(X, given, rpeaks, max_epochs=1, constant_lr=True, reset=not self.__sklearn_is_fitted__())
 
     def transform(self, X: Any) -> NDArray[np.float32]:

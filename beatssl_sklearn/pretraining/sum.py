@@ -269,17 +269,28 @@ class Sum(Objective):
         return known
 
     def batches(
-        self, rows: NDArray[np.int64], groups: NDArray[np.int64] | None, batch_size: int, rng: np.random.Generator
+        self,
+        rows: NDArray[np.int64],
+        groups: NDArray[np.int64] | None,
+        batch_size: int,
+        rng: np.random.Generator,
+        *,
+        times: NDArray[np.float64] | None = None,
     ) -> list[NDArray[np.int64]]:
         """Choose the records of each step by the first objective that does not choose them as all do."""
+
+        def chosen(objective: Objective, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+            asked = {"times": times} if "times" in objective.needs else {}
+            return objective.batches(rows, groups, batch_size, rng, **asked)
+
         objectives = [part.objective for part in self._parts()]
         usual = super().batches(rows, groups, batch_size, deepcopy(rng))
         for objective in objectives:
             # A method may be the usual one for some parameters, and for records without patients.
-            own = objective.batches(rows, groups, batch_size, deepcopy(rng))
+            own = chosen(objective, deepcopy(rng))
             if len(own) != len(usual) or not all(map(np.array_equal, own, usual)):
-                return objective.batches(rows, groups, batch_size, rng)
-        return objectives[0].batches(rows, groups, batch_size, rng)
+                return chosen(objective, rng)
+        return chosen(objectives[0], rng)
 
     def draw(self, batch: Batch) -> tuple[dict[str, Tensor], list[Any]]:
         """Draw what each objective needs of the records."""

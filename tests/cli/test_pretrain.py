@@ -321,6 +321,23 @@ class TestColumns:
             weights.append(load(out).encoder_.weights)
         assert not all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
 
+    def test_times(self, good: Path, refusal: Refusal, record_names: list[str], tmp_path: Path) -> None:
+        out, who, when = tmp_path / "m.bssl", tmp_path / "who.csv", tmp_path / "when.csv"
+        who.write_text("record,group\n" + "".join(f"{n},p{i // 2}\n" for i, n in enumerate(record_names)))
+        objective = ["--objective", "dual_stream", "--set", "max_gap_days=30", "--encoder-set", "widths=[4,4,4,4]"]
+        command = ["pretrain", good, "--out", out, "--epochs", "0", "--quiet", *objective, "--groups", who]
+        wanted = "DualStream needs --times, a CSV file with the columns record,time"
+        assert wanted in refusal(*command) and not out.exists()
+        days = ["2024-01-05", "2024-01-20 08:00", "", "soon", "2024-02-01"]
+        for column, last in (("recording_date", "2024-01-01"), ("time", "soon")):
+            rows = zip(record_names, [*days[:3], last, *days[4:]], strict=True)
+            when.write_text(f"record,{column}\n" + "".join(f"{n},{day}\n" for n, day in rows))
+            if last == "soon":
+                assert "times: the time of record 3 is 'soon'; give a date" in refusal(*command, "--times", when)
+            else:
+                assert main([str(c) for c in (*command, "--times", when)]) == 0
+                assert load(out).objective_.max_gap_days == 30
+
     def test_a_table(self, tmp_path: Path) -> None:
         path = tmp_path / "t.csv"
         path.write_bytes('\ufeffreport,record\n"a, ""b""\nc",r1\n,r2\nx,r3\nx,r3\n'.encode())

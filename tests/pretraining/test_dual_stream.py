@@ -11,6 +11,7 @@ from beatssl_sklearn import DualStream, LeadMasking, NoViews, Pretrainer, load, 
 from beatssl_sklearn.contrast.infonce_groups import group_infonce
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.pretraining import DualStreamOutputs
+from beatssl_sklearn.pretraining.dual_stream import DualStreamTargets
 
 BATCH = 16
 
@@ -79,12 +80,13 @@ def test_only_groups_that_are_there_are_compared(patients):
     # Records 0 and 1 lack a group in one segment, 2 in both, 3 has nothing, 4 has nothing in one segment.
     there[0, 1] = there[n + 1, 0] = there[[2, n + 2], 1] = False
     there[[3, n + 3, n + 4]] = False
-    found = objective.loss(DualStreamOutputs(groups, fused, there), patients)
+    near = None if patients is None else torch.rand(n, n, generator=torch.Generator().manual_seed(1)) < 0.5
+    found = objective.loss(DualStreamOutputs(groups, fused, there), DualStreamTargets(patients, near))
 
     def among(a, b, *few, intra=False):
         rows = torch.tensor([*few, *range(5, n)])
-        of_rows = None if patients is None else patients[rows]
-        return group_infonce(a[rows], b[rows], objective.temperature, of_rows, intra_view_negatives=intra)
+        options = {} if patients is None else {"groups": patients[rows], "near": near[rows][:, rows]}
+        return group_infonce(a[rows], b[rows], objective.temperature, intra_view_negatives=intra, **options)
 
     ((a, b), (c, d)), whole = (group.chunk(2) for group in groups), fused.chunk(2)
     torch.testing.assert_close(found["fused_loss"], among(*whole, 0, 1, 2, intra=True))
@@ -193,6 +195,8 @@ def test_an_encoder_without_streams_is_refused():
         (dict.fromkeys(("segment_weight", "lead_weight", "fused_weight"), 0), ValueError, "are all 0"),
         ({"views": "nothing"}, (TypeError, ValueError), "views"),
         ({"fused_weight": float("inf")}, ValueError, "fused_weight must be a number between 0 and 1e.06, got inf"),
+        ({"max_gap_days": -1}, ValueError, "max_gap_days must be a number at least 0, got -1"),
+        ({"max_gap_days": 30, "positive": "record"}, ValueError, "max_gap_days=30 limits .* set positive='patient'"),
         ({"group_dropout": 1.5}, ValueError, "group_dropout must be a number between 0 and 1, got 1.5"),
     ],
 )

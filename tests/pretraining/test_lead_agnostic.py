@@ -103,15 +103,19 @@ def test_the_global_loss_leaves_out_segments_without_leads(patients):
     # The first segment of record 2, and the second of record 5, which is the partner of 4.
     there[2] = there[n + 5] = False
 
-    def far(records, there, patients, partner):
+    near = None if patients is None else torch.rand(n, n, generator=torch.Generator().manual_seed(1)) < 0.5
+
+    def far(records, there, patients, partner, near):
         outputs = LeadAgnosticOutputs(records, None, None, zero, zero, there)
-        return LeadAgnostic(local_weight=0).loss(outputs, LeadAgnosticTargets(patients, partner, None))["global_loss"]
+        targets = LeadAgnosticTargets(patients, partner, None, near)
+        return LeadAgnostic(local_weight=0).loss(outputs, targets)["global_loss"]
 
     rows = torch.tensor([0, 1, 3, 5, 6, 7])
     left = torch.cat([records[rows], records[n + partner[rows]]])
     of_rows = None if patients is None else patients[rows]
-    expected = far(left, torch.ones(12, dtype=torch.bool), of_rows, torch.arange(6))
-    torch.testing.assert_close(far(records, there, patients, partner), expected)
+    of_pairs = None if near is None else near[rows][:, rows]
+    expected = far(left, torch.ones(12, dtype=torch.bool), of_rows, torch.arange(6), of_pairs)
+    torch.testing.assert_close(far(records, there, patients, partner, near), expected)
 
 
 @pytest.mark.parametrize(("objective", "encoder"), [("segments", "dual_stream"), ("lead_agnostic", None)])
