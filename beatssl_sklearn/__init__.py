@@ -12,7 +12,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .classifiers import PatientIdentifier
     from .components import Component, register
-    from .datasets import fetch_ludb, fetch_mitdb, fetch_ptbxl, fetch_qtdb
+    from .datasets import fetch_cinc2017, fetch_ludb, fetch_mitdb, fetch_ptbxl, fetch_qtdb, fetch_svdb
     from .ecg import (
         ECGRecord,
         WFDBFolder,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         write_annotations,
         write_waves,
     )
-    from .embedding import BeatEmbedder, FittedEncoder, RhythmEmbedder, SampleEmbedder
+    from .embedding import BeatEmbedder, FittedEncoder, RhythmEmbedder, SampleEmbedder, WindowEmbedder
     from .finetuning import FineTunedClassifier
     from .inputs import FrontEnd
     from .persistence import load, save
@@ -45,12 +45,13 @@ if TYPE_CHECKING:
         Sum,
     )
     from .segmentation import WaveAugment, WaveSegmenter
-    from .sequences import BeatClassifier
+    from .sequences import BeatClassifier, BeatContext, SequenceClassifier
     from .text import CallableText, Glossary, ReportTextEncoder, TextEncoder, TfidfText
     from .views import LeadMasking, NoViews, VCGViews
 
 _ROOM_OF = {
     "BeatClassifier": "sequences",
+    "BeatContext": "sequences",
     "BeatEmbedder": "embedding",
     "BeatSSL": "pretraining",
     "BeatSSLPretrainer": "pretraining",
@@ -75,6 +76,7 @@ _ROOM_OF = {
     "ReportTextEncoder": "text",
     "RhythmEmbedder": "embedding",
     "SampleEmbedder": "embedding",
+    "SequenceClassifier": "sequences",
     "Sum": "pretraining",
     "TextEncoder": "text",
     "TfidfText": "text",
@@ -82,12 +84,15 @@ _ROOM_OF = {
     "WFDBFolder": "ecg",
     "WaveAugment": "segmentation",
     "WaveSegmenter": "segmentation",
+    "WindowEmbedder": "embedding",
     "beat_intervals": "ecg",
     "detect_rpeaks": "ecg",
+    "fetch_cinc2017": "datasets",
     "fetch_ludb": "datasets",
     "fetch_mitdb": "datasets",
     "fetch_ptbxl": "datasets",
     "fetch_qtdb": "datasets",
+    "fetch_svdb": "datasets",
     "load": "persistence",
     "make_ecg": "ecg",
     "match_labels": "ecg",
@@ -109,6 +114,7 @@ _REGISTERING = (
 __all__ = [
     "PAPER_PRESET",
     "BeatClassifier",
+    "BeatContext",
     "BeatEmbedder",
     "BeatSSL",
     "BeatSSLPretrainer",
@@ -132,6 +138,7 @@ __all__ = [
     "ReportTextEncoder",
     "RhythmEmbedder",
     "SampleEmbedder",
+    "SequenceClassifier",
     "Sum",
     "TextEncoder",
     "TfidfText",
@@ -139,13 +146,16 @@ __all__ = [
     "WFDBFolder",
     "WaveAugment",
     "WaveSegmenter",
+    "WindowEmbedder",
     "__version__",
     "beat_intervals",
     "detect_rpeaks",
+    "fetch_cinc2017",
     "fetch_ludb",
     "fetch_mitdb",
     "fetch_ptbxl",
     "fetch_qtdb",
+    "fetch_svdb",
     "load",
     "make_ecg",
     "match_labels",

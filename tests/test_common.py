@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from beatssl_sklearn import (
     BeatClassifier,
+    BeatContext,
     BeatEmbedder,
     BeatSSL,
     BeatSSLPretrainer,
@@ -20,6 +21,7 @@ from beatssl_sklearn import (
     Pretrainer,
     RhythmEmbedder,
     SampleEmbedder,
+    SequenceClassifier,
     VCGViews,
     WaveSegmenter,
     make_ecg,
@@ -73,8 +75,13 @@ EXPECTED_FAILURES = {
     },
 }
 
-# BeatClassifier takes one table per record, and its tags say that a single table is none of its inputs: the generator
-# then yields one check. These need no data, or refuse before they look at it.
+# These take one table per record, and their tags say that a single table is none of their inputs: the generator then
+# yields one check. These checks need no data, or refuse before they look at it.
+OF_BEATS = {
+    "BeatClassifier": lambda: BeatClassifier(LogisticRegression()),
+    "BeatContext": BeatContext,
+    "SequenceClassifier": SequenceClassifier,
+}
 CHECKS_WITHOUT_TABLES = [
     "check_do_not_raise_errors_in_init_or_set_params",
     "check_estimator_cloneable",
@@ -129,9 +136,9 @@ def test_expected_failures_name_checks_that_run():
 
 
 @pytest.mark.parametrize("name", CHECKS_WITHOUT_TABLES)
-def test_checks_of_the_beat_classifier(name):
-    estimator = BeatClassifier(LogisticRegression())
-    getattr(estimator_checks, name)("BeatClassifier", estimator)
+@pytest.mark.parametrize("case", OF_BEATS)
+def test_checks_of_estimators_of_beats(case, name):
+    getattr(estimator_checks, name)(case, OF_BEATS[case]())
 
 
 @pytest.mark.parametrize("case", TEST_PARAMETERS)

@@ -46,9 +46,12 @@ SMALL = {
     "RhythmEmbedder": lambda cls, pre: cls(pre),
     "BeatEmbedder": lambda cls, pre: cls(pre),
     "SampleEmbedder": lambda cls, pre: cls(pre),
+    "WindowEmbedder": lambda cls, pre: cls(pre, window=2.0, step=0.5, timing=True),
     "FineTunedClassifier": lambda cls, pre: cls(pre, views=VCGViews(), **RUN),
     "WaveSegmenter": lambda cls, pre: cls(pre, fs_model=100, widths=(4, 4, 4, 4), augment=WaveAugment(), **RUN),
     "BeatClassifier": lambda cls, pre: cls(LogisticRegression(max_iter=1000)),
+    "BeatContext": lambda cls, pre: cls(phases=1, timing=False, n_components=2),
+    "SequenceClassifier": lambda cls, pre: cls(LogisticRegression(max_iter=1000), centre=True),
     "LinearProbe": lambda cls, pre: cls(C=0.01),
     "PatientIdentifier": lambda cls, pre: cls("cosine"),
     "ReportAligner": lambda cls, pre: cls(pre, objective=small_alignment(), batch_size=4, **RUN),
@@ -56,6 +59,8 @@ SMALL = {
     "ReportTextEncoder": lambda cls, pre: cls(n_dims=8, n_layers=1, n_heads=1, n_buckets=16, max_epochs=1),
     "CallableText": lambda cls, pre: cls(lengths),
 }
+# These read one table per record.
+OF_BEATS = ("BeatClassifier", "BeatContext", "SequenceClassifier")
 ESTIMATORS = {
     name: cls
     for name, cls in registered(BaseEstimator).items()
@@ -73,7 +78,7 @@ def test_every_estimator_is_here():
 
 def fitted(name, pre):
     estimator = SMALL[name](ESTIMATORS[name], pre)
-    if name == "BeatClassifier":
+    if name in OF_BEATS:
         return estimator.fit(*beats())
     if name in ("LinearProbe", "PatientIdentifier"):
         return estimator.fit(X[:, 0, ::50], Y)
@@ -90,7 +95,8 @@ def beats():
 
 
 def answer(estimator, name):
-    data = {"BeatClassifier": beats()[0], "LinearProbe": X[:, 0, ::50], "PatientIdentifier": X[:, 0, ::50]}.get(name, X)
+    data = {"LinearProbe": X[:, 0, ::50], "PatientIdentifier": X[:, 0, ::50]}.get(name, X)
+    data = beats()[0] if name in OF_BEATS else data
     if hasattr(estimator, "encode"):
         return estimator.encode(TEXTS)
     method = next(m for m in ("transform", "predict_proba") if hasattr(estimator, m))

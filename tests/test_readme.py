@@ -49,7 +49,7 @@ def test_make_targets(page: Path) -> None:
 
 def test_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for b in blocks(README, "console") for line in b.splitlines() if line.startswith("beatssl ")]
-    assert {line.split()[1] for line in lines} == {"pretrain", "embed", "delineate", "ask", "info"}
+    assert {line.split()[1] for line in lines} == {"pretrain", "embed", "delineate", "beats", "ask", "info"}
     for line in lines:
         _, command, *arguments = line.split()
         with pytest.raises(SystemExit):

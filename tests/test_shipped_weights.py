@@ -48,10 +48,10 @@ def ptbxl500(data_dir):
 
 
 def test_all_are_found_and_are_small():
-    assert shipped_models() == ["ptbxl", "ptbxl-reports", "ptbxl-s", "waves"]
+    assert shipped_models() == ["af", "beats", "ptbxl", "ptbxl-reports", "ptbxl-s", "waves"]
     files = [model_file._SHIPPED / f"{name}.bssl" for name in shipped_models()]
     assert sum(file.stat().st_size for file in files) < 8e6
-    for card in ("ptbxl.md", "waves.md", "ptbxl-reports.md"):
+    for card in ("ptbxl.md", "waves.md", "ptbxl-reports.md", "beats.md", "af.md"):
         assert (model_file._SHIPPED / card).read_text(encoding="utf-8").startswith("# ")
 
 

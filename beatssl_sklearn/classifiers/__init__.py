@@ -3,11 +3,12 @@
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ..components import register_foreign
-from .file_checks import check_logistic, check_naive_bayes, check_pca, check_pipeline, check_scaler
+from .file_checks import check_logistic, check_naive_bayes, check_pca, check_perceptron, check_pipeline, check_scaler
 from .patient_identifier import PatientIdentifier
 
 __all__ = ["PatientIdentifier"]
@@ -27,5 +28,10 @@ register_foreign(
     GaussianNB,
     ("theta_", "var_", "class_prior_", "class_count_", "classes_", "epsilon_", "n_features_in_"),
     check_naive_bayes,
+)
+register_foreign(
+    MLPClassifier,
+    ("coefs_", "intercepts_", "classes_", "n_outputs_", "n_layers_", "out_activation_", "n_features_in_"),
+    check_perceptron,
 )
 register_foreign(Pipeline, (), check_pipeline)

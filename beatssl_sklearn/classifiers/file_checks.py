@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.preprocessing import LabelBinarizer
 
 from .._file_values import check_array, check_classes
 from ..components import check_bounds, check_number, fitted_attributes
@@ -136,6 +138,34 @@ def check_naive_bayes(estimator: Any) -> None:
     check_number("epsilon_", estimator.epsilon_, Real, 0)
     if not (estimator.var_ > 0).all():
         raise ValueError("var_ must be positive")
+
+
+def check_perceptron(estimator: Any) -> None:
+    """Check an `MLPClassifier`, and give it back what follows from its classes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The message names the parameter or attribute.
+    """
+    check_foreign(estimator)
+    if not hasattr(estimator, "coefs_"):
+        return
+    n_classes = check_classes("classes_", estimator.classes_)
+    n_outputs = 1 if n_classes == 2 else n_classes
+    hidden = estimator.hidden_layer_sizes
+    widths = [estimator.n_features_in_, *(hidden if isinstance(hidden, (tuple, list)) else [hidden]), n_outputs]
+    stated = (estimator.n_outputs_, estimator.n_layers_, estimator.out_activation_)
+    if stated != (n_outputs, len(widths), "logistic" if n_classes == 2 else "softmax"):
+        raise ValueError(f"n_outputs_, n_layers_, out_activation_ do not fit {n_classes} classes: {stated!r:.80}")
+    for name, shapes in (("coefs_", list(pairwise(widths))), ("intercepts_", [(n,) for n in widths[1:]])):
+        arrays = getattr(estimator, name)
+        if not isinstance(arrays, list) or len(arrays) != len(shapes):
+            raise ValueError(f"{name} must be a list of {len(shapes)} arrays")
+        for array, shape in zip(arrays, shapes, strict=True):
+            check_array(name, array, "f", *shape)
+    # scikit-learn keeps the classes a second time, where `predict` reads them.
+    estimator._label_binarizer = LabelBinarizer().fit(estimator.classes_)
 
 
 def check_pipeline(estimator: Any) -> None:

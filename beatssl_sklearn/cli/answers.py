@@ -6,7 +6,6 @@ import argparse
 import heapq
 import math
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ecg import ECGRecord, WFDBFolder
+from ..ecg import WFDBFolder
 from ..files.table_formats import open_table
 from .batch_results import results_of
-from .folder import Batch, LongRecord, batches
+from .folder import Batch, LongRecord, batches, read_whole
 from .models import from_file
 from .outputs import check_file
 from .progress import Progress
-from .refused import RECORD_ERRORS, Refused
+from .refused import Refused
 
 if TYPE_CHECKING:
     from .. import ReportAligner
@@ -102,24 +101,10 @@ def answers(
         Counts all records.
     """
     for part in batches(folder, arguments, allow_nan, refused, bar):
-        batch = _whole(part, refused, bar) if isinstance(part, LongRecord) else part
+        batch = read_whole(part, refused, bar) if isinstance(part, LongRecord) else part
         if batch is not None:
             yield from results_of(batch, work, arguments.check, refused, bar)
         bar.update(1 if batch is None else len(batch))
-
-
-def _whole(record: LongRecord, refused: Refused, bar: Progress) -> Batch | None:
-    name, reader = record
-    try:
-        with warnings.catch_warnings(record=True) as odd:
-            warnings.simplefilter("always", UserWarning)
-            read = ECGRecord(reader.read(0, reader.n_times), reader.fs, reader.leads)
-    except RECORD_ERRORS as error:
-        refused.add(name, error, bar)
-        return None
-    for warning in odd:
-        refused.note(str(warning.message), bar)
-    return Batch([name], [read])
 
 
 class Best:

@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from collections.abc import Iterator, Mapping
-from itertools import count
-from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import BeatEmbedder, ECGRecord, RhythmEmbedder, SampleEmbedder
-from ..ecg.wfdb.reader import WFDBReader
 from ..embedding.long_records import PieceEmbedding, embed_pieces
 from ..embedding.stream import token_times
 from ..files.growing_table import GrowingTable
-from ..inputs.plausibility import RecordCheck
-from ..inputs.source import ArraySource
-from ..segmentation.long_records import PIECE_S, pieces, survey
+from ..segmentation.long_records import PIECE_S
 from .batch_results import results_of
-from .folder import Batch, LongRecord, lacks
+from .folder import Batch, LongRecord
+from .long_record import Pieces, Rows, Waiting
 from .models import from_file
 from .progress import Progress
-from .refused import RECORD_ERRORS, Refused
+from .refused import Refused
 
 _EMBEDDERS: dict[str, Any] = {"rhythm": RhythmEmbedder, "beat": BeatEmbedder, "sample": SampleEmbedder}
-
-
-class Rows(NamedTuple):
-    """Embeddings (n_rows, n_dims) of a record, and columns (n_rows,) that say what they are."""
-
-    embedding: NDArray[np.float32]
-    described: Mapping[str, NDArray[Any]]
 
 
 class Level:
@@ -114,7 +101,7 @@ def add_long(
 
     Its rows wait on disk: a record whose end cannot be read has no rows.
     """
-    with _Waiting(table.path.parent, len(level.features)) as waiting:
+    with Waiting(table.path.parent, len(level.features)) as waiting:
         if _embed_long(record, level, waiting, refused, bar):
             for rows in waiting.rows():
                 table.add(ids[record.name], *rows)
@@ -123,90 +110,28 @@ def add_long(
     bar.update()
 
 
-def _embed_long(record: LongRecord, level: Level, waiting: _Waiting, refused: Refused, bar: Progress) -> bool:
+def _embed_long(record: LongRecord, level: Level, waiting: Waiting, refused: Refused, bar: Progress) -> bool:
     """Embed a record; return whether it could be used."""
-    name, reader = record
     total, n_rows, blank = np.zeros(len(level.features)), 0, True
-    try:
-        with warnings.catch_warnings(record=True) as odd:
-            warnings.simplefilter("always", UserWarning)
-            found = survey(reader)
-        if found.n_missing and not level.allow_nan:
-            lead = max(found.n_missing, key=lambda one: found.n_missing[one])
-            raise ValueError(lacks(lead, found.n_missing[lead]))
-        with warnings.catch_warnings(record=True) as implausible:
-            warnings.simplefilter("always", UserWarning)
-            _check_beginning(reader, level)
-        parts = embed_pieces(
-            reader, level.model, level.name, batch_size=level.batch_size, allow_nan=level.allow_nan, piece=PIECE_S
-        )
-    except RECORD_ERRORS as error:
-        refused.add(name, error, bar)
-        return False
-    for text in dict.fromkeys(str(warning.message) for warning in odd):
-        refused.note(text, bar)
-    for warning in implausible if not found.flat else ():
-        refused.warn(name, f"its first ten minutes: {warning.message}", bar)
-    if found.flat and level.check != "ignore":
-        refused.warn(name, "no lead varies (flat signal)", bar)
-    n_pieces = len(pieces(reader.n_times, reader.fs, PIECE_S))
-    for done in count():
-        bar.note(f"{done} of {n_pieces} pieces of {name}")
-        try:
-            part = next(parts, None)
-        except RECORD_ERRORS as error:
-            refused.add(name, error, bar)
-            return False
-        if part is None:
-            break
+
+    def start() -> Iterator[PieceEmbedding]:
+        options: dict[str, Any] = {"batch_size": level.batch_size, "allow_nan": level.allow_nan, "piece": PIECE_S}
+        return embed_pieces(record.reader, level.model, level.name, **options)
+
+    parts = Pieces(record, level, start, PIECE_S, refused, bar)
+    for part in parts:
         blank &= part.blank
         total += part.rhythm if level.name == "rhythm" else 0
-        # Not among what is tried: a full disk is no fault of the record.
         if level.name != "rhythm":
-            rows = _rows(part, level.name, reader.fs, n_rows)
+            rows = _rows(part, level.name, record.reader.fs, n_rows)
             waiting.add(rows)
             n_rows += len(rows.embedding)
     if level.name == "rhythm":
         waiting.add(Rows(np.where(blank, np.nan, total).astype(np.float32)[None], {}))
-    return True
-
-
-def _check_beginning(reader: WFDBReader, level: Level) -> None:
-    """Tell what is implausible in the first minutes of a record."""
-    stop = min(reader.n_times, round(PIECE_S * reader.fs))
-    source = ArraySource(reader.read(0, stop)[None], reader.fs, reader.leads, allow_nan=True)
-    odd = RecordCheck(source, level.check)
-    for block in source.read(np.arange(1), 1):
-        if odd.wanted and not block.blank.any():
-            odd.look(block, level.model.front_end.find_rpeaks(block))
-    odd.tell()
+    return parts.usable
 
 
 def _rows(part: PieceEmbedding, level: str, fs: float, first: int) -> Rows:
     if level == "beat":
         return Rows(part.beats, described_beats(part.rpeaks, fs, first))
     return Rows(part.samples, described_tokens(part.times, first))
-
-
-class _Waiting:
-    """Rows of a record on disk, in a nameless file beside the table: a day has hundreds of megabytes of beats."""
-
-    def __init__(self, folder: Path, n_dims: int) -> None:
-        self._stream, self._n_dims = TemporaryFile(dir=folder), n_dims
-        self._described: list[tuple[int, Mapping[str, NDArray[Any]]]] = []
-
-    def __enter__(self) -> _Waiting:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stream.close()
-
-    def add(self, rows: Rows) -> None:
-        self._stream.write(np.ascontiguousarray(rows.embedding).tobytes())
-        self._described.append((len(rows.embedding), rows.described))
-
-    def rows(self) -> Iterator[Rows]:
-        self._stream.seek(0)
-        for n_rows, columns in self._described:
-            raw = self._stream.read(4 * n_rows * self._n_dims)
-            yield Rows(np.frombuffer(raw, np.float32).reshape(n_rows, self._n_dims), columns)

@@ -138,7 +138,12 @@ def readable_records(every: WFDBFolder, refused: Refused, arguments: argparse.Na
 
 
 def batches(
-    folder: WFDBFolder, arguments: argparse.Namespace, allow_nan: bool, refused: Refused, bar: Progress
+    folder: WFDBFolder,
+    arguments: argparse.Namespace,
+    allow_nan: bool,
+    refused: Refused,
+    bar: Progress,
+    most: int | None = None,
 ) -> Iterator[Batch | LongRecord]:
     """Yield records that can be used, some at a time, and long ones by themselves.
 
@@ -153,13 +158,16 @@ def batches(
         Gets the other records.
     bar : Progress
         Counts the other records.
+    most : int, optional
+        Samples that a batch may hold, where results need more memory than records.
     """
+    most = _BATCH_SAMPLES if most is None else most
     names: list[str] = []
     records: list[ECGRecord] = []
     n_samples = 0
     for i, name in enumerate(folder.names):
         try:
-            reader = _reader_of_long(name, arguments)
+            reader = _reader_of_long(name, arguments, most)
             if reader is None:
                 record = folder[i]
                 _check_record(record, allow_nan)
@@ -176,11 +184,26 @@ def batches(
         names.append(name)
         records.append(record)
         n_samples += record.signal.size
-        if len(records) == arguments.batch_size or n_samples >= _BATCH_SAMPLES:
+        if len(records) == arguments.batch_size or n_samples >= most:
             yield Batch(names, records)
             names, records, n_samples = [], [], 0
     if records:
         yield Batch(names, records)
+
+
+def read_whole(record: LongRecord, refused: Refused, bar: Progress) -> Batch | None:
+    """Read a long record as a whole; None if it cannot be read."""
+    name, reader = record
+    try:
+        with warnings.catch_warnings(record=True) as odd:
+            warnings.simplefilter("always", UserWarning)
+            read = ECGRecord(reader.read(0, reader.n_times), reader.fs, reader.leads)
+    except RECORD_ERRORS as error:
+        refused.add(name, error, bar)
+        return None
+    for warning in odd:
+        refused.note(str(warning.message), bar)
+    return Batch([name], [read])
 
 
 def record_reader(name: str, arguments: argparse.Namespace) -> WFDBReader:
@@ -189,13 +212,13 @@ def record_reader(name: str, arguments: argparse.Namespace) -> WFDBReader:
     return WFDBReader(Path(arguments.folder) / name, confine_to_root=arguments.folder, **options)
 
 
-def _reader_of_long(name: str, arguments: argparse.Namespace) -> WFDBReader | None:
+def _reader_of_long(name: str, arguments: argparse.Namespace, most: int) -> WFDBReader | None:
     """Return a reader for a record with more samples than a batch may hold; None for others."""
     announced = _announced_samples(os.path.join(arguments.folder, f"{name}.hea"))
-    if announced is not None and announced <= _BATCH_SAMPLES:
+    if announced is not None and announced <= most:
         return None
     reader = record_reader(name, arguments)
-    return reader if reader.n_times * len(reader.leads) > _BATCH_SAMPLES else None
+    return reader if reader.n_times * len(reader.leads) > most else None
 
 
 def _announced_samples(header: str) -> int | None:

@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from .._version import __version__
-from . import align, ask, delineate, demo, embed, info, pretrain, retrieve
+from . import align, ask, beats, delineate, demo, embed, info, pretrain, retrieve, rhythms
 from .messages import complain, described, flush, in_options, printable
 from .parser import CommandParser
 from .progress import on_terminal
 from .stopping import Stopped, stoppable
 
 # In the order of the help. Each file has `add_parser(commands)` and `run(arguments) -> exit status`.
-_COMMANDS = (demo, pretrain, embed, align, ask, retrieve, delineate, info)
+_COMMANDS = (demo, pretrain, embed, align, ask, retrieve, delineate, beats, rhythms, info)
 _DESCRIPTION = """ECG embeddings and waves from the command line: a folder of WFDB records (name.hea with
-name.dat) goes in, and a model, or a table of embeddings, answers, waves or intervals, comes out.
+name.dat) goes in, and a model, or a table of embeddings, answers, waves, beats or rhythms, comes out.
 """
 _EPILOG = """examples:
   beatssl demo
@@ -30,6 +30,8 @@ _EPILOG = """examples:
   beatssl ask aligned.bssl my_records --prompt "atrial fibrillation" --out scores.csv
   beatssl retrieve aligned.bssl my_records "left bundle branch block"
   beatssl delineate my_records --out waves --annotations --plot 3
+  beatssl beats my_records --out beats --annotations
+  beatssl rhythms my_records --out rhythms
   beatssl info model.bssl
 
 exit status: 0 done; 1 done, but --strict and some records were skipped; 2 not done; 128 + number of a signal.

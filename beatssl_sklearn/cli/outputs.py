@@ -12,7 +12,7 @@ from ..files.places import check_writable
 # Files in a folder of records that are results of an earlier run, and can be replaced.
 _RESULTS = (".csv", ".parquet", ".npz", ".bssl", ".joblib", ".json", ".png", ".svg", ".pdf")
 # Options that name files to read.
-_READ = ("model", "start", "groups", "reports")
+_READ = ("model", "start", "groups", "reports", "times")
 
 
 def check_outputs(outputs: Iterable[Path], arguments: argparse.Namespace, option: str = "--out") -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from ..ecg.episodes import rhythm_episodes
 from ..ecg.leads import LEADS, resolve_leads
-from ..ecg.wfdb import WFDBFolder, read_annotations
+from ..ecg.wfdb import WFDBFolder
+from ._aami import AAMI_CLASSES, read_beats
 from ._folders import choose_records, provide, read_plain_header, read_records, set_folder
 
 PROJECT = "mitdb/1.0.0"
@@ -23,17 +24,19 @@ DS2 = (100, 103, 105, 111, 113, 117, 121, 123, 200, 202, 210, 212, 213, 214, 219
 """Test records of de Chazal et al. 2004."""
 PACED = (102, 104, 107, 217)
 # fmt: on
-AAMI_CLASSES = ("N", "S", "V", "F", "Q")
-_AAMI = {"N": "NLRej", "S": "AaJS", "V": "VE", "F": "F", "Q": "/fQ"}
-AAMI_CLASS = {symbol: name for name, symbols in _AAMI.items() for symbol in symbols}
 
 DESCR = """MIT-BIH Arrhythmia Database, version 1.0.0
 https://physionet.org/content/mitdb/1.0.0/
 
 48 records of 47 people, two leads, 30 min, 360 Hz; every beat has a type. `beat_labels` gives the AAMI classes
-N = {N L R e j}, S = {A a J S}, V = {V E}, F = {F}, Q = {/ f Q}. Marks that are not beats are left out, and so are the
+N = {N L R B e j}, S = {A a J S}, V = {V E}, F = {F}, Q = {/ f Q}. Marks that are not beats are left out, and so are the
 waves of ventricular flutter. The leads differ from record to record; they are modified limb and chest leads, not the
 standard ones. Records 201 (DS1) and 202 (DS2) come from the same person.
+
+`rhythms` has the rhythm from mark to mark: AB atrial bigeminy, AFIB atrial fibrillation, AFL atrial flutter, B
+ventricular bigeminy, BII second-degree heart block, IVR idioventricular, N normal sinus, NOD nodal, P paced, PREX
+pre-excitation, SBR sinus bradycardia, SVTA supraventricular tachyarrhythmia, T ventricular trigeminy, VFL ventricular
+flutter, VT ventricular tachycardia.
 
 Licence: Open Data Commons Attribution License 1.0 (ODC-BY).
 Citation: G. B. Moody, R. G. Mark: The impact of the MIT-BIH Arrhythmia Database. IEEE Engineering in Medicine and
@@ -69,13 +72,17 @@ def fetch_mitdb(
         ``data`` : WFDBFolder of n_records
             ``data[i]`` is an `ECGRecord` with ``signal`` of shape (2, n_times), float32 [mV].
         ``rpeaks`` : list of n_records ndarrays of shape (n_beats,), int64
-            Positions of the beats [samples].
+            Positions of the beats [samples], strictly increasing and inside the signal. Of several beats at one sample,
+            the first counts.
         ``beat_labels``, also ``target`` : list of n_records ndarrays of shape (n_beats,), str
             AAMI classes of the beats.
         ``target_names`` : tuple of str
             N, S, V, F, Q.
         ``beat_symbols`` : list of n_records ndarrays of shape (n_beats,), str
             The annotation symbols behind ``beat_labels``.
+        ``rhythms`` : list of n_records lists of Episode
+            Rhythms as (start, stop, label) [samples], for example "N" or "AFIB"; see `rhythm_episodes`. The first one
+            begins at its mark, up to 0.6 s after the record in DS1.
         ``record_id``, ``patient_id`` : ndarray of shape (n_records,), int64
             They differ for record 202, which comes from patient 201.
         ``leads`` : list of n_records tuples of str
@@ -102,26 +109,20 @@ def fetch_mitdb(
     names = [str(number) for number in chosen]
     files = [f"{name}.{extension}" for name in names for extension in ("hea", "dat", "atr")]
     provide(folder, PROJECT, files, download_if_missing=download_if_missing)
-    rpeaks: list[NDArray[np.int64]] = []
-    symbols: list[NDArray[np.str_]] = []
-    labels: list[NDArray[np.str_]] = []
-    for name in names:
-        marks = read_annotations(folder / name, "atr")
-        is_beat = np.array([symbol in AAMI_CLASS for symbol in marks.symbol], bool)
-        beats = [symbol for symbol in marks.symbol if symbol in AAMI_CLASS]
-        rpeaks.append(np.asarray(marks.sample, np.int64)[is_beat])
-        symbols.append(np.array(beats, "<U1"))
-        labels.append(np.array([AAMI_CLASS[symbol] for symbol in beats], "<U1"))
+    headers = [read_plain_header(folder / f"{name}.hea") for name in names]
+    beats = [read_beats(folder / name, header.n_times) for name, header in zip(names, headers, strict=True)]
+    labels = [own.labels for own in beats]
     return Bunch(
         data=WFDBFolder(folder, names=names),
         target=labels,
         target_names=AAMI_CLASSES,
-        rpeaks=rpeaks,
+        rpeaks=[own.rpeaks for own in beats],
         beat_labels=labels,
-        beat_symbols=symbols,
+        beat_symbols=[own.symbols for own in beats],
+        rhythms=[rhythm_episodes(own.annotations, h.n_times) for own, h in zip(beats, headers, strict=True)],
         record_id=np.array(chosen, np.int64),
         patient_id=np.array([201 if number == 202 else number for number in chosen], np.int64),
-        leads=[_in_standard_order(read_plain_header(folder / f"{name}.hea").leads) for name in names],
+        leads=[_in_standard_order(header.leads) for header in headers],
         fs=360.0,
         DESCR=DESCR,
     )

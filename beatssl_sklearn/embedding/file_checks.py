@@ -25,6 +25,7 @@ def check_embedder(embedder: Any) -> None:
     check_reading(vars(embedder))
     check_number("batch_size", embedder.batch_size, Integral, 1)
     check_precision(embedder.precision)
+    check_type("timing", getattr(embedder, "timing", False), bool)
     check_start(embedder.pretrainer)
     check_type("pretrainer", getattr(embedder.pretrainer, "encoder_", embedder.pretrainer), FittedEncoder)
 

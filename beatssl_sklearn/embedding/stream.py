@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from torch import Tensor
 
+from ..ecg.beat_timing import beat_timing
 from ..ecg.beats import as_objects
 from ..ecg.preprocess import resampling_ratio
 from ..inputs.front_end import check_given_rpeaks
@@ -30,8 +31,9 @@ LEVELS = ("rhythm", "beat", "sample")
 
 
 class BlockEmbedding(NamedTuple):
-    """What a block of records became; levels that were not asked for are None."""
+    """What a block of records of one rate became; levels that were not asked for are None."""
 
+    fs: float
     rows: NDArray[np.int64]
     rhythm: NDArray[np.float32] | None
     rpeaks: list[NDArray[np.int64]] | None
@@ -132,16 +134,25 @@ def embed_beats(
     encoder: FittedEncoder,
     source: Source,
     rpeaks: Sequence[NDArray] | None = None,
+    timing: bool = False,
     *,
     batch_size: int,
     device: Any = None,
     precision: str = "auto",
     check: str = "warn",
 ) -> NDArray[np.object_]:
-    """Return one array (n_beats, n_dims) per record, as an object array."""
+    """Return one array (n_beats, n_dims) per record, as an object array; with `timing`, its columns come last."""
     run: dict[str, Any] = {"batch_size": batch_size, "check": check}
-    blocks = embed(source, encoder.model(device, precision), levels=("beat",), rpeaks=rpeaks, **run)
-    return as_objects([beats for block in blocks for beats in block.beats or []])
+    found = []
+    for block in embed(source, encoder.model(device, precision), levels=("beat",), rpeaks=rpeaks, **run):
+        found += _with_timing(block) if timing else block.beats or []
+    return as_objects(found)
+
+
+def _with_timing(block: BlockEmbedding) -> list[NDArray[np.float32]]:
+    """Return the embeddings of the beats of each record, with the columns of `beat_timing` after them."""
+    pairs = zip(block.beats or [], block.rpeaks or [], strict=True)
+    return [np.concatenate([beats, beat_timing(peaks, block.fs)], axis=1) for beats, peaks in pairs]
 
 
 def embed_tokens(
@@ -235,6 +246,7 @@ def embed_block(
         for vectors in (*beats[i], *tokens[i]):
             vectors[...] = np.nan
     return BlockEmbedding(
+        block.fs,
         block.rows,
         pooled.astype(np.float32) if "rhythm" in levels else None,
         rpeaks,

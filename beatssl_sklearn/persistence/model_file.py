@@ -17,6 +17,7 @@ from .._optional import find_stack_level
 from .._version import __version__
 from ..components import is_registered, registered
 from ..files.tensor_file import read_tensor_file, write_tensor_file
+from .by_name import named_encoders, with_encoders
 from .description import describe
 from .format_2 import upgraded
 from .restoring import restore
@@ -27,7 +28,7 @@ _SHIPPED = Path(__file__).parents[1] / "weights"
 _FORMER = {"ludb": "waves"}
 
 
-def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False) -> None:
+def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False, by_name: bool = False) -> None:
     """Write a fitted estimator to one file.
 
     The file has the safetensors format, with the description as JSON and a SHA-256 digest over everything. It is there
@@ -45,6 +46,9 @@ def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False) ->
     half : bool
         Whether to keep the weights of convolutions and linear layers in half precision. The file has half the size.
         Embeddings of the loaded estimator differ by about a thousandth of their size.
+    by_name : bool
+        Whether encoders of shipped models are named instead of written. The file of a head is then small; `load` needs
+        a version of the package that ships the same encoder, and checks its digest.
 
     Raises
     ------
@@ -58,13 +62,18 @@ def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False) ->
     OSError
         If the file cannot be written. An older file stays as it was.
     """
+    # Parts may be of rooms that nobody has imported yet.
+    registered()
     if not is_registered(type(estimator)) or not isinstance(estimator, BaseEstimator):
         raise TypeError(
             f"save takes estimators whose class is registered, got {type(estimator).__name__}; use joblib instead"
         )
     check_is_fitted(estimator)
     arrays: dict[str, NDArray] = {}
-    config = {"format": FORMAT, "version": __version__, **describe(estimator, arrays)}
+    described = describe(estimator, arrays)
+    if by_name:
+        described = named_encoders(described, arrays, _shipped_encoders())
+    config = {"format": FORMAT, "version": __version__, **described}
     if half:
         arrays = {name: a.astype(np.float16) if _may_be_halved(name, a) else a for name, a in arrays.items()}
         config["half"] = True
@@ -124,6 +133,12 @@ def load(path: str | os.PathLike[str]) -> Any:
     return restored
 
 
+def _shipped_encoders() -> dict[str, Any]:
+    """Return the encoders of the shipped models that have one."""
+    models = {name: load_shared(name) for name in shipped_models()}
+    return {name: model.encoder_ for name, model in models.items() if hasattr(model, "encoder_")}
+
+
 def _one_line(text: str) -> str:
     """Return a text without what a terminal would obey: a file may hold any."""
     line = " ".join(text.split())
@@ -146,7 +161,7 @@ def _estimator_of(config: Any, arrays: dict[str, NDArray]) -> tuple[Any, str]:
             config = upgraded(config, arrays)
         if config.get("half"):
             arrays = {k: a.astype(np.float32) if a.dtype == np.float16 else a for k, a in arrays.items()}
-        restored = restore(config, arrays)
+        restored = restore(with_encoders(config, load_shared, shipped_models()), arrays)
         if not isinstance(restored, BaseEstimator):
             raise ValueError(f"the file holds a {type(restored).__name__}, which is no estimator")
         check_is_fitted(restored)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ..components import register
 from .file_checks import check_beat_classifier
-from .flat import flatten_beats, flatten_labels, flatten_weights, split_beats
+from .flat import Beats, check_finite, flatten_beats, split_beats
 
 
 def _has(method: str) -> Any:
@@ -88,19 +89,10 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If a record has as many labels or weights as no beats, a weight cannot be used, or the classifier takes
-            none; the message names the record.
+            If a record has as many labels or weights as no beats, a value is missing, a weight cannot be used, or the
+            classifier takes none; the message names the record.
         """
-        flat, lengths = flatten_beats(X)
-        labels, known = flatten_labels(y, lengths)
-        weights = flatten_weights(sample_weight, lengths)
-        if len(flat) == 0:
-            raise ValueError(f"X: none of the {len(lengths)} records has a beat")
-        if not known.any():
-            raise ValueError(f"y: none of the {len(flat)} beats has a label")
-        if weights is not None:
-            fit_params = {**fit_params, _weight_parameter(self.estimator): weights[known]}
-        self.estimator_ = clone(self.estimator).fit(flat[known], labels, **fit_params)
+        self.estimator_ = fitted_on(self.estimator, Beats.of(X, y, sample_weight), fit_params)
         return self
 
     @property
@@ -148,20 +140,52 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
             The accuracy over all beats; `evaluation.beat_scorer` has others.
         """
         check_is_fitted(self, "estimator_")
-        flat, lengths = flatten_beats(X)
-        labels, known = flatten_labels(y, lengths)
-        weights = flatten_weights(sample_weight, lengths)
-        if not known.any():
-            raise ValueError(f"y: none of the {len(flat)} beats has a label")
-        predicted = self.estimator_.predict(flat[known])
-        return float(accuracy_score(labels, predicted, sample_weight=None if weights is None else weights[known]))
+        beats = Beats.of(X, y, sample_weight)
+        weights = None if beats.weights is None else beats.weights[beats.known]
+        with named_rows(beats.rows, beats.lengths):
+            predicted = self.estimator_.predict(beats.rows[beats.known])
+        return float(accuracy_score(beats.labels, predicted, sample_weight=weights))
 
     def _by_record(self, method: str, X: Sequence[NDArray]) -> NDArray[np.object_]:
-        check_is_fitted(self, "estimator_")
-        flat, lengths = flatten_beats(X)
+        rows, lengths = self._rows(X)
         # Classifiers refuse empty input; one row of zeros shows the shape of what they return.
-        rows = flat if len(flat) else np.zeros((1, flat.shape[1] or self.estimator_.n_features_in_))
-        return split_beats(getattr(self.estimator_, method)(rows)[: len(flat)], lengths)
+        shown = rows if len(rows) else np.zeros((1, rows.shape[1] or self.estimator_.n_features_in_))
+        with named_rows(rows, lengths):
+            found = getattr(self.estimator_, method)(shown)[: len(rows)]
+        return split_beats(found, lengths)
+
+    def _rows(self, X: Sequence[NDArray]) -> tuple[NDArray, NDArray[np.int64]]:
+        """Return the beats of all records as one table, and how many each record has."""
+        check_is_fitted(self, "estimator_")
+        return flatten_beats(X)
+
+
+def fitted_on(estimator: Any, beats: Beats, fit_params: Mapping[str, Any]) -> Any:
+    """Return a clone of a classifier that is fitted on the beats that have a label.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a beat has a missing value that the classifier does not take, or the classifier takes no weights.
+    """
+    if beats.weights is not None:
+        fit_params = {**fit_params, _weight_parameter(estimator): beats.weights[beats.known]}
+    with named_rows(beats.rows, beats.lengths):
+        return clone(estimator).fit(beats.rows[beats.known], beats.labels, **fit_params)
+
+
+@contextmanager
+def named_rows(rows: NDArray, lengths: NDArray[np.int64]) -> Iterator[None]:
+    """Where a classifier refuses missing values, name record and beat.
+
+    The classifier decides: tags do not tell of a pipeline whether a step of it fills them in.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if any(word in str(error) for word in ("NaN", "infinity")):
+            check_finite(rows, lengths)
+        raise
 
 
 def _weight_parameter(estimator: Any) -> str:
@@ -177,6 +201,6 @@ def _weight_parameter(estimator: Any) -> str:
         name, last = last.steps[-1]
         prefix += f"{name}__"
     if not has_fit_parameter(last, "sample_weight"):
-        raise TypeError(f"sample_weight was given, but fit of {type(last).__name__} takes no weights")
+        raise TypeError(f"weights were given, but fit of {type(last).__name__} takes no sample_weight")
     # With metadata routing, the steps of a pipeline say themselves what they take.
     return "sample_weight" if get_config()["enable_metadata_routing"] else f"{prefix}sample_weight"

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from ..ecg.beats import as_objects
 from ..inputs.labels import as_labels, checked_weights, missing_labels
 
-__all__ = ["FlatLabels", "flatten_beats", "flatten_labels", "flatten_weights", "split_beats"]
+__all__ = [
+    "Beats",
+    "FlatLabels",
+    "check_finite",
+    "first_steps",
+    "flatten_beats",
+    "flatten_labels",
+    "flatten_weights",
+    "split_beats",
+]
 
 
 class FlatLabels(NamedTuple):
@@ -19,6 +28,81 @@ class FlatLabels(NamedTuple):
 
     labels: NDArray[Any]
     known: NDArray[np.bool_]
+
+
+class Beats(NamedTuple):
+    """Labelled beats of all records, one after the other.
+
+    Attributes
+    ----------
+    rows : ndarray (n_beats, n_dims)
+    lengths : ndarray of int64 (n_records,)
+        Beats of each record.
+    labels : ndarray (n_known,)
+        Labels of the beats that have one.
+    known : ndarray of bool (n_beats,)
+        Which beats these are.
+    weights : ndarray of float64 (n_beats,) or None
+    """
+
+    rows: NDArray[Any]
+    lengths: NDArray[np.int64]
+    labels: NDArray[Any]
+    known: NDArray[np.bool_]
+    weights: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, X: Sequence[NDArray], y: Sequence[Any], sample_weight: Any) -> Beats:
+        """Flatten records, their labels and weights.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If they do not fit each other, or no beat has a label; the message names the record.
+        """
+        rows, lengths = flatten_beats(X)
+        labels, known = flatten_labels(y, lengths)
+        weights = flatten_weights(sample_weight, lengths)
+        if len(rows) == 0:
+            raise ValueError(f"X: none of the {len(lengths)} records has a beat")
+        if not known.any():
+            raise ValueError(f"y: none of the {len(rows)} beats has a label")
+        return cls(rows, lengths, labels, known, weights)
+
+    def of_records(self, kept: NDArray[np.bool_]) -> Beats:
+        """Return the beats of some records (n_records,)."""
+        beats = np.repeat(kept, self.lengths)
+        weights = None if self.weights is None else self.weights[beats]
+        return Beats(self.rows[beats], self.lengths[kept], self.labels[beats[self.known]], self.known[beats], weights)
+
+
+def first_steps(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which beats, of all records, are the first of theirs (n_beats,)."""
+    starts = np.zeros(int(lengths.sum()), dtype=bool)
+    starts[(np.cumsum(lengths) - lengths)[lengths > 0]] = True
+    return starts
+
+
+def check_finite(rows: NDArray, lengths: NDArray[np.int64]) -> None:
+    """Refuse rows with NaN or infinity.
+
+    Raises
+    ------
+    ValueError
+        The message names record, beat and column.
+    """
+    if rows.dtype.kind != "f" or np.isfinite(rows.sum(dtype=np.float64)):
+        return
+    bad = np.argwhere(~np.isfinite(rows))
+    if not len(bad):
+        return
+    beat, column = bad[0]
+    record = int(np.searchsorted(np.cumsum(lengths), beat, side="right"))
+    own = int(beat - lengths[:record].sum())
+    raise ValueError(
+        f"X: record {record}, beat {own} has {rows[beat, column]} in column {column}; leave beats without a signal "
+        f"out, or give an estimator that takes missing values"
+    )
 
 
 def flatten_beats(X: Sequence[NDArray]) -> tuple[NDArray, NDArray[np.int64]]:
@@ -38,6 +122,9 @@ def flatten_beats(X: Sequence[NDArray]) -> tuple[NDArray, NDArray[np.int64]]:
             raise ValueError(f"X: record {i} has shape {record.shape}; (n_beats, {width}) was expected")
     lengths = np.array([len(r) for r in records], dtype=np.int64)
     full = [r for r in records if len(r)]
+    if len(full) == 1:
+        # A day of beats need not be there twice.
+        return full[0], lengths
     return (np.concatenate(full) if full else np.zeros((0, width), dtype=np.float32)), lengths
 
 

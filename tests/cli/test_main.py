@@ -19,7 +19,7 @@ from beatssl_sklearn.cli.main import main
 from beatssl_sklearn.cli.messages import in_options, printable
 from beatssl_sklearn.cli.parser import lead_names, seconds, setting, value_of
 
-COMMANDS = ("demo", "pretrain", "embed", "align", "ask", "retrieve", "delineate", "info")
+COMMANDS = ("demo", "pretrain", "embed", "align", "ask", "retrieve", "delineate", "beats", "rhythms", "info")
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
@@ -55,7 +55,7 @@ def test_help_needs_no_heavy_package() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     found = json.loads(run.stdout.splitlines()[-1])
     assert found["heavy"] == []
-    # All ten answers together; one takes less than a tenth of a second.
+    # All answers together; one takes less than a tenth of a second.
     assert found["seconds"] < 0.4
 
 
@@ -91,7 +91,7 @@ def test_values(text: str, value: Any) -> None:
     assert value_of(text) == value and type(value_of(text)) is type(value)
 
 
-@pytest.mark.parametrize("command", ["embed", "delineate"])
+@pytest.mark.parametrize("command", ["embed", "delineate", "beats", "rhythms"])
 def test_the_model_comes_before_the_folder_or_by_its_option(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +102,8 @@ def test_the_model_comes_before_the_folder_or_by_its_option(
         return 0
 
     monkeypatch.setattr(f"beatssl_sklearn.cli.{command}.run", run)
-    out, default = ["--out", "t.csv"], {"embed": "ptbxl", "delineate": "waves"}[command]
+    defaults = {"embed": "ptbxl", "delineate": "waves", "beats": "beats", "rhythms": "af"}
+    out, default = ["--out", "t.csv"], defaults[command]
     for words, model in (
         (["m", "d", *out], "m"),
         ([*out, "m", "d"], "m"),

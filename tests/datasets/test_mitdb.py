@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,17 @@ Writer = Callable[..., Path]
 LOCAL: dict[str, Any] = {"download_if_missing": False}
 
 
+@pytest.fixture(name="write_rhythms")
+def _write_rhythms() -> Callable[..., None]:
+    from beatssl_sklearn.ecg import write_annotations
+
+    def write(path: Path, marks: list[tuple[int, str, str]]) -> None:
+        sample, symbol, aux = zip(*marks, strict=True)
+        write_annotations(path, "atr", sample, symbol, 360, aux)
+
+    return write
+
+
 def test_mitdb(write_mitdb: Writer, tmp_path: Path) -> None:
     data = fetch_mitdb(write_mitdb(tmp_path), **LOCAL)
     assert data.record_id.tolist() == [114, 202] and data.patient_id.tolist() == [114, 201]
@@ -25,6 +37,18 @@ def test_mitdb(write_mitdb: Writer, tmp_path: Path) -> None:
     assert data.rpeaks[0].tolist() == [50, 90, 130, 170, 210, 250, 290, 450] and data.rpeaks[0].dtype == np.int64
     assert data.data.shape == (2,) and data.data[0].signal.shape == (2, 600)
     assert fetch_mitdb(tmp_path, records=[202], **LOCAL).record_id.tolist() == [202]
+
+
+def test_beats_at_one_sample_and_rhythms(
+    write_record: Callable[..., None], write_rhythms: Callable[..., None], tmp_path: Path
+) -> None:
+    write_record(tmp_path / "100", ("MLII", "V1"), 600, 360)
+    marks = [(10, "+", "(N"), (50, "N", ""), (90, "V", ""), (90, "N", ""), (95, "~", ""), (95, "A", "")]
+    write_rhythms(tmp_path / "100", [*marks, (300, "+", "(AFIB"), (310, "N", ""), (400, "+", "(AFIB")])
+    data = fetch_mitdb(tmp_path, records=[100], **LOCAL)
+    assert data.rpeaks[0].tolist() == [50, 90, 95, 310] and "".join(data.beat_symbols[0]) == "NVAN"
+    assert "".join(data.beat_labels[0]) == "NVSN"
+    assert data.rhythms == [[(10, 300, "N"), (300, 600, "AFIB")]]
 
 
 def test_mitdb_sets_of_de_chazal() -> None:
@@ -54,3 +78,17 @@ def test_real_mitdb(data_dir: Path) -> None:
     record = data.data[0]
     assert record.fs == 360.0 and record.signal.shape == (2, 650000)
     assert np.median(np.abs(record.signal[0, data.rpeaks[0]])) > 0.5
+    assert all((np.diff(rpeaks) > 0).all() for rpeaks in data.rpeaks)
+
+
+def test_real_rhythms(data_dir: Path) -> None:
+    if not (data_dir / "mitdb").is_dir():
+        pytest.skip("no MIT-BIH")
+    data = fetch_mitdb(data_dir / "mitdb", records="DS1", **LOCAL)
+    by_record = dict(zip(data.record_id.tolist(), data.rhythms, strict=True))
+    assert {r for r, rhythms in by_record.items() if any(e.label == "AFIB" for e in rhythms)} == {201, 203}
+    assert by_record[201][:2] == [(60, 136226, "AFIB"), (136226, 138552, "NOD")]
+    assert [e.label for e in by_record[207]].count("VFL") == 6
+    for rhythms in by_record.values():
+        assert rhythms[0].start < 230 and rhythms[-1].stop == 650000
+        assert all(a.stop == b.start and a.label != b.label for a, b in pairwise(rhythms))

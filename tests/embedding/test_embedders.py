@@ -26,9 +26,11 @@ from beatssl_sklearn import (
     SampleEmbedder,
     WFDBFolder,
     detect_rpeaks,
+    load,
     make_ecg,
     save,
 )
+from beatssl_sklearn.ecg import TIMING_NAMES, beat_timing
 from beatssl_sklearn.ecg.beats import keep_inside
 from beatssl_sklearn.ecg.leads import LEADS
 
@@ -699,3 +701,50 @@ def test_peaks_are_found_after_the_same_checks(pre):
 def test_a_mapping_of_leads_is_no_description_of_arrays(pre):
     with pytest.raises(TypeError, match="leads of arrays are a sequence of names"):
         RhythmEmbedder(pre, leads={"II": "V1"}).transform(X[:, :1])
+
+
+# Timing of beats
+
+
+def test_timing_follows_the_embedding_of_each_beat(pre):
+    plain, timed = BeatEmbedder(pre), BeatEmbedder(pre, timing=True, batch_size=3)
+    beats, peaks = plain.transform(X), timed.rpeaks(X)
+    for found, own, at in zip(timed.transform(X), beats, peaks, strict=True):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found[:, : own.shape[1]], own, atol=1e-5)
+        np.testing.assert_array_equal(found[:, own.shape[1] :], beat_timing(at, FS))
+    names = timed.get_feature_names_out()
+    assert names.tolist() == [*plain.get_feature_names_out(), *TIMING_NAMES] and len(names) == found.shape[1]
+
+
+def test_timing_is_the_same_where_detected_peaks_are_given_back(pre):
+    timed = BeatEmbedder(pre, timing=True)
+    for found, again in zip(timed.transform(X), timed.transform(X, rpeaks=timed.rpeaks(X)), strict=True):
+        np.testing.assert_array_equal(found, again)
+
+
+def test_timing_of_records_with_few_beats_or_none(pre):
+    given = [np.array([250]), np.zeros(0, int), np.array([100, 180, 260]), *([np.array([100, 180, 260, 340])] * 5)]
+    found = BeatEmbedder(pre, timing=True).transform(X, rpeaks=given)
+    width = 7 * N_DIMS + len(TIMING_NAMES)
+    assert [f.shape for f in found] == [(1, width), (0, width), (3, width), *([(4, width)] * 5)]
+    assert not found[2][:, 7 * N_DIMS :].any() and found[3][:, 7 * N_DIMS :].any()
+    for wrong in (np.array([100, 100, 260, 340]), np.array([260, 100, 340])):
+        with pytest.raises(ValueError, match="rpeaks of record 2"):
+            BeatEmbedder(pre, timing=True).transform(X, rpeaks=[*given[:2], wrong, *given[3:]])
+
+
+def test_timing_is_part_of_the_caches_key(pre, tmp_path):
+    embedder = BeatEmbedder(pre, memory=joblib.Memory(tmp_path, verbose=0))
+    widths = [embedder.set_params(timing=t).transform(X[:2])[0].shape[1] for t in (False, True, False, True)]
+    assert widths == [7 * N_DIMS, 7 * N_DIMS + 42] * 2
+
+
+def test_timing_is_kept_by_clones_and_files(pre, tmp_path):
+    embedder = BeatEmbedder(pre, timing=True)
+    save(embedder, tmp_path / "m.bssl")
+    for other in (clone(embedder), load(tmp_path / "m.bssl"), pickle.loads(pickle.dumps(embedder))):
+        assert other.timing is True
+        np.testing.assert_array_equal(other.transform(X[:1])[0], embedder.transform(X[:1])[0])
+    with pytest.raises(TypeError, match="timing must be True or False, got 'yes'"):
+        BeatEmbedder(pre, timing="yes").transform(X)

@@ -12,17 +12,20 @@ from forged_files import forged, nested
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from beatssl_sklearn import (
     BeatClassifier,
+    BeatContext,
     BeatEmbedder,
     BeatSSL,
     BeatSSLPretrainer,
     FineTunedClassifier,
     LeadMasking,
     RhythmEmbedder,
+    SequenceClassifier,
     VCGViews,
     WaveAugment,
     WaveSegmenter,
@@ -150,6 +153,9 @@ def models(pre):
         "several labels": (FineTunedClassifier(pre.encoder_, views=LeadMasking(), **run).fit(X, several), X),
         "segmenter": (WaveSegmenter(pre, **small, **run).fit(X, ECG.masks), X),
         "beats": (BeatClassifier(make_pipeline(StandardScaler(), LogisticRegression())).fit(beats, labels), beats),
+        "sequence": (SequenceClassifier(GaussianNB(), class_weight=None, centre=True).fit(beats, labels), beats),
+        "perceptron": (BeatClassifier(MLPClassifier(3, tol=10.0, random_state=0)).fit(beats, labels), beats),
+        "context": (BeatContext(timing=False, n_components=2).fit(beats), beats),
         "probe": (LinearProbe(C=0.01).fit(z, Y), z),
         "pipeline": (make_pipeline(RhythmEmbedder(pre), StandardScaler(), PCA(2), GaussianNB()).fit(X, Y), X),
     }
@@ -162,6 +168,7 @@ def use(model, data):
 
 
 KINDS = ("pretrainer", "resnet", "rhythm", "encoder", "classifier", "several labels", "segmenter", "beats", "probe")
+KINDS += ("sequence", "perceptron", "context")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -234,7 +234,7 @@ def test_weights_that_cannot_be_used(beats, weights, error, message):
 def test_a_classifier_that_takes_no_weights_is_named(beats):
     X, y = beats
     for inner in (KNeighborsClassifier(1), make_pipeline(StandardScaler(), KNeighborsClassifier(1))):
-        with pytest.raises(TypeError, match="fit of KNeighborsClassifier takes no weights"):
+        with pytest.raises(TypeError, match="fit of KNeighborsClassifier takes no sample_weight"):
             BeatClassifier(inner).fit(X, y, sample_weight=np.ones(5))
 
 

@@ -1,0 +1,195 @@
+"""What timing, context, transitions and centring are worth for heartbeats, on records that no classifier has seen.
+
+    python -m benchmarks.sequences.ablation --svdb SVDB
+
+Sets: MIT-BIH DS1 (22 patients, five folds of patients) with training on the other DS1 patients ("DS1"), the same with
+all of SVDB in training ("DS1, SVDB too"), and SVDB (53 records, six blocks of neighbours) with training on the other
+blocks and DS1 ("SVDB"). Classes N, S, V, F; F1 as scikit-learn counts it, over all beats ("gross") and as the mean of
+patients or records that have the class; 95 % intervals by bootstrap over patients or records. Annotated R peaks where
+nothing else is said; at the package's own, a missed beat counts against its class, and an extra one against its label.
+
+Expected, before the run: timing lifts S above all, context lifts V, transitions help runs of S by some hundredths and
+isolated ones by nothing, a CRF is no better than counted transitions because training and test differ in their runs,
+and centring harms where a record is full of one class.
+
+Cannot show: DS2 and the other records of SVDB, which are held back; F, of which one record has nearly all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from beatssl_sklearn import BeatContext, SequenceClassifier
+from beatssl_sklearn.ecg import TIMING_NAMES
+from beatssl_sklearn.evaluation import aami_scores
+
+from ..study.results import Table, command_of, with_interval, write_markdown
+from .beats import CLASSES, BeatSet, head, labeller, load_beats, shipped_labeller
+
+SETS = ("DS1", "DS1, SVDB too", "SVDB")
+KEYS = ("row", "set")
+N_TIMING = len(TIMING_NAMES)
+
+
+class Way(NamedTuple):
+    """How beats are described, which head labels them, and whether it learns and is tested at the package's R peaks."""
+
+    describe: Callable[[list[NDArray]], list[NDArray]]
+    make: Callable[[], Any]
+    learns_detected: bool = False
+    detected: bool = False
+
+
+def _context(**parameters: Any) -> Callable[[list[NDArray]], list[NDArray]]:
+    """Describe beats by their context, all records at once: without components, nothing is learnt."""
+    return lambda beats: list(BeatContext(**{"n_components": 0, **parameters}).fit_transform(beats))
+
+
+def _only_context(beats: list[NDArray]) -> list[NDArray]:
+    return _context(timing=False)([b[:, :-N_TIMING] for b in beats])
+
+
+def _logistic(n_components: int | None = None) -> Any:
+    steps: list[Any] = [StandardScaler(), LogisticRegression(C=0.01, max_iter=300)]
+    return make_pipeline(*([PCA(n_components, random_state=0)] if n_components else []), *steps)
+
+
+def _alone(estimator: Any) -> Callable[[], Any]:
+    return lambda: SequenceClassifier(estimator, None)
+
+
+WAYS = {
+    "embedding, logistic regression": Way(lambda b: [x[:, :-N_TIMING] for x in b], _alone(_logistic(128))),
+    "timing": Way(lambda b: [x[:, -N_TIMING:] for x in b], _alone(head())),
+    "embedding and timing, logistic regression": Way(lambda b: b, _alone(_logistic(128))),
+    "context": Way(_only_context, _alone(head())),
+    "context and timing, no neighbours": Way(_context(neighbours=0), _alone(head())),
+    "context and timing, logistic regression": Way(_context(), _alone(_logistic())),
+    "context and timing": Way(_context(), _alone(head())),
+    "and 16 components": Way(_context(n_components=16), _alone(head())),
+    "and centred scores": Way(_context(), lambda: SequenceClassifier(head(), None, centre=True)),
+    "and transitions, weight .25": Way(_context(), lambda: SequenceClassifier(head(), weight=0.25)),
+    "and transitions, weight .5": Way(_context(), labeller),
+    "and transitions, weight 1": Way(_context(), lambda: SequenceClassifier(head(), weight=1.0)),
+    "and a trained chain (crf)": Way(_context(), lambda: SequenceClassifier(head(), "crf")),
+    "weight .5, tested at own R peaks": Way(_context(), labeller, False, True),
+    "weight .5, learns at both R peaks (ships)": Way(_context(), shipped_labeller, True),
+    "the same, tested at own R peaks": Way(_context(), shipped_labeller, True, True),
+}
+
+
+def predicted(way: Way, target: BeatSet, other: BeatSet | None) -> list[NDArray]:
+    """Label the beats of each record by a head that has not seen its group."""
+    tested = way.describe(target.detected_beats if way.detected else target.beats)
+    own = _to_learn(way, target)
+    more = [] if other is None else [part for parts in _to_learn(way, other) for part in parts]
+    found: list[Any] = [None] * len(target.names)
+    folds = GroupKFold(min(6 if len(target.names) > 30 else 5, len(np.unique(target.groups))))
+    for train, test in folds.split(target.names, groups=target.groups):
+        learnt = [part for i in train for part in own[i]] + more
+        X, y, groups = zip(*learnt, strict=True)
+        fitted = way.make().fit(X, y, groups=groups)
+        for i, labels in zip(test, fitted.predict([tested[i] for i in test]), strict=True):
+            found[i] = labels
+    return found
+
+
+def _to_learn(way: Way, beats: BeatSet) -> list[list[tuple[NDArray, NDArray, str]]]:
+    """Return, for each record, its beats, their labels and its group, once or at both kinds of R peaks."""
+    groups = [f"{beats.fs:g} {group}" for group in beats.groups]
+    found = [[part] for part in zip(way.describe(beats.beats), beats.labels, groups, strict=True)]
+    if way.learns_detected:
+        own = zip(way.describe(beats.detected_beats), beats.detected_labels, groups, strict=True)
+        found = [[*parts, part] for parts, part in zip(found, own, strict=True)]
+    return found
+
+
+def scored(way: Way, target: BeatSet, other: BeatSet | None) -> dict[str, Any]:
+    """Return F1 of each class, gross and as the mean over patients, with intervals."""
+    at: dict[str, Any] = {}
+    if way.detected:
+        at = {"rpeaks": target.rpeaks, "detected": target.detected, "fs": target.fs}
+    # Patients have DS1; of SVDB, each record counts as one.
+    patients = target.groups if len(target.names) < 30 else np.arange(len(target.names))
+    scores = aami_scores(
+        target.labels, predicted(way, target, other), patients=patients, classes=CLASSES, exempt="none", **at
+    )
+    out: dict[str, Any] = {}
+    for name, rates, of in (("gross", scores.gross, "gross"), ("mean", scores.mean_over_patients, "patients")):
+        low, high = scores.intervals(of)
+        for label in ("N", "S", "V", "F"):
+            key = f"{name}_{label}"
+            out[key] = rates.of(label)["f1"]
+            out[f"{key}_low"], out[f"{key}_high"] = low.of(label)["f1"], high.of(label)["f1"]
+    return out
+
+
+def main(argv: list[str] | None = None) -> None:
+    here = Path(__file__).parents[1]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    shared = os.environ.get("BEATSSL_DATA", str(here.parents[1] / "shared" / "data"))
+    parser.add_argument("--data", type=Path, default=Path(shared), help="folder with mitdb/ as published")
+    parser.add_argument("--svdb", type=Path, required=True, help="folder of SVDB as published")
+    parser.add_argument("--cache", type=Path, default=here.parent / "runs" / "sequences")
+    parser.add_argument("--out", type=Path, default=here / "results" / "sequences")
+    parser.add_argument("--rows", type=lambda s: s.split(";"), default=list(WAYS))
+    parser.add_argument("--records", type=int, default=None, help="first records of each set, for trials")
+    words = sys.argv[1:] if argv is None else argv
+    args = parser.parse_args(words)
+    threadpool_limits(1)
+    # The network stops after twelve epochs on purpose.
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    ds1, svdb = (load_beats(name, args, args.records) for name in ("mitdb", "svdb"))
+    table = Table(args.out / "beats.csv", KEYS)
+    for row in args.rows:
+        for name, target, other in zip(SETS, (ds1, ds1, svdb), (None, svdb, ds1), strict=True):
+            if table.find(row=row, set=name) is None:
+                start = time.time()
+                table.add({"row": row, "set": name, **scored(WAYS[row], target, other)})
+                sys.stdout.write(f"{row} | {name}: {time.time() - start:.0f} s\n")
+                sys.stdout.flush()
+            write(table, args, words, ds1, svdb)
+
+
+def write(table: Table, args: argparse.Namespace, words: list[str], ds1: BeatSet, svdb: BeatSet) -> None:
+    """Write the Markdown table."""
+    about = [
+        f"MIT-BIH DS1: {_counts(ds1)}. SVDB: {_counts(svdb)}. Seed 0.",
+        "Each head has seen no beat of the fold's patients (DS1) or block of records (SVDB). F1; 95 % intervals by",
+        "bootstrap over patients or records. `S mean`: mean over patients or records that have S beats.",
+    ]
+    header = ("set", "row", "F1 S", "S mean", "F1 V", "V mean", "F1 N", "F1 F")
+    lines = []
+    for name in SETS:
+        for row in WAYS:
+            if (found := table.find(row=row, set=name)) is not None:
+                names = ("gross_S", "mean_S", "gross_V", "mean_V", "gross_N", "gross_F")
+                lines.append([name, row, *(with_interval(found, key) for key in names)])
+    command = command_of("benchmarks.sequences.ablation", words)
+    write_markdown(args.out / "beats.md", "Heartbeats in sequence", about, command, header, lines)
+
+
+def _counts(beats: BeatSet) -> str:
+    every = np.concatenate(beats.labels)
+    return f"{len(beats.names)} records, " + ", ".join(f"{(every == c).sum():,} {c}" for c in CLASSES)
+
+
+if __name__ == "__main__":
+    main()
