@@ -32,7 +32,9 @@ def add_parser(commands: Any) -> None:
         help="folder for the results: tables of windows, of episodes and of records, and the rest",
     )
     add_id(command)
-    command.add_argument("--window", metavar="S", type=seconds, help="length of a window [as the model has it]")
+    command.add_argument(
+        "--window", metavar="S", type=seconds, help="length of a window [as the model has it; af: the record]"
+    )
     command.add_argument(
         "--step", metavar="S", type=seconds, help="from one window to the next [half of --window, else as the model]"
     )

@@ -191,10 +191,14 @@ class SequenceClassifier(BeatClassifier):
         Returns
         -------
         ndarray (n_records,) of object
-            Arrays (n_steps,).
+            Arrays (n_steps,). A step of which every value is NaN, as a window without a signal, has the label None.
         """
-        scores, starts, lengths = self._scored(X)
-        return split_beats(self.classes_[self._chain().best_path(scores, starts)], lengths)
+        scores, starts, lengths, missing = self._scored(X)
+        found = split_beats(self.classes_[self._chain().best_path(scores, starts)], lengths)
+        for i, without in enumerate(split_beats(missing, lengths)):
+            if without.any():
+                found[i] = np.where(without, None, found[i].astype(object))
+        return found
 
     def predict_proba(self, X: Sequence[NDArray]) -> NDArray[np.object_]:
         """Return the probabilities (n_steps, n_classes) of each step given its whole sequence.
@@ -206,10 +210,12 @@ class SequenceClassifier(BeatClassifier):
         Returns
         -------
         ndarray (n_records,) of object
-            One array per sequence; rows sum to 1.
+            One array per sequence; rows sum to 1. They are NaN for a step of which every value is NaN.
         """
-        scores, starts, lengths = self._scored(X)
-        return split_beats(self._chain().probabilities(scores, starts), lengths)
+        scores, starts, lengths, missing = self._scored(X)
+        probabilities = self._chain().probabilities(scores, starts)
+        probabilities[missing] = np.nan
+        return split_beats(probabilities, lengths)
 
     @available_if(_has_no_chain)
     def decision_function(self, X: Sequence[NDArray]) -> NDArray[np.object_]:
@@ -293,11 +299,21 @@ class SequenceClassifier(BeatClassifier):
             scores[rows] = self._centred(own, beats.lengths[test])
         return scores
 
-    def _scored(self, X: Sequence[NDArray]) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
-        """Return what the chain reads of all steps, which of them are first ones, and the lengths of the sequences."""
+    def _scored(
+        self, X: Sequence[NDArray]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64], NDArray[np.bool_]]:
+        """Return what the chain reads, which steps are first ones, the lengths, and which steps have no value."""
         rows, lengths = self._rows(X)
-        scores = self._centred(self._log_scores(self.estimator_, rows, lengths), lengths)
-        return scores @ self.mixing_ + self.bias_, first_steps(lengths), lengths
+        missing = np.isnan(rows).all(axis=1) if rows.dtype.kind == "f" and rows.shape[1] else np.zeros(len(rows), bool)
+        scores = np.zeros((len(rows), len(self.classes_)))
+        if missing.any():
+            record = np.repeat(np.arange(len(lengths)), lengths)
+            own = np.bincount(record[~missing], minlength=len(lengths))
+            scores[~missing] = self._log_scores(self.estimator_, rows[~missing], own)
+        else:
+            scores = self._log_scores(self.estimator_, rows, lengths)
+        scores = self._centred(scores, lengths)
+        return scores @ self.mixing_ + self.bias_, first_steps(lengths), lengths, missing
 
     def _chain(self) -> Chain:
         return Chain(self.weight * self.start_, self.weight * self.transitions_)

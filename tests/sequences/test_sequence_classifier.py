@@ -336,3 +336,15 @@ def test_context_and_head_in_a_pipeline_that_routes():
     assert score.shape == (3,)
     with config_context(transform_output="pandas"):
         np.testing.assert_array_equal(flat(plain.predict_proba(beats)), flat(routed.predict_proba(beats)))
+
+
+def test_steps_without_a_value_have_no_label():
+    """A window without a signal stops no batch; the chain passes through it."""
+    X = [np.array([[0.0], [1.0], [1.0], [0.0]])] * 8
+    head = SequenceClassifier(LogisticRegression(C=100)).fit(X, [["N", "A", "A", "N"]] * 8)
+    gap = np.array([[1.0], [np.nan], [1.0]])
+    labels, plain = head.predict([gap, X[0]])
+    assert labels.tolist() == ["A", None, "A"] and plain.tolist() == ["N", "A", "A", "N"]
+    first, second = head.predict_proba([gap, X[0]])
+    assert np.isnan(first[1]).all() and np.isfinite(first[[0, 2]]).all()
+    np.testing.assert_allclose(second, head.predict_proba([X[0]])[0])
