@@ -47,8 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     from .outputs import check_outputs
     from .progress import Progress
 
-    model = BeatModel(arguments)
     folder, refused = open_folder(arguments)
+    model = BeatModel(arguments)
     written = BeatResults(arguments, record_ids(folder.names, arguments), model.head)
     check_outputs(written.paths, arguments)
     with written as results, Progress(len(folder), "beats", arguments.quiet) as bar:

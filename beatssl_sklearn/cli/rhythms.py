@@ -65,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     from .rhythm_model import RhythmModel
     from .rhythms_records import BATCH_SAMPLES, RhythmResults, add_batch, add_long
 
-    model = RhythmModel(arguments)
     folder, refused = open_folder(arguments)
+    model = RhythmModel(arguments)
     written = RhythmResults(arguments, record_ids(folder.names, arguments), model)
     check_outputs(written.paths, arguments)
     with written as results, Progress(len(folder), "rhythms", arguments.quiet) as bar:
