@@ -196,7 +196,9 @@ def _scores(rows: list[dict[str, float]], fs: float) -> EpisodeScores:
     rows = [{name: row[name] / fs if name in _SECONDS else row[name] for name in columns} for row in rows]
     total = {name: sum(row[name] for row in rows) for name in columns}
     table = pd.DataFrame([_rates(row) | row for row in rows], columns=EpisodeScores._fields[:-1])
-    return EpisodeScores(**(_rates(total) | total), records=table)  # type: ignore[arg-type]
+    # Rates are numbers with a fraction, counts have none: a mapping of one type would say neither.
+    pooled: dict[str, Any] = {**_rates(total), **total}
+    return EpisodeScores(**pooled, records=table)
 
 
 def _rates(row: dict[str, float]) -> dict[str, float]:
