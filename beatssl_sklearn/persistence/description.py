@@ -19,6 +19,9 @@ from ..components import Nested, fitted_attributes, is_registered
 
 # What belongs to the machine or the run and not to the model: paths, caches, callbacks.
 _LEFT_OUT = ("checkpoint_dir", "callbacks", "memory")
+# scikit-learn's value for a parameter that is on its way out and was not set. Other versions refuse it, or do not
+# know the parameter any more.
+_NOT_SET = "deprecated"
 COLUMN_NAMES = "feature_names_in_"
 OUTPUT = "_sklearn_output_config"
 """Attributes that any estimator of scikit-learn may have: names of columns, and what `set_output` chose."""
@@ -111,10 +114,14 @@ def portable(cls: type, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of an estimator as another machine can use them; those of a component stay as they are."""
     if not hasattr(cls, "fit"):
         return dict(parameters)
-    others = {name: None if name in _LEFT_OUT else value for name, value in parameters.items()}
+    others = {name: None if name in _LEFT_OUT else v for name, v in parameters.items() if not _is_not_set(v)}
     if "device" in others:
         others["device"] = "cpu" if str(others["device"]) == "cpu" else None
     return others
+
+
+def _is_not_set(value: Any) -> bool:
+    return isinstance(value, str) and value == _NOT_SET
 
 
 def _path(where: str, name: str) -> str:

@@ -278,6 +278,21 @@ def test_parameters_that_a_file_lacks_have_their_defaults(pre, tmp_path):
     assert same(load(tmp_path / "m.bssl").transform(X), pre.transform(X))
 
 
+def test_parameters_that_scikit_learn_gave_up_and_nobody_set(pre, tmp_path):
+    """Files of two versions: one writes `penalty`, the other `multi_class`, as "deprecated"; neither takes both."""
+    model, z = make_pipeline(StandardScaler(), LogisticRegression(C=0.5)), pre.transform(X)
+    model.fit(z, Y)
+    save(model, tmp_path / "m.bssl")
+    arrays, config = read_tensor_file(tmp_path / "m.bssl")
+    written = config["parameters"]["steps"][1]["tuple"][1]["parameters"]
+    assert "deprecated" not in written.values()
+    written.update(penalty="deprecated", multi_class="deprecated")
+    write_tensor_file(tmp_path / "m.bssl", arrays, config)
+    found = load(tmp_path / "m.bssl")
+    assert found[1].get_params() == LogisticRegression(C=0.5).get_params()
+    assert same(found.predict_proba(z), model.predict_proba(z))
+
+
 def test_an_error_of_a_users_class_is_the_files(pre, tmp_path, monkeypatch):
     save(pre, tmp_path / "m.bssl")
 
