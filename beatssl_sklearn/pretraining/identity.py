@@ -144,8 +144,10 @@ class _Identity:
     def _state_of(self, value: Any) -> Any:
         if isinstance(value, Component):
             return self.of(value.get_params(deep=False))
-        state = getattr(value, "__dict__", None)
-        if state is not None and not hasattr(type(value), "__slots__"):
+        # What an object leaves behind when it is copied, such as weights in a processor's layout, is no part of it.
+        copies = getattr(type(value), "__getstate__", None) is not object.__getstate__
+        state = value.__getstate__() if copies else getattr(value, "__dict__", None)
+        if isinstance(state, dict) and not hasattr(type(value), "__slots__"):
             return self.of(state)
         try:
             own = copyreg.dispatch_table.get(type(value))

@@ -14,6 +14,8 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 
 from beatssl_sklearn import BeatSSL, VCGViews
+from beatssl_sklearn.nn.beatnet import BeatNet
+from beatssl_sklearn.nn.inference import inference_module
 from beatssl_sklearn.pretraining.identity import digest_of, digest_of_callback
 
 SCALE = 2.0
@@ -121,6 +123,14 @@ def test_all_entries_of_a_users_class_count(name, monkeypatch):
     before = digest_of(Views), digest_of(Views())
     monkeypatch.setattr(Views, name, property(lambda self: 5) if name == "twice" else 5.0, raising=False)
     assert digest_of(Views) != before[0] and digest_of(Views()) != before[1]
+
+
+def test_a_network_that_has_been_used_is_the_same_one():
+    """Its weights in the layout of the processor are kept from the first use on, and left out of copies."""
+    network = inference_module(BeatNet(100.0, widths=(4, 4, 4), n_dims=4))
+    before = digest_of(network)
+    network(torch.zeros(2, 1000, 12))
+    assert digest_of(network) == before
 
 
 CALLS: list[int] = []
