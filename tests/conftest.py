@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests; `--run-slow` runs the tests that take minutes."""
+"""Fixtures shared by all tests; `--run-slow` runs the tests that take minutes, `--run-spark` those that start Spark."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-slow", action="store_true", help="also run tests that take minutes")
+    parser.addoption("--run-spark", action="store_true", help="also run tests that start Spark, which needs Java")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--run-slow"):
-        return
-    for item in items:
-        if "slow" in item.keywords:
-            item.add_marker(pytest.mark.skip(reason="slow: needs --run-slow"))
+    for marker in ("slow", "spark"):
+        if config.getoption(f"--run-{marker}"):
+            continue
+        for item in items:
+            if item.get_closest_marker(marker) is not None:
+                item.add_marker(pytest.mark.skip(reason=f"{marker}: needs --run-{marker}"))
 
 
 @pytest.fixture(scope="session")

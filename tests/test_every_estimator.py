@@ -48,7 +48,9 @@ SMALL = {
     "SampleEmbedder": lambda cls, pre: cls(pre),
     "WindowEmbedder": lambda cls, pre: cls(pre, window=2.0, step=0.5, timing=True),
     "FineTunedClassifier": lambda cls, pre: cls(pre, views=VCGViews(), **RUN),
+    "FineTunedRegressor": lambda cls, pre: cls(pre, views=VCGViews(), **RUN),
     "WaveSegmenter": lambda cls, pre: cls(pre, fs_model=100, widths=(4, 4, 4, 4), augment=WaveAugment(), **RUN),
+    "WaveMeasures": lambda cls, pre: cls(fs=100, missing="fill", device="cpu"),
     "BeatClassifier": lambda cls, pre: cls(LogisticRegression(max_iter=1000)),
     "BeatContext": lambda cls, pre: cls(phases=1, timing=False, n_components=2),
     "SequenceClassifier": lambda cls, pre: cls(LogisticRegression(max_iter=1000), centre=True),
@@ -86,6 +88,8 @@ def fitted(name, pre):
         return estimator.fit(X, reports=TEXTS)
     if hasattr(estimator, "encode"):
         return estimator.fit(TEXTS)
+    if name == "FineTunedRegressor":
+        return estimator.fit(X, np.arange(8.0))
     return estimator.fit(X, ECG.masks if name == "WaveSegmenter" else Y)
 
 
@@ -99,7 +103,7 @@ def answer(estimator, name):
     data = beats()[0] if name in OF_BEATS else data
     if hasattr(estimator, "encode"):
         return estimator.encode(TEXTS)
-    method = next(m for m in ("transform", "predict_proba") if hasattr(estimator, m))
+    method = next(m for m in ("transform", "predict_proba", "predict") if hasattr(estimator, m))
     found = getattr(estimator, method)(data)
     return np.concatenate(list(found)) if found.dtype == object else np.asarray(found)
 

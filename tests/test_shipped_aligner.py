@@ -27,7 +27,7 @@ def test_answers_are_the_stored_ones(aligner, data_dir):
 def test_it_holds_no_reports_and_reads_with_the_shipped_encoder(aligner):
     assert aligner.trained_ is None and len(aligner.captions_) == 0 and len(aligner.gallery_) == 512
     X = make_ecg(2, fs=500, random_state=0).data
-    np.testing.assert_array_equal(RhythmEmbedder(aligner).transform(X), RhythmEmbedder("ptbxl").transform(X))
+    np.testing.assert_array_equal(RhythmEmbedder(aligner).transform(X), RhythmEmbedder("ptbxl").transform(X)[:, :1280])
 
 
 def test_other_rates_and_leads(aligner):

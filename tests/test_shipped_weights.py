@@ -48,10 +48,10 @@ def ptbxl500(data_dir):
 
 
 def test_all_are_found_and_are_small():
-    assert shipped_models() == ["af", "beats", "ptbxl", "ptbxl-reports", "ptbxl-s", "waves"]
+    assert shipped_models() == ["af", "af-episodes", "beats", "ptbxl", "ptbxl-reports", "ptbxl-s", "waves"]
     files = [model_file._SHIPPED / f"{name}.bssl" for name in shipped_models()]
     assert sum(file.stat().st_size for file in files) < 8e6
-    for card in ("ptbxl.md", "waves.md", "ptbxl-reports.md", "beats.md", "af.md"):
+    for card in ("ptbxl.md", "waves.md", "ptbxl-reports.md", "beats.md", "af.md", "af-episodes.md"):
         assert (model_file._SHIPPED / card).read_text(encoding="utf-8").startswith("# ")
 
 
@@ -105,8 +105,8 @@ def test_normal_ecgs_are_told_from_others(name, floor, ptbxl500):
 def test_both_stand_side_by_side_in_a_union():
     both = make_union(*(RhythmEmbedder(name, fs=500) for name in NAMES))
     Z = both.fit_transform(ECG.data)
-    assert Z.shape == (2, 1280 + 960) and len(both.get_feature_names_out()) == 2240
-    np.testing.assert_array_equal(Z[:, 1280:], RhythmEmbedder("ptbxl-s", fs=500).fit_transform(ECG.data))
+    assert Z.shape == (2, 1536 + 1216) and len(both.get_feature_names_out()) == 2752
+    np.testing.assert_array_equal(Z[:, 1536:], RhythmEmbedder("ptbxl-s", fs=500).fit_transform(ECG.data))
 
 
 def test_training_goes_on_from_a_shipped_model():

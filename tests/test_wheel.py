@@ -101,7 +101,7 @@ def test_metadata(metadata: Message) -> None:
     needed = {r.name: str(r.specifier) for r in requirements(metadata) if r.marker is None}
     assert needed["torch"] == ">=2.10"
     assert set(needed) == {
-        *("joblib", "numpy", "pandas", "safetensors", "scikit-learn", "scipy"),
+        *("filelock", "joblib", "numpy", "pandas", "safetensors", "scikit-learn", "scipy"),
         *("skorch", "soundfile", "torch", "tqdm", "wfdb"),
     }
     assert "# beatssl_sklearn" in metadata.get_payload()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ecg import WFDBFolder
 from ..files.table_formats import open_table
+from ..formats import ECGFolder
 from .batch_results import results_of
 from .folder import Batch, LongRecord, batches, read_whole
 from .models import from_file
@@ -80,7 +80,7 @@ def open_answers(out: Path | None, columns: Sequence[str]) -> GrowingTable | Non
 
 
 def answers(
-    folder: WFDBFolder, arguments: argparse.Namespace, allow_nan: bool, work: Work, refused: Refused, bar: Progress
+    folder: ECGFolder, arguments: argparse.Namespace, allow_nan: bool, work: Work, refused: Refused, bar: Progress
 ) -> Iterator[tuple[str, NDArray[np.floating]]]:
     """Yield the answer (n_values,) to each record that can be used, with its name, in the order of the folder.
 
@@ -88,7 +88,7 @@ def answers(
 
     Parameters
     ----------
-    folder : WFDBFolder
+    folder : ECGFolder
     arguments : argparse.Namespace
         Of the command.
     allow_nan : bool

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .messages import say
@@ -19,6 +18,7 @@ from .parser import (
     positive,
     seconds,
 )
+from .shard_options import add_shards, check_shards
 
 if TYPE_CHECKING:
     from .. import WaveSegmenter
@@ -29,10 +29,12 @@ def add_parser(commands: Any) -> None:
     text = "Mark P, QRS and T in a folder of ECGs, and measure the intervals."
     command = new_command(commands, "delineate", text, run)
     add_model_and_folder(command, "waves")
-    command.add_argument(
-        "--out", type=Path, required=True, help="folder for the results: tables of waves and of intervals, and the rest"
+    add_shards(
+        command,
+        "folder for the results: tables of waves, of intervals, and the rest; with --engine, Parquet shards of waves",
     )
     add_id(command)
+    command.add_argument("--batch-size", type=positive, default=32, help="records at a time, of shards [%(default)s]")
     command.add_argument("--consensus", action="store_true", help="also the waves that the leads agree on")
     command.add_argument(
         "--intervals",
@@ -65,6 +67,11 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     import_modules(arguments.imports)
+    if arguments.engine is not None:
+        from .shards import delineate_into_shards
+
+        return delineate_into_shards(_segmenter(arguments), arguments)
+    check_shards(arguments)
     from .._optional import import_optional
     from .delineate_record import RecordWaves, delineated
     from .delineate_results import Results

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from .messages import say
@@ -18,6 +17,7 @@ from .parser import (
     new_command,
     positive,
 )
+from .shard_options import add_shards, check_shards, wants_shards
 
 
 def add_parser(commands: Any) -> None:
@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
         default="rhythm",
         help="a row per record, heartbeat, or token of some 20 ms [%(default)s]",
     )
-    command.add_argument("--out", type=Path, required=True, help="table to write: .csv, .parquet or .npz")
+    add_shards(command, "table to write: .csv, .parquet or .npz; or a folder, DIR/, for many records: Parquet shards")
     add_id(command)
     command.add_argument("--batch-size", type=positive, default=32, help="records at a time [%(default)s]")
     add_allow_nan(command)
@@ -42,6 +42,11 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     import_modules(arguments.imports)
+    if wants_shards(arguments):
+        from .shards import embed_into_shards
+
+        return embed_into_shards(arguments)
+    check_shards(arguments)
     from ..files.table_formats import open_table
     from .embed_records import Level, add_batch, add_long
     from .folder import LongRecord, batches, open_folder, record_ids

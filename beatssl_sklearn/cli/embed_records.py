@@ -112,7 +112,7 @@ def add_long(
 
 def _embed_long(record: LongRecord, level: Level, waiting: Waiting, refused: Refused, bar: Progress) -> bool:
     """Embed a record; return whether it could be used."""
-    total, n_rows, blank = np.zeros(len(level.features)), 0, True
+    total, n_rows, blank = np.zeros(level.model.n_dims_pooled), 0, True
 
     def start() -> Iterator[PieceEmbedding]:
         options: dict[str, Any] = {"batch_size": level.batch_size, "allow_nan": level.allow_nan, "piece": PIECE_S}
@@ -127,7 +127,8 @@ def _embed_long(record: LongRecord, level: Level, waiting: Waiting, refused: Ref
             waiting.add(rows)
             n_rows += len(rows.embedding)
     if level.name == "rhythm":
-        waiting.add(Rows(np.where(blank, np.nan, total).astype(np.float32)[None], {}))
+        pooled = np.where(blank, np.nan, total).astype(np.float32)[None]
+        waiting.add(Rows(level.model.read_out(pooled), {}))
     return parts.usable
 
 

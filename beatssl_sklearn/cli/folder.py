@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ecg import ECGRecord, WFDBFolder
+from ..ecg import ECGRecord
 from ..ecg.leads import resolve_leads
 from ..ecg.preprocess import check_fs
 from ..ecg.wfdb.reader import WFDBReader
+from ..formats import ECGFolder
+from ..formats.whole_record import WholeRecord
 from ..inputs.checks import check_duration
 from ..nn.devices import resolve_device
 from .messages import complain, shown
@@ -55,14 +57,16 @@ class Batch:
 
 
 class LongRecord(NamedTuple):
-    """A record that is read by ranges."""
+    """A record that is read by ranges, or was read as a whole where its format has no ranges."""
 
     name: str
     reader: WFDBReader
 
 
-def open_folder(arguments: argparse.Namespace) -> tuple[WFDBFolder, Refused]:
+def open_folder(arguments: argparse.Namespace) -> tuple[ECGFolder, Refused]:
     """Return the folder of records that are wanted, after a check of the options that hold for all of them.
+
+    It has WFDB records and files of all other formats, together: `ECGFolder` says which.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def open_folder(arguments: argparse.Namespace) -> tuple[WFDBFolder, Refused]:
     try:
         with warnings.catch_warnings(record=True) as odd:
             warnings.simplefilter("always", UserWarning)
-            every = WFDBFolder(arguments.folder, skip_unreadable=True, **options)
+            every = ECGFolder(arguments.folder, skip_unreadable=True, **options)
     except (ValueError, OSError) as error:
         raise type(error)(f"{arguments.folder}: {error}") from error
     for warning in odd:
@@ -112,7 +116,7 @@ def _id(name: str, arguments: argparse.Namespace) -> str:
     return name if arguments.id == "name" else str(Path(arguments.folder) / name)
 
 
-def readable_records(every: WFDBFolder, refused: Refused, arguments: argparse.Namespace) -> WFDBFolder:
+def readable_records(every: ECGFolder, refused: Refused, arguments: argparse.Namespace) -> ECGFolder:
     """Return the records of a folder that can be used, so that none stops a training that has begun.
 
     Raises
@@ -138,7 +142,7 @@ def readable_records(every: WFDBFolder, refused: Refused, arguments: argparse.Na
 
 
 def batches(
-    folder: WFDBFolder,
+    folder: ECGFolder,
     arguments: argparse.Namespace,
     allow_nan: bool,
     refused: Refused,
@@ -149,7 +153,7 @@ def batches(
 
     Parameters
     ----------
-    folder : WFDBFolder
+    folder : ECGFolder
     arguments : argparse.Namespace
         Of the command, with `batch_size`.
     allow_nan : bool
@@ -167,10 +171,12 @@ def batches(
     n_samples = 0
     for i, name in enumerate(folder.names):
         try:
-            reader = _reader_of_long(name, arguments, most)
+            reader = _reader_of_long(name, arguments, most) if folder.is_wfdb(name) else None
             if reader is None:
                 record = folder[i]
                 _check_record(record, allow_nan)
+                if record.signal.size > most and not folder.is_wfdb(name):
+                    reader = WholeRecord(name, record)
         except RECORD_ERRORS as error:
             refused.add(name, error, bar)
             bar.update()
@@ -207,8 +213,11 @@ def read_whole(record: LongRecord, refused: Refused, bar: Progress) -> Batch | N
 
 
 def record_reader(name: str, arguments: argparse.Namespace) -> WFDBReader:
-    """Open a record of the folder."""
+    """Open a record of the folder; one of another format than WFDB is read as a whole."""
     options: dict[str, Any] = {"leads": arguments.leads, "positional": arguments.positional}
+    one = ECGFolder(arguments.folder, names=[name], **options)
+    if not one.is_wfdb(name):
+        return WholeRecord(name, one[0])
     return WFDBReader(Path(arguments.folder) / name, confine_to_root=arguments.folder, **options)
 
 

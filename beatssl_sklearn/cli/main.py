@@ -10,19 +10,20 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from .._version import __version__
-from . import align, ask, beats, delineate, demo, embed, info, pretrain, retrieve, rhythms
+from . import align, ask, beats, check, delineate, demo, embed, info, pack, pretrain, retrieve, rhythms
 from .messages import complain, described, flush, in_options, printable
 from .parser import CommandParser
 from .progress import on_terminal
 from .stopping import Stopped, stoppable
 
 # In the order of the help. Each file has `add_parser(commands)` and `run(arguments) -> exit status`.
-_COMMANDS = (demo, pretrain, embed, align, ask, retrieve, delineate, beats, rhythms, info)
+_COMMANDS = (demo, check, pretrain, embed, align, ask, retrieve, delineate, beats, rhythms, pack, info)
 _DESCRIPTION = """ECG embeddings and waves from the command line: a folder of WFDB records (name.hea with
 name.dat) goes in, and a model, or a table of embeddings, answers, waves, beats or rhythms, comes out.
 """
 _EPILOG = """examples:
   beatssl demo
+  beatssl check my_records --out checked.csv --report checked.html
   beatssl pretrain my_records --out model.bssl --epochs 20
   beatssl embed model.bssl my_records --out records.csv
   beatssl embed my_records --level beat --out beats.parquet
@@ -32,6 +33,7 @@ _EPILOG = """examples:
   beatssl delineate my_records --out waves --annotations --plot 3
   beatssl beats my_records --out beats --annotations
   beatssl rhythms my_records --out rhythms
+  beatssl pack my_records my_records.zarr
   beatssl info model.bssl
 
 exit status: 0 done; 1 done, but --strict and some records were skipped; 2 not done; 128 + number of a signal.

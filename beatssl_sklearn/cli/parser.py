@@ -141,8 +141,8 @@ def add_seed(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, help="seed of everything random [%(default)s]")
 
 
-def add_reading(command: argparse.ArgumentParser) -> None:
-    """Add the options on how records are read and on what is written about them."""
+def add_reading(command: argparse.ArgumentParser, device: bool = True) -> None:
+    """Add the options on how records are read and on what is written about them; `device`: and where networks run."""
     command.add_argument(
         "--records", metavar="GLOB", help="only records whose name matches, for example 'records100/*' [all]"
     )
@@ -155,7 +155,8 @@ def add_reading(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--positional", action="store_true", help="the records' own lead names are wrong: --leads names them, in order"
     )
-    command.add_argument("--device", help="cpu or cuda [the best there is]")
+    if device:
+        command.add_argument("--device", help="cpu or cuda [the best there is]")
     command.add_argument("--strict", action="store_true", help="exit with status 1 if a record had to be skipped")
     command.add_argument("--quiet", action="store_true", help="do not show progress")
 

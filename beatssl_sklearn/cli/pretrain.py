@@ -110,6 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
             say(line)
         return 0
     from ..components import seed_of
+    from ..training.distributed import is_first_process
     from .folder import open_folder, readable_records, record_ids
 
     # All that is asked for is checked here, before the records are read.
@@ -118,18 +119,23 @@ def run(arguments: argparse.Namespace) -> int:
     _check_needs(objective, arguments)
     pretrainer = _pretrainer(objective, arguments)
     objective.check_encoder(pretrainer.untrained_encoder(seed=0).module())
+    # Of the processes that torchrun has started, one shows progress and writes.
+    speaks = is_first_process()
+    arguments.quiet = arguments.quiet or not speaks
     every, refused = open_folder(arguments)
-    _check_places(arguments)
+    if speaks:
+        _check_places(arguments)
     files = _read_files(arguments)
     ids = record_ids(every.names, arguments)
     folder = readable_records(every, refused, arguments)
     # Records without a group would become one patient. A report or a time may be empty.
     given = {name: file.values(folder.names, ids, may_be_empty=name != "groups") for name, file in files.items()}
     pretrainer.fit(folder, **given)
-    from .. import save
+    if speaks:
+        from .. import save
 
-    save(pretrainer, arguments.out)
-    say(f"{arguments.out}: {len(folder)} records, {pretrainer.n_iter_} epochs")
+        save(pretrainer, arguments.out)
+        say(f"{arguments.out}: {len(folder)} records, {pretrainer.n_iter_} epochs")
     return refused.summary(len(every))
 
 
@@ -151,6 +157,7 @@ def _pretrainer(objective: Objective, arguments: argparse.Namespace) -> Pretrain
         lr=arguments.lr,
         checkpoint_dir=arguments.checkpoint_dir,
         device=arguments.device,
+        distributed="auto",
         random_state=arguments.seed,
         # Bars fill a log file.
         verbose=1 if on_terminal() and not arguments.quiet else 0,

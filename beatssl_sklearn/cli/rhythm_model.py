@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +17,50 @@ from ..ecg.rr_measures import RR_MEASURES
 from ..embedding.parts import chosen_columns
 from ..embedding.window_stream import WindowPiece, WindowPlan, embed_window_pieces
 from ..segmentation.long_records import PIECE_S
-from .folder import Batch, LongRecord
+from .folder import Batch, LongRecord, record_reader
+from .messages import shown
 from .models import from_file
+from .refused import RECORD_ERRORS
 from .sequence_head import Head, Labels, open_pipeline, set_embedder, steps_after_embedder, tried
+
+# Longest record that one label may hold for without a word [min].
+LONG_MIN = 2.0
+_OF_RECORDS, _OF_WINDOWS = "af", "af-episodes"
+
+
+def default_model(names: Sequence[str], arguments: argparse.Namespace) -> tuple[str, str]:
+    """Return the model for records where none was given, and why it is not the one of records.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The records.
+    arguments : argparse.Namespace
+        Of the command.
+
+    Returns
+    -------
+    model : str
+        Name of a shipped model: the one that labels windows if a record is long, else the one that labels records.
+    reason : str
+        "" for the latter.
+    """
+    if arguments.window is not None:
+        return _OF_RECORDS, ""
+    for name in names:
+        try:
+            with warnings.catch_warnings():
+                # They come again when it is read.
+                warnings.simplefilter("ignore", UserWarning)
+                reader = record_reader(name, arguments)
+        except RECORD_ERRORS:
+            # It is named when it is read.
+            continue
+        minutes = reader.n_times / reader.fs / 60
+        if minutes > LONG_MIN:
+            reason = f"{shown(name)} lasts {minutes:.0f} min, so that windows are labelled, by the model {_OF_WINDOWS}"
+            return _OF_WINDOWS, f"{reason}; --model {_OF_RECORDS} gives each record one label"
+    return _OF_RECORDS, ""
 
 
 class LabelledWindows(NamedTuple):
@@ -82,7 +124,11 @@ class RhythmModel:
         self.batch_size: int = arguments.batch_size
         self.check: str = arguments.check
         self.allow_nan = bool(self._embedder.allow_nan)
-        self.model = self._embedder.encoder_.model(arguments.device, self._embedder.precision)
+        place = arguments.device, self._embedder.precision
+        self.model = self._embedder.encoder_.model(*place)
+        # A head on records reads the embeddings of whole records, with the readout.
+        self._of_records = first.encoder_.model(*place) if self._takes_records else self.model
+        self._parts = first.parts if self._takes_records else None
         self.head = Head(steps_after_embedder(pipeline))
         self._labels_records = False
         n_columns = len(self._embedder.get_feature_names_out())
@@ -123,7 +169,7 @@ class RhythmModel:
         embedder = self._embedder
         columns = chosen_columns(self.model, embedder.parts)
         if embedder.timing:
-            columns = np.append(columns, self.model.n_dims_record + np.arange(len(RR_MEASURES)))
+            columns = np.append(columns, self.model.n_dims_pooled + np.arange(len(RR_MEASURES)))
         options: dict[str, Any] = {"batch_size": self.batch_size, "allow_nan": self.allow_nan, "piece": PIECE_S}
         plan = WindowPlan(embedder.window, embedder.step, bool(embedder.timing), embedder.timing_window)
         for piece in embed_window_pieces(record.reader, self.model, plan, **options):
@@ -152,6 +198,7 @@ class RhythmModel:
 
     def _of_known(self, rows: NDArray[np.float32]) -> tuple[Labels, str | None]:
         if self._takes_records:
+            rows = self._of_records.read_out(rows)[:, chosen_columns(self._of_records, self._parts)]
             return self.head.labels(*self.head.predict(rows)), None
         if not self._labels_records:
             return self.head.of_steps(rows), None
@@ -161,5 +208,5 @@ class RhythmModel:
 
 def _by_windows(embedder: RhythmEmbedder) -> WindowEmbedder:
     """Return what embeds windows as an embedder of records embeds these: the record as one window, until options."""
-    kept = {name: getattr(embedder, name) for name in ("allow_nan", "precision", "parts")}
+    kept = {name: getattr(embedder, name) for name in ("allow_nan", "precision")}
     return WindowEmbedder(embedder.encoder_, window=None, **kept)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .messages import say
+from .messages import complain, say
 from .own_modules import import_modules
 from .parser import (
     add_allow_nan,
@@ -62,10 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
     from .folder import LongRecord, batches, open_folder, record_ids
     from .outputs import check_outputs
     from .progress import Progress
-    from .rhythm_model import RhythmModel
+    from .rhythm_model import RhythmModel, default_model
     from .rhythms_records import BATCH_SAMPLES, RhythmResults, add_batch, add_long
 
     folder, refused = open_folder(arguments)
+    if not getattr(arguments, "model_given", False):
+        arguments.model, reason = default_model(folder.names, arguments)
+        if reason:
+            complain(reason)
     model = RhythmModel(arguments)
     written = RhythmResults(arguments, record_ids(folder.names, arguments), model)
     check_outputs(written.paths, arguments)

@@ -18,10 +18,8 @@ from .long_record import Pieces
 from .progress import Progress
 from .refused import RECORD_ERRORS, Refused
 from .result_folder import ResultFolder
-from .rhythm_model import LabelledWindows, RhythmModel
+from .rhythm_model import LONG_MIN, LabelledWindows, RhythmModel
 
-# Longest record that one label may hold for without a word [min].
-_LONG_MIN = 2.0
 # Samples of a batch: windows that overlap are there twice.
 BATCH_SAMPLES = 2**22
 # Names of rhythms in annotation files, where those of data sets are others.
@@ -103,8 +101,8 @@ def add_batch(results: RhythmResults, batch: Batch, model: RhythmModel, refused:
     """Label the windows of records and add them to the results."""
     for name, found in results_of(batch, model.label, model.check, refused, bar):
         minutes = found.n_times / found.fs / 60
-        if model.window is None and minutes > _LONG_MIN:
-            refused.warn(name, f"one label for {minutes:.0f} min; --window 30 labels stretches of 30 s", bar)
+        if model.window is None and minutes > LONG_MIN:
+            refused.warn(name, f"one label for {minutes:.0f} min; --model af-episodes labels windows", bar)
         results.add(name, found)
     bar.update(len(batch))
 

@@ -16,6 +16,7 @@ from ..inputs.front_end import FrontEnd
 from ..inputs.plausibility import check_choice
 from ..nn.encoders import encoder_outline
 from ..nn.weights import shapes_of
+from .readout import Readout
 
 
 def check_encoder(encoder: Any) -> None:
@@ -33,6 +34,7 @@ def check_encoder(encoder: Any) -> None:
     if encoder.n_leads is not None:
         check_number("n_leads", encoder.n_leads, Integral, 1)
     outline = outline_of(encoder)
+    check_readout(encoder, outline)
     if outline is not None:
         check_arrays("weights", encoder.weights, shapes_of(outline))
     else:
@@ -40,6 +42,22 @@ def check_encoder(encoder: Any) -> None:
         check_type("weights", encoder.weights, dict)
         for name, array in encoder.weights.items():
             check_array(f"weights[{name!r}]", array, "fiub", *getattr(array, "shape", ()))
+
+
+def check_readout(encoder: Any, outline: Any) -> None:
+    """Refuse a readout of embeddings of another width.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The message names the field.
+    """
+    if encoder.readout is None:
+        return
+    check_type("readout", encoder.readout, Readout)
+    if outline is not None:
+        n_dims = int(outline.n_dims_record + encoder.front_end.beat_phases * outline.n_dims)
+        check_array("readout.weight", encoder.readout.weight, "f", n_dims, None)
 
 
 def check_encoder_name(encoder: Any, params: Any) -> None:

@@ -59,7 +59,20 @@ def check_labelled(estimator: Any) -> None:
 
 
 def check_head(encoder: Any, head: Any, classes: Any, multi_label: Any) -> None:
-    """Check the linear head on an encoder's embedding.
+    """Check the linear head of a classifier on an encoder's embedding.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If sizes do not fit each other.
+    """
+    check_type("multi_label_", multi_label, bool)
+    n_classes = check_classes("classes_", classes)
+    check_linear_head(encoder, head, 1 if n_classes == 2 and not multi_label else n_classes)
+
+
+def check_linear_head(encoder: Any, head: Any, n_outputs: int) -> None:
+    """Check a linear head of some outputs on an encoder's embedding.
 
     Raises
     ------
@@ -67,9 +80,6 @@ def check_head(encoder: Any, head: Any, classes: Any, multi_label: Any) -> None:
         If sizes do not fit each other.
     """
     check_type("encoder_", encoder, FittedEncoder)
-    check_type("multi_label_", multi_label, bool)
-    n_classes = check_classes("classes_", classes)
-    n_outputs = 1 if n_classes == 2 and not multi_label else n_classes
     outline = outline_of(encoder)
     n_dims = None
     if outline is not None:

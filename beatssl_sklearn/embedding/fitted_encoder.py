@@ -22,6 +22,7 @@ from ..nn.ready import ReadyNetworks
 from ..nn.weights import load_module_arrays, module_arrays
 from ..persistence import load_shared
 from .encoder_checks import check_encoder
+from .readout import Readout
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class InferenceModel:
     front_end: FrontEnd
     device: torch.device
     precision: str
+    readout: Readout | None = None
 
     @property
     def n_dims_beat(self) -> int:
@@ -39,9 +41,18 @@ class InferenceModel:
         return self.front_end.beat_phases * self.encoder.n_dims
 
     @property
-    def n_dims_record(self) -> int:
-        """Width of a record's embedding."""
+    def n_dims_pooled(self) -> int:
+        """Width of what tokens and heartbeats of a record, or of a window of it, are pooled to."""
         return self.encoder.n_dims_record + self.n_dims_beat
+
+    @property
+    def n_dims_record(self) -> int:
+        """Width of a record's embedding: what is pooled, and the readout."""
+        return self.n_dims_pooled + (0 if self.readout is None else self.readout.n_dims)
+
+    def read_out(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the embeddings (n, n_dims_record) of records from what they are pooled to (n, n_dims_pooled)."""
+        return pooled if self.readout is None else np.concatenate([pooled, self.readout(pooled)], axis=1)
 
     def encode(self, signal: NDArray[np.float32]) -> Tensor:
         """Return the feature map (n_records, n_tokens, n_dims) of preprocessed signals."""
@@ -79,6 +90,8 @@ class FittedEncoder:
         Whether NaN counts as missing samples.
     n_leads : int or None
         Leads that arrays must have; None takes any number.
+    readout : Readout or None
+        More columns of a record's embedding, as `Pretrainer.fit_readout` learns them.
     """
 
     encoder: Any
@@ -89,6 +102,7 @@ class FittedEncoder:
     leads: tuple[str, ...] | None = None
     allow_nan: bool = False
     n_leads: int | None = None
+    readout: Readout | None = None
     _ready: ReadyNetworks[InferenceModel] = field(default_factory=ReadyNetworks, repr=False)
 
     def _check_file(self) -> None:
@@ -138,7 +152,7 @@ class FittedEncoder:
         return self.untrained(self.encoder, self.encoder_params, self.front_end, seed, **described)
 
     def fitted_with(self, weights: dict[str, NDArray]) -> FittedEncoder:
-        """Return the same encoder with other weights.
+        """Return the same encoder with other weights, and without the readout, which belongs to the former ones.
 
         Parameters
         ----------
@@ -150,7 +164,22 @@ class FittedEncoder:
         FittedEncoder
             A new one.
         """
-        return replace(self, weights=weights, _ready=ReadyNetworks())
+        return replace(self, weights=weights, readout=None, _ready=ReadyNetworks())
+
+    def with_readout(self, readout: Readout | None) -> FittedEncoder:
+        """Return the same encoder with a readout, or without one.
+
+        Parameters
+        ----------
+        readout : Readout or None
+            Of embeddings of this encoder.
+
+        Returns
+        -------
+        FittedEncoder
+            With the same network.
+        """
+        return self if readout is self.readout else replace(self, readout=readout)
 
     def described(self, **changes: Any) -> FittedEncoder:
         """Return the same network for an X that is described in another way.
@@ -209,7 +238,9 @@ class FittedEncoder:
             network = cast(Encoder, inference_module(self.module(), kind).to(where))
             return InferenceModel(network, self.front_end, where, kind)
 
-        return self._ready.get((str(where), kind), make)
+        # Encoders that differ in their readout share the network.
+        ready = self._ready.get((str(where), kind), make)
+        return ready if self.readout is None else replace(ready, readout=self.readout)
 
     def __repr__(self) -> str:
         n_weights = sum(array.size for array in self.weights.values())

@@ -94,7 +94,8 @@ def embed_pieces(
     ------
     PieceEmbedding
         In the order of time. Joined, beats and tokens are those of the whole record to rounding: windows are the
-        same, and the network sees other numbers of them at once. The rhythm parts sum up to the record's embedding.
+        same, and the network sees other numbers of them at once. The rhythm parts sum up to the record's embedding,
+        to which `InferenceModel.read_out` adds the readout.
 
     Raises
     ------
@@ -149,7 +150,7 @@ def _embed_piece(
     share = (end - begin) / record.n_times
     no_tokens = np.zeros((0, model.encoder.n_dims), dtype=np.float32)
     return PieceEmbedding(
-        np.zeros(model.n_dims_record, np.float32) if embedded.rhythm is None else share * embedded.rhythm[0],
+        np.zeros(model.n_dims_pooled, np.float32) if embedded.rhythm is None else share * embedded.rhythm[0],
         rpeaks,
         np.zeros((0, model.n_dims_beat), np.float32) if embedded.beats is None else embedded.beats[0],
         no_tokens if embedded.samples is None else embedded.samples[0],

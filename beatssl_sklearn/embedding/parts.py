@@ -17,11 +17,14 @@ def record_parts(model: InferenceModel) -> dict[str, slice]:
     """Return the parts of a record's embedding and their columns, in order.
 
     First come the encoder's statistics over tokens (``mean``, ``max`` and ``sd``; ``record`` for an encoder that does
-    not name its own), then the mean over heartbeats of each phase of the beat window (``beat1``, ``beat2`` ...).
+    not name its own), then the mean over heartbeats of each phase of the beat window (``beat1``, ``beat2`` ...), then
+    the readout, if there is one (``readout``).
     """
     pooled: Sequence[str] = getattr(model.encoder, "pool_parts", None) or ("record",)
     sizes = dict.fromkeys(pooled, model.encoder.n_dims_record // len(pooled))
     sizes |= dict.fromkeys(_phases(model), model.encoder.n_dims)
+    if model.readout is not None:
+        sizes["readout"] = model.readout.n_dims
     borders = np.cumsum([0, *sizes.values()]).tolist()
     return {name: slice(a, b) for name, a, b in zip(sizes, borders, borders[1:], strict=False)}
 

@@ -109,7 +109,8 @@ def starting_encoder(pretrainer: Any, seed: int) -> tuple[FittedEncoder, bool]:
     if pretrainer is None:
         return FittedEncoder.untrained("beatnet", None, FrontEnd(), seed), True
     if is_fitted(pretrainer):
-        return fitted_encoder(pretrainer), False
+        # A readout belongs to the weights that are about to change.
+        return fitted_encoder(pretrainer).with_readout(None), False
     if isinstance(pretrainer, type) or not hasattr(pretrainer, "untrained_encoder"):
         raise TypeError(f"pretrainer must be a pretrainer, a path or a shipped model's name, got {pretrainer!r}")
     untrained: FittedEncoder = pretrainer.untrained_encoder(seed)

@@ -94,7 +94,8 @@ def embed(
             known = detected if detected is not None else peaks
             found = model.front_end.find_rpeaks(block) if known is None else known
             odd.look(block, found, given=detected is None and peaks is not None)
-        yield embed_block(block, model, batch_size, levels, peaks, detected)
+        embedded = embed_block(block, model, batch_size, levels, peaks, detected)
+        yield embedded if embedded.rhythm is None else embedded._replace(rhythm=model.read_out(embedded.rhythm))
     odd.tell()
 
 
@@ -212,11 +213,11 @@ def embed_block(
     Returns
     -------
     BlockEmbedding
-        A record that the block calls blank is NaN at every level.
+        Without the readout. A record that the block calls blank is NaN at every level.
     """
     n, n_times = len(block.rows), block.signal.shape[2]
     cuts = windows(n_times, block.fs) if cuts is None else cuts
-    pooled = np.zeros((n, model.n_dims_record), dtype=np.float64)
+    pooled = np.zeros((n, model.n_dims_pooled), dtype=np.float64)
     beats: list[list[NDArray]] = [[] for _ in range(n)]
     tokens: list[list[NDArray]] = [[] for _ in range(n)]
     times: list[NDArray] = []

@@ -15,6 +15,7 @@ from ..ecg.beats import as_objects
 from ..ecg.rr_measures import RR_MEASURES
 from .embedders import Embedder
 from .file_checks import check_embedder
+from .fitted_encoder import FittedEncoder
 from .parts import Parts, chosen_columns, record_names
 from .window_stream import WindowPlan, embed_windows, window_spans
 
@@ -45,6 +46,8 @@ class WindowEmbedder(Embedder, auto_wrap_output_keys=None):
     timing_window : float, default=None
         Length of the stretch, around the middle of the window and inside the record, whose RR intervals are measured
         [s]. None is the window itself. Irregular rhythms show in 30 s what they do not show in 10 s.
+    min_duration : float, default=0
+        Length of a record below which it is not embedded [s]: its rows are NaN, and `check` tells of it.
     fs, leads, allow_nan, check, batch_size, device, precision, memory : optional
         As for `RhythmEmbedder`; `batch_size` counts windows.
     parts : str or sequence of str, default=None
@@ -81,6 +84,7 @@ class WindowEmbedder(Embedder, auto_wrap_output_keys=None):
         step: float = 5.0,
         timing: bool = False,
         timing_window: float | None = None,
+        min_duration: float = 0.0,
         fs: float | None = None,
         leads: Sequence[str] | None = None,
         allow_nan: bool | None = None,
@@ -98,7 +102,19 @@ class WindowEmbedder(Embedder, auto_wrap_output_keys=None):
         self.step = step
         self.timing = timing
         self.timing_window = timing_window
+        self.min_duration = min_duration
         self.parts = parts
+
+    @property
+    def encoder_(self) -> FittedEncoder:
+        """The fitted encoder, without its readout, which was learned on whole records.
+
+        Raises
+        ------
+        NotFittedError
+            If the pretrainer is not fitted, nor this estimator.
+        """
+        return super().encoder_.with_readout(None)
 
     def transform(self, X: Any) -> NDArray[np.object_]:
         """Embed the windows of records.
@@ -115,13 +131,13 @@ class WindowEmbedder(Embedder, auto_wrap_output_keys=None):
         Raises
         ------
         TypeError, ValueError
-            If `window`, `step`, `timing`, `timing_window` or `parts` is out of its range.
+            If `window`, `step`, `timing`, `timing_window`, `min_duration` or `parts` is out of its range.
         """
         check_is_fitted(self)
         self._check_windows()
         columns = self._columns()
         source = self._read(X, self.encoder_, reset=False)
-        plan = WindowPlan(self.window, self.step, bool(self.timing), self.timing_window)
+        plan = WindowPlan(self.window, self.step, bool(self.timing), self.timing_window, self.min_duration)
         # All parts are cached together, whichever are asked for.
         rows: NDArray[np.object_] = self._embedded(embed_windows, source, plan)
         return rows if self.parts is None else as_objects([own[:, columns] for own in rows])
@@ -171,7 +187,7 @@ class WindowEmbedder(Embedder, auto_wrap_output_keys=None):
     def _columns(self) -> NDArray[np.int64]:
         """Return the columns of all parts that are wanted, and of the measures of RR intervals."""
         model = self.encoder_.model(self.device, self.precision)
-        measures = model.n_dims_record + np.arange(len(RR_MEASURES) if self.timing else 0)
+        measures = model.n_dims_pooled + np.arange(len(RR_MEASURES) if self.timing else 0)
         return np.concatenate([chosen_columns(model, self.parts), measures])
 
     def _check_windows(self) -> None:
@@ -182,6 +198,7 @@ class WindowEmbedder(Embedder, auto_wrap_output_keys=None):
             raise TypeError(f"timing must be True or False, got {self.timing!r:.60}")
         if self.timing_window is not None:
             check_number("timing_window", self.timing_window, Real, _SHORTEST_S)
+        check_number("min_duration", self.min_duration, Real, 0)
 
     def _check_file(self) -> None:
         check_embedder(self)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..ecg.beats import as_objects
 from ..ecg.preprocess import check_fs
-from ..ecg.rr_measures import rr_measures
+from ..ecg.rr_measures import RR_MEASURES, rr_measures
 from ..inputs.checks import check_duration
 from ..inputs.plausibility import RecordCheck
 from ..inputs.source import ArraySource, Block, Source
@@ -38,12 +38,15 @@ class WindowPlan(NamedTuple):
         Whether measures of the RR intervals follow the embedding.
     timing_window : float or None
         Length of the stretch around a window's middle whose RR intervals are measured [s]; None is the window.
+    min_duration : float
+        Length of a record below which it is not embedded [s].
     """
 
     window: float | None = 10.0
     step: float = 5.0
     timing: bool = False
     timing_window: float | None = None
+    min_duration: float = 0.0
 
 
 class WindowPiece(NamedTuple):
@@ -100,17 +103,23 @@ def embed_windows(
     precision: str = "auto",
     check: str = "warn",
 ) -> NDArray[np.object_]:
-    """Return one array (n_windows, n_columns) per record, as an object array."""
+    """Return one array (n_windows, n_columns) per record, as an object array; NaN for a record that is too short."""
     model, odd = encoder.model(device, precision), RecordCheck(source, check)
     found: list[NDArray[np.float32]] = []
     for block in source.read(np.arange(source.n_records), batch_size):
-        spans = window_spans(block.signal.shape[2], block.fs, plan.window, plan.step)
+        n_times = block.signal.shape[2]
+        spans = window_spans(n_times, block.fs, plan.window, plan.step)
+        if n_times < plan.min_duration * block.fs:
+            odd.say(block.rows, f"shorter than {plan.min_duration:g} s (min_duration): not embedded")
+            shape = (len(block.rows), len(spans), model.n_dims_pooled + len(RR_MEASURES) * plan.timing)
+            found += list(np.full(shape, np.nan, dtype=np.float32))
+            continue
         rpeaks = _find_rpeaks(block, spans, model, batch_size)
         rows = _embed(block, spans, rpeaks, model, batch_size)
         joined = [_joined(own, spans) for own in rpeaks]
         odd.look(block, joined)
         if plan.timing:
-            stretches = _stretches(spans, block.signal.shape[2], block.fs, plan)
+            stretches = _stretches(spans, n_times, block.fs, plan)
             timing = [_timing(*peaks, stretches, block.fs) for peaks in zip(rpeaks, joined, strict=True)]
             rows = _beside(rows, np.stack(timing))
         found += list(rows)
@@ -208,7 +217,7 @@ def _embed(
 ) -> NDArray[np.float32]:
     """Return the embeddings (n_records, n_windows, n_dims) of windows, given all their R peaks."""
     n = len(block.rows)
-    rows = np.empty((n, len(spans), model.n_dims_record), dtype=np.float32)
+    rows = np.empty((n, len(spans), model.n_dims_pooled), dtype=np.float32)
     for i, n_windows, cut in _cuts(block, spans, batch_size):
         found = [rpeaks[k % n][i + k // n] for k in range(len(cut.rows))]
         inside = model.front_end.find_rpeaks(cut, found)

@@ -2,6 +2,7 @@
 
 from .classifier import FineTunedClassifier
 from .labels import encode_labels, hold_out
+from .regressor import FineTunedRegressor
 from .start import plan_of
 
-__all__ = ["FineTunedClassifier", "encode_labels", "hold_out", "plan_of"]
+__all__ = ["FineTunedClassifier", "FineTunedRegressor", "encode_labels", "hold_out", "plan_of"]

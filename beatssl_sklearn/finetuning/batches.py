@@ -1,4 +1,4 @@
-"""Batches for fine-tuning: one view of some records, and their labels."""
+"""Batches for fine-tuning: one view of some records, and their labels or values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from math import ceil
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from ..inputs.front_end import FrontEnd
@@ -18,7 +17,7 @@ from ..inputs.source import Source
 from ..inputs.windows import read_windows, training_window
 from ..nn.roi import sample_to_token
 from ..views.augment import Views
-from .labels import LabelTargets
+from .targets import Targets
 
 _CHUNK = 64
 
@@ -29,7 +28,7 @@ class LabelledRecords:
 
     source: Source
     front_end: FrontEnd
-    targets: LabelTargets
+    targets: Targets
     window: float
     """Seconds of a record that a batch holds."""
     duration: NDArray[np.float64]
@@ -58,7 +57,7 @@ class LabelledRecords:
 
 
 def read_labelled(
-    source: Source, front_end: FrontEnd, targets: LabelTargets, check: str = "warn"
+    source: Source, front_end: FrontEnd, targets: Targets, check: str = "warn"
 ) -> LabelledRecords:
     """Read every record once: check it, find its R peaks, and learn its length.
 
@@ -150,30 +149,11 @@ class LabelledBatches:
             yield inputs, (labels, weights)
 
     def score(self, outputs: list[Tensor]) -> dict[str, float]:
-        """Return the macro AUROC of logits, for records in the order of `index`."""
-        targets = self.records.targets
-        members, counts = targets.indicators()[self.index], targets.counts[self.index]
-        logits = torch.cat(outputs).cpu().numpy()
-        return {"valid_auroc": macro_auroc(members, logits, targets.softmax, counts)}
+        """Return the scores of outputs, for records in the order of `index`."""
+        return self.records.targets.score(self.index, torch.cat(outputs).cpu().numpy())
 
     def _draw_dropout(self, n: int, generator: torch.Generator) -> Tensor:
         # Drawn here and not by torch's layer, which would draw from the global state.
         shape = (n, self.n_dims)
         kept = torch.rand(shape, dtype=torch.float32, device=self.device, generator=generator) >= self.dropout
         return kept.to(torch.float32) / (1 - self.dropout)
-
-
-def macro_auroc(
-    members: NDArray[np.bool_], logits: NDArray, softmax: bool, counts: NDArray[np.float64] | None = None
-) -> float:
-    """Return the mean over classes of the area under the ROC curve; classes that are constant are left out.
-
-    With a softmax, records are ranked by probability; a sigmoid ranks as its logit does. `counts` (n_records,) says how
-    often each record counts.
-    """
-    if logits.shape[1] < members.shape[1]:
-        members = members[:, 1:]
-    varying = members.any(axis=0) & ~members.all(axis=0)
-    scores = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True) if softmax else logits
-    areas = [roc_auc_score(members[:, k], scores[:, k], sample_weight=counts) for k in np.flatnonzero(varying)]
-    return float(np.mean(areas)) if areas else float("nan")

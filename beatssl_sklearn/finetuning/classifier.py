@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -13,28 +12,17 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ..classifiers.scored import ScoredClassifier
-from ..components import register, seed_of
+from ..components import register
 from ..embedding.file_checks import check_head, check_labelled
-from ..embedding.starting_encoder import LabelledEstimator, read_by
-from ..embedding.stream import embed_rhythm
-from ..inputs.groups import group_codes
-from ..nn.blocks import Encoder
-from ..nn.devices import resolve_device, training_precision
-from ..nn.weights import trained_arrays
-from ..training.net import make_net, optimizer_settings, run_epochs
-from ..training.progress import ProgressBar
-from ..views.augment import VCGViews, checked_views
-from .batches import LabelledBatches, LabelledRecords, read_labelled
-from .labels import encode_labels, hold_out
-from .net import BestEpoch, ClassifierModule, LabelLoss
-from .probe import NORM_EPS
-from .start import MANY_RECORDS, FineTuningPlan, check_fine_tuning, plan_of, start_at_frozen
-
-_ENCODER = "encoder."
+from .estimator import FineTunedEstimator
+from .labels import LabelTargets, encode_labels, hold_out
+from .net import LabelLoss
+from .probe import fit_probe
+from .start import check_fine_tuning
 
 
 @register
-class FineTunedClassifier(ScoredClassifier, LabelledEstimator):
+class FineTunedClassifier(ScoredClassifier, FineTunedEstimator):
     """Train encoder and linear head end to end on labels of records.
 
     With few records, a pretrained encoder starts exactly at its frozen linear probe: the head is first fitted to the
@@ -143,7 +131,6 @@ class FineTunedClassifier(ScoredClassifier, LabelledEstimator):
     (16,)
     """
 
-    defaults: ClassVar[Mapping[str, Any]] = {"views": VCGViews}
     _in_file: ClassVar[tuple[str, ...]] = (
         *("encoder_", "head_", "classes_", "multi_label_"),
         *("history_", "n_iter_", "best_epoch_", "device_", "n_features_in_"),
@@ -206,8 +193,19 @@ class FineTunedClassifier(ScoredClassifier, LabelledEstimator):
         tags.classifier_tags.poor_score = True
         return tags
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "head_")
+    def _encode(self, y: Any, n_records: int, sample_weight: Any) -> LabelTargets:
+        return encode_labels(y, n_records, self.class_weight, sample_weight)
+
+    def _hold_out(
+        self, index: NDArray[np.int64], targets: LabelTargets, patients: NDArray[np.int64] | None, seed: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return hold_out(index, targets, patients, float(self.validation_fraction), seed)
+
+    def _probe(self) -> Callable[..., Any]:
+        return fit_probe
+
+    def _loss(self, targets: LabelTargets) -> LabelLoss:
+        return LabelLoss(targets.softmax)
 
     def _check_file(self) -> None:
         check_fine_tuning(self)
@@ -243,26 +241,7 @@ class FineTunedClassifier(ScoredClassifier, LabelledEstimator):
         FloatingPointError
             If training diverges.
         """
-        check_fine_tuning(self)
-        seed = seed_of(self.random_state)
-        start, scratch = self._starting_encoder(seed)
-        source = self._read_as(X, start, reset=True)
-        targets = encode_labels(y, source.n_records, self.class_weight, sample_weight)
-        patients = group_codes(groups, source.n_records)
-        records = read_labelled(source, start.front_end, targets, self.check)
-        train, valid = records.usable, records.usable[:0]
-        if self._stops_early(len(train)):
-            train, valid = hold_out(train, targets, patients, float(self.validation_fraction), seed)
-        module = ClassifierModule(start.module(), start.front_end.beat_phases, targets.n_outputs, adapt_norm=scratch)
-        plan = plan_of(self.get_params(deep=False), len(train), scratch)
-        if not scratch:
-            # `read_labelled` has told what looks odd.
-            embedding = embed_rhythm(start, source, **{**self._run(), "check": "ignore"})
-            start_at_frozen(module, embedding, targets, train, patients, plan.from_probe, seed)
-        weights = self._train(module, records, train, valid, plan, seed)
-        encoder = {k.removeprefix(_ENCODER): a for k, a in weights.items() if k.startswith(_ENCODER)}
-        self.encoder_ = replace(start.fitted_with(encoder), **read_by(start, source), allow_nan=self.allow_nan)
-        self.head_ = {k: array for k, array in weights.items() if not k.startswith(_ENCODER)}
+        targets = cast(LabelTargets, self._fit_targets(X, y, groups, sample_weight))
         self.classes_ = targets.classes
         self.multi_label_ = targets.multi_label
         return self
@@ -280,7 +259,7 @@ class FineTunedClassifier(ScoredClassifier, LabelledEstimator):
             Before sigmoid or softmax.
         """
         check_is_fitted(self)
-        logits = self._logits(X)
+        logits = self._outputs(X)
         return logits if logits.shape[1] > 1 or self.multi_label_ else logits[:, 0]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -296,7 +275,7 @@ class FineTunedClassifier(ScoredClassifier, LabelledEstimator):
             Rows sum to 1, unless records have several labels.
         """
         check_is_fitted(self)
-        logits = self._logits(X)
+        logits = self._outputs(X)
         if self.multi_label_:
             return expit(logits)
         if logits.shape[1] == 1:
@@ -316,71 +295,10 @@ class FineTunedClassifier(ScoredClassifier, LabelledEstimator):
             Classes, or 0 and 1.
         """
         check_is_fitted(self)
-        logits = self._logits(X)
+        logits = self._outputs(X)
         unknown = np.flatnonzero(np.isnan(logits).any(axis=1))
         if len(unknown):
             raise ValueError(f"X: record {unknown[0]} is NaN throughout, and has no class; predict_proba gives it NaN")
         if self.multi_label_:
             return (logits > 0).astype(np.int64)
         return self.classes_[logits.argmax(axis=1) if logits.shape[1] > 1 else (logits[:, 0] > 0).astype(np.int64)]
-
-    def _logits(self, X: Any) -> NDArray[np.float64]:
-        source = self._read_as(X, self.encoder_, reset=False)
-        z = embed_rhythm(self.encoder_, source, **self._run()).astype(np.float64)
-        head = self.head_
-        z = (z - head["norm.running_mean"]) / np.sqrt(head["norm.running_var"].astype(np.float64) + NORM_EPS)
-        return z @ head["linear.weight"].T.astype(np.float64) + head["linear.bias"]
-
-    def _run(self) -> dict[str, Any]:
-        run = ("batch_size", "device", "precision", "check")
-        return {name: getattr(self, name) for name in run}
-
-    def _stops_early(self, n_records: int) -> bool:
-        if self.early_stopping == "auto":
-            return n_records >= MANY_RECORDS and self.max_epochs > 0
-        return bool(self.early_stopping)
-
-    def _train(
-        self,
-        module: ClassifierModule,
-        records: LabelledRecords,
-        train: NDArray[np.int64],
-        valid: NDArray[np.int64],
-        plan: FineTuningPlan,
-        seed: int,
-    ) -> dict[str, NDArray]:
-        device = resolve_device(self.device)
-        pieces = replace(records, window=min(records.window, plan.window))
-        batches, held_out = (
-            LabelledBatches(
-                seen,
-                index,
-                batch_size=self.batch_size,
-                views=views,
-                dropout=float(self.dropout),
-                n_dims=module.norm.num_features,
-                stride=cast(Encoder, module.encoder).stride,
-                device=device,
-                seed=seed,
-            )
-            for seen, index, views in ((pieces, train, checked_views(self.views)), (records, valid, None))
-        )
-        best = BestEpoch(self.patience) if len(valid) else None
-        bar = [ProgressBar(len(batches) * self.max_epochs, "fine-tune")] if self.verbose > 0 else []
-        net = make_net(
-            module,
-            LabelLoss(records.targets.softmax),
-            max_epochs=self.max_epochs,
-            device=device,
-            precision=training_precision(self.precision, device, len(train) * self.max_epochs),
-            held_out=held_out if len(valid) else None,
-            callbacks=bar + ([best] if best else []),
-            **optimizer_settings(plan.lr, self.weight_decay, plan.encoder_lr),
-        )
-        self.history_ = run_epochs(net, batches, self.max_epochs, best)
-        self.best_epoch_ = len(net.history) if best is None else best.epoch_
-        if best is not None:
-            best.restore(net)
-        self.n_iter_ = len(self.history_)
-        self.device_ = str(device)
-        return trained_arrays(net.module_, plan.lr)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
@@ -51,6 +52,10 @@ class LabelTargets:
             return np.asarray(self.values[:, None] == np.arange(len(self.classes)))
         positive = self.values > 0
         return positive if self.multi_label else np.hstack([~positive, positive])
+
+    def score(self, index: NDArray[np.int64], outputs: NDArray[np.float32]) -> dict[str, float]:
+        """Return the macro AUROC of logits for the records at `index`."""
+        return {"valid_auroc": macro_auroc(self.indicators()[index], outputs, self.softmax, self.counts[index])}
 
 
 def encode_labels(y: Any, n_records: int, class_weight: Any, sample_weight: Any = None) -> LabelTargets:
@@ -158,6 +163,22 @@ def _normalised(weights: NDArray, counts: NDArray[np.float64]) -> NDArray[np.flo
     if not mean > 0:
         raise ValueError("class_weight gives every record the weight 0")
     return (weights / mean).astype(np.float32)
+
+
+def macro_auroc(
+    members: NDArray[np.bool_], logits: NDArray, softmax: bool, counts: NDArray[np.float64] | None = None
+) -> float:
+    """Return the mean over classes of the area under the ROC curve; classes that are constant are left out.
+
+    With a softmax, records are ranked by probability; a sigmoid ranks as its logit does. `counts` (n_records,) says how
+    often each record counts.
+    """
+    if logits.shape[1] < members.shape[1]:
+        members = members[:, 1:]
+    varying = members.any(axis=0) & ~members.all(axis=0)
+    scores = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True) if softmax else logits
+    areas = [roc_auc_score(members[:, k], scores[:, k], sample_weight=counts) for k in np.flatnonzero(varying)]
+    return float(np.mean(areas)) if areas else float("nan")
 
 
 def hold_out(

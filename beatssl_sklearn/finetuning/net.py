@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -16,8 +17,15 @@ from ..nn.roi import beat_embeddings, mean_beats
 from ..nn.weights import load_module_arrays, module_arrays
 from .probe import NORM_EPS
 
+_VALUE_LOSSES: dict[str, Callable[..., Tensor]] = {
+    "squared_error": F.mse_loss,
+    "huber": F.huber_loss,
+    "absolute_error": F.l1_loss,
+}
+VALUE_LOSSES = tuple(_VALUE_LOSSES)
 
-class ClassifierModule(nn.Module):
+
+class HeadedEncoder(nn.Module):
     """Encoder, standardised embedding, linear layer.
 
     Parameters
@@ -43,7 +51,7 @@ class ClassifierModule(nn.Module):
         nn.init.zeros_(self.linear.bias)
         self.adapt_norm = adapt_norm
 
-    def train(self, mode: bool = True) -> ClassifierModule:
+    def train(self, mode: bool = True) -> HeadedEncoder:
         super().train(mode)
         if not self.adapt_norm:
             for layer in self.modules():
@@ -54,15 +62,15 @@ class ClassifierModule(nn.Module):
     def forward(
         self, signal: Tensor, roi_record: Tensor, roi_start: Tensor, roi_end: Tensor, keep: Tensor | None = None
     ) -> Tensor:
-        """Return logits (n, n_outputs) float32; `keep` multiplies the standardised embedding (dropout)."""
+        """Return outputs (n, n_outputs) float32; `keep` multiplies the standardised embedding (dropout)."""
         encoder = cast(Encoder, self.encoder)
         tokens = encoder(signal)
         beats = beat_embeddings(tokens, roi_record, roi_start, roi_end, self.phases)
         embedding = torch.cat([encoder.pool(tokens), mean_beats(beats, roi_record, tokens)], dim=1)
         with torch.autocast(signal.device.type, enabled=False):
             z = self.norm(embedding.float())
-            logits: Tensor = self.linear(z if keep is None else z * keep)
-        return logits
+            outputs: Tensor = self.linear(z if keep is None else z * keep)
+        return outputs
 
 
 class LabelLoss(nn.Module):
@@ -77,6 +85,24 @@ class LabelLoss(nn.Module):
         if self.softmax:
             return (weights * F.cross_entropy(logits, labels, reduction="none")).mean()
         return (weights * F.binary_cross_entropy_with_logits(logits, labels, reduction="none")).mean()
+
+
+class ValueLoss(nn.Module):
+    """Weighted loss of standardised values.
+
+    Parameters
+    ----------
+    kind : {"squared_error", "huber", "absolute_error"}
+        Huber's is quadratic up to an error of one standard deviation, and linear beyond.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, outputs: Tensor, valued: tuple[Tensor, Tensor]) -> Tensor:
+        values, weights = valued
+        return (weights * _VALUE_LOSSES[self.kind](outputs, values, reduction="none")).mean()
 
 
 class BestEpoch(Callback):

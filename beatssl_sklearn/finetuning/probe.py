@@ -15,9 +15,9 @@ from .labels import LabelTargets
 _C_GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
 # Added to variances, both in the probe and in the network's BatchNorm.
 NORM_EPS = 1e-5
-_N_FOLDS = 5
+N_FOLDS = 5
 # With so many records, one held-out fold is enough.
-_ONE_FOLD_FROM = 2000
+ONE_FOLD_FROM = 2000
 
 
 class Standard(NamedTuple):
@@ -80,8 +80,8 @@ def fit_probe(
     # A softmax has one weight per record, a sigmoid one per entry. They are 1 on average, and here they count records.
     weights = targets.weights[index].reshape(len(index), -1) * np.float32(targets.mean_count)
     problem = LogisticProblem(axes.scores, axes.variance, table, targets.softmax, weights, counts)
-    folds = group_folds(index if groups is None else groups[index], _N_FOLDS, seed)
-    fit = problem.fit(_best_C(problem, folds[:1] if len(index) >= _ONE_FOLD_FROM else folds))
+    folds = group_folds(index if groups is None else groups[index], N_FOLDS, seed)
+    fit = problem.fit(_best_C(problem, folds[:1] if len(index) >= ONE_FOLD_FROM else folds))
     # From principal axes back to the dimensions of the embedding.
     return fit.weights[:-1].T.astype(np.float32) @ axes.basis.T, fit.weights[-1].astype(np.float32)
 

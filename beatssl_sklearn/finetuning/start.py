@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -12,9 +13,9 @@ from ..components import Bounds, Limits, check_bounds
 from ..nn.devices import check_precision, resolve_device
 from ..nn.weights import load_module_arrays, module_arrays
 from ..views.augment import checked_views
-from .labels import LabelTargets
-from .net import ClassifierModule
-from .probe import fit_probe, standardisation
+from .net import HeadedEncoder
+from .probe import standardisation
+from .targets import Targets
 
 HEAD_INITS = ("auto", "probe", "zero")
 # From so many records on, a tenth of them is worth more for deciding when to stop than for training.
@@ -44,7 +45,7 @@ _BOUNDS: dict[str, Limits] = {
 
 
 class FineTuningPlan(NamedTuple):
-    """What a classifier's parameters come to for the records at hand."""
+    """What an estimator's parameters come to for the records at hand."""
 
     from_probe: bool
     lr: float
@@ -59,7 +60,7 @@ def plan_of(parameters: dict[str, Any], n_train: int, scratch: bool) -> FineTuni
     Parameters
     ----------
     parameters : dict
-        `head_init`, `max_epochs`, `lr`, `encoder_lr` and `window` of a `FineTunedClassifier`.
+        `head_init`, `max_epochs`, `lr`, `encoder_lr` and `window` of a `FineTunedClassifier` or `FineTunedRegressor`.
     n_train : int
         Records to train on.
     scratch : bool
@@ -86,47 +87,48 @@ def plan_of(parameters: dict[str, Any], n_train: int, scratch: bool) -> FineTuni
 
 
 def start_at_frozen(
-    module: ClassifierModule,
+    module: HeadedEncoder,
     embedding: NDArray[np.float32],
-    targets: LabelTargets,
+    targets: Targets,
     train: NDArray[np.int64],
     patients: NDArray[np.int64] | None,
-    from_probe: bool,
+    fit_probe: Callable[..., Any] | None,
     seed: int,
 ) -> None:
     """Standardise the frozen embedding in the network, and put the probe into its head where that is wanted.
 
     Parameters
     ----------
-    module : ClassifierModule
+    module : HeadedEncoder
     embedding : ndarray (n_records, n_dims)
         Of all records by the frozen encoder.
-    targets : LabelTargets
+    targets : Targets
     train : ndarray of int64
         Records to fit on.
     patients : ndarray of int64 or None
-    from_probe : bool
+    fit_probe : callable or None
+        As `probe.fit_probe`; None leaves the head at zero.
     seed : int
     """
     standard = standardisation(embedding[train], targets.counts[train])
     state = {"norm.running_mean": standard.mean, "norm.running_var": standard.variance}
-    if from_probe:
+    if fit_probe is not None:
         weight, bias = fit_probe(embedding, standard, targets, train, patients, seed)
         state |= {"linear.weight": weight, "linear.bias": bias}
     load_module_arrays(module, module_arrays(module) | state)
 
 
-def check_fine_tuning(classifier: Any) -> None:
-    """Check the parameters of a `FineTunedClassifier`.
+def check_fine_tuning(estimator: Any) -> None:
+    """Check the parameters that `FineTunedClassifier` and `FineTunedRegressor` share.
 
     Raises
     ------
     TypeError, ValueError
         Naming the parameter and the value.
     """
-    check_bounds(classifier.get_params(deep=False), _BOUNDS)
-    if not isinstance(classifier.early_stopping, (bool, np.bool_)) and classifier.early_stopping != "auto":
-        raise ValueError(f"early_stopping must be True, False or 'auto', got {classifier.early_stopping!r}")
-    checked_views(classifier.views)
-    check_precision(classifier.precision)
-    resolve_device(classifier.device)
+    check_bounds(estimator.get_params(deep=False), _BOUNDS)
+    if not isinstance(estimator.early_stopping, (bool, np.bool_)) and estimator.early_stopping != "auto":
+        raise ValueError(f"early_stopping must be True, False or 'auto', got {estimator.early_stopping!r}")
+    checked_views(estimator.views)
+    check_precision(estimator.precision)
+    resolve_device(estimator.device)

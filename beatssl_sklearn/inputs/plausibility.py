@@ -96,6 +96,8 @@ class RecordCheck:
         self._measured: list[Measures] = []
         # First rows and leads of the blocks whose leads are not those that the user named.
         self._other_leads: list[tuple[int, tuple[str, ...]]] = []
+        # Rows by what the caller says of them.
+        self._said: dict[str, list[int]] = {}
 
     @property
     def wanted(self) -> bool:
@@ -123,6 +125,18 @@ class RecordCheck:
             if named is not None and set(resolve_leads(named)[0]) != set(resolve_leads(block.leads)[0]):
                 self._other_leads.append((int(block.rows[0]), block.leads))
 
+    def say(self, rows: NDArray[np.int64], text: str) -> None:
+        """Note what is odd in some records, which the caller found.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            Positions of the records.
+        text : str
+            What is odd.
+        """
+        self._said.setdefault(text, []).extend(rows.tolist())
+
     def found(self) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
         """Return what is odd.
 
@@ -133,7 +147,8 @@ class RecordCheck:
         notes : list of str
             What is odd in all of them together.
         """
-        notes = list(self.source.notes) + self._unused_leads()
+        said = [f"{_listed(np.array(rows), self.source.record_names)}: {text}" for text, rows in self._said.items()]
+        notes = list(self.source.notes) + self._unused_leads() + said
         if not self._measured:
             return {}, notes
         parts: Any = zip(*self._measured, strict=True)

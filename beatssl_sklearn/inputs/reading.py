@@ -82,6 +82,11 @@ class SignalEstimator(Nested):
             return self._source_of_cells(cells, fs, leads, allow_nan, reset, n_leads)
         fs = check_fs(fs)
         array = as_array(X)
+        if array.ndim < 2:
+            raise ValueError(
+                f"X must have the shape (n_records, n_leads, n_times), got {array.shape}. Reshape your data: one "
+                f"record of one lead is X[None, None], and the parameter leads names its lead, such as leads='II'"
+            )
         if array.ndim == 2 or hasattr(X, "columns"):
             if n_leads is not None and n_leads > 1:
                 raise ValueError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,20 @@ class Source(Protocol):
         """Yield the records at `index`, in that order, in blocks of at most `block_size`."""
 
 
+@runtime_checkable
+class ReadsStacks(Protocol):
+    """A collection of records that reads many of them faster at once than one by one."""
+
+    def read_stacks(
+        self, positions: NDArray[np.int64], n_records: int, n_samples: int
+    ) -> Iterator[tuple[NDArray[np.float32], float, tuple[str, ...]]]:
+        """Yield signals (n_records, n_leads, n_times) [mV], their rate [Hz] and leads.
+
+        They are the records at `positions`, in that order; those that follow each other and are alike come together, at
+        most `n_records` of them, and at most `n_samples` samples unless one record has more.
+        """
+
+
 @dataclass
 class ArraySource:
     """Records in one array (n_records, n_leads, n_times); a memmap stays one."""
@@ -126,7 +140,7 @@ class RecordSource:
     ----------
     records : sequence
         Anything that gives an `ECGRecord` for a position, or an array (n_leads, n_times) where `fs` and `leads` are
-        given.
+        given. One that has the method of `ReadsStacks` is read by it.
     allow_nan : bool
         Whether NaN counts as missing samples instead of being an error.
     fs : float, default=None
@@ -183,6 +197,12 @@ class RecordSource:
         TypeError, ValueError, OSError
             If a record cannot be used; the message names it.
         """
+        if isinstance(self.records, ReadsStacks):
+            yield from self._read_stacks(self.records, index, block_size)
+        else:
+            yield from self._read_one_by_one(index, block_size)
+
+    def _read_one_by_one(self, index: NDArray[np.int64], block_size: int) -> Iterator[Block]:
         waiting: list[_Record] = []
         for i in index:
             record = self._record(int(i))
@@ -193,6 +213,17 @@ class RecordSource:
             waiting.append(record)
         if waiting:
             yield self._block(waiting)
+
+    def _read_stacks(self, records: ReadsStacks, index: NDArray[np.int64], block_size: int) -> Iterator[Block]:
+        """Read from a collection that gives many records at once."""
+        done = 0
+        for signal, fs, leads in records.read_stacks(index, block_size, _BLOCK_SAMPLES):
+            rows = index[done : done + len(signal)]
+            done += len(signal)
+            what = self._called(int(rows[0]))
+            leads, fs = record_leads(leads, what), check_fs(fs, f"fs of {what}")
+            check_duration(signal.shape[2], fs, what)
+            yield _checked(Block(rows, signal, fs, leads, _NONE_BLANK), self.allow_nan, self.record_names)
 
     def _record(self, i: int) -> _Record:
         record, what = self.records[i], self._called(i)

@@ -52,13 +52,19 @@ def _named(described: Any, arrays: Mapping[str, NDArray], shipped: Mapping[str, 
             # Equal weights behind another front end are another encoder.
             same = _outline(described) == _outline(describe(encoder, {}))
             if same and digest_of(own) == digest_of(encoder.weights):
-                return {"shipped": {"name": name, "digest": digest_of(own)}}
+                value = {"name": name, "digest": digest_of(own)}
+                readout = described["fields"].get("readout")
+                if readout is None:
+                    return {"shipped": value}
+                theirs = {key: arrays[part["array"]] for key, part in readout["fields"].items()}
+                if encoder.readout is not None and digest_of(theirs) == digest_of(vars(encoder.readout)):
+                    return {"shipped": value | {"readout": digest_of(theirs)}}
     return {key: _named(part, arrays, shipped) for key, part in described.items()}
 
 
 def _outline(described: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all fields of a described encoder but its weights."""
-    return {name: value for name, value in described["fields"].items() if name != "weights"}
+    """Return all fields of a described encoder but its arrays."""
+    return {name: value for name, value in described["fields"].items() if name not in ("weights", "readout")}
 
 
 def _array_names(described: Any) -> set[str]:
@@ -105,12 +111,15 @@ def _encoder_named(value: Any, load: Callable[[str], Any], known: list[str]) -> 
     if name not in known:
         raise ValueError(f"the file needs the shipped model {name!r:.80}, which this version does not have")
     encoder = getattr(load(name), "encoder_", None)
-    if encoder is None or digest_of(encoder.weights) != value.get("digest"):
+    # A head on heartbeats or windows rests on no readout, and says nothing of one.
+    readout = getattr(encoder, "readout", None) if "readout" in value else None
+    found = None if readout is None else digest_of(vars(readout))
+    if encoder is None or digest_of(encoder.weights) != value.get("digest") or found != value.get("readout"):
         raise ValueError(
             f"the file was written with another {name!r} than the one of this version; load it with the version "
             f"that wrote it, or fit it again"
         )
-    return encoder
+    return encoder.with_readout(readout)
 
 
 def digest_of(weights: Mapping[str, NDArray]) -> str:

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator
 from ..components import Nested, fitted_attributes, is_registered
 
 # What belongs to the machine or the run and not to the model: paths, caches, callbacks.
-_LEFT_OUT = ("checkpoint_dir", "callbacks", "memory")
+_LEFT_OUT = ("checkpoint_dir", "callbacks", "distributed", "memory")
 # scikit-learn's value for a parameter that is on its way out and was not set. Other versions refuse it, or do not
 # know the parameter any more.
 _NOT_SET = "deprecated"

@@ -87,7 +87,7 @@ def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False, by
 
 def _may_be_halved(name: str, array: NDArray) -> bool:
     """Whether an array holds weights of a network that are multiplied; norms and biases are small."""
-    in_network = ".weights." in f".{name}" or "heads_." in name
+    in_network = any(part in f".{name}" for part in (".weights.", "heads_.", ".readout.weight"))
     return in_network and array.dtype == np.float32 and array.ndim > 1 and bool(np.abs(array).max(initial=0) < 6e4)
 
 

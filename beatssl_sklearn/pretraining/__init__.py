@@ -9,6 +9,7 @@ from .lead_agnostic import GumbelQuantizer, LeadAgnostic, LeadAgnosticTargets
 from .lead_agnostic_heads import LeadAgnosticHeads, LeadAgnosticOutputs, SegmentHeads
 from .objective import FitContext, Objective, PretrainedModule
 from .pretrainer import Pretrainer
+from .readout import fit_readout
 from .report_aligner import ReportAligner
 from .report_alignment import ReportAlignment
 from .report_heads import ReportHeads, ReportOutputs
@@ -42,4 +43,5 @@ __all__ = [
     "SegmentHeads",
     "Sum",
     "SumHeads",
+    "fit_readout",
 ]

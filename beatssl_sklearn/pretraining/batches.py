@@ -17,6 +17,7 @@ from torch import Tensor
 from ..inputs.front_end import FrontEnd
 from ..inputs.windows import read_windows
 from ..nn.roi import sample_to_token
+from ..training.distributed import Ranks
 from .measured import Records
 from .objective import Objective, n_batches
 
@@ -200,6 +201,8 @@ class Batches:
         Key of every draw.
     n_epochs : int
         Epochs of the whole training, for `Batch.progress`.
+    ranks : Ranks, optional
+        Processes that train together: each reads a part of the records of a step, and all draw the same.
     """
 
     def __init__(
@@ -213,7 +216,9 @@ class Batches:
         device: torch.device,
         seed: int,
         n_epochs: int,
+        ranks: Ranks | None = None,
     ) -> None:
+        self.ranks = ranks
         self.objective, self.records, self.index, self.stride = objective, records, index, stride
         self.batch_size, self.device, self.seed, self.n_epochs = batch_size, device, seed, n_epochs
         self.epoch = 0
@@ -277,10 +282,19 @@ class Batches:
         part = seconds < self.records.window
         # The relative amplitude is that of the window.
         if self._cache is None or (part and self.records.front_end.amplitude != "absolute"):
-            read, there = self._read(rows, start, seconds)
-            return self.put(read), self.put(there)
+            return self._read_together(rows, start, seconds)
         whole, present = (kept[self.put(rows)] for kept in self._cache)
         return (self._cut(whole, start, seconds) if part else whole.float()), present
+
+    def _read_together(
+        self, rows: NDArray[np.int64], start: NDArray[np.float64], seconds: float
+    ) -> tuple[Tensor, Tensor]:
+        if self.ranks is None or len(rows) < self.ranks.size:
+            read, there = self._read(rows, start, seconds)
+            return self.put(read), self.put(there)
+        own, counts = self.ranks.own_rows(len(rows)), self.ranks.counts(len(rows))
+        read, there = self._read(rows[own], start[own], seconds)
+        return self.ranks.gather(self.put(read), counts), self.ranks.gather(self.put(there), counts)
 
     def _cut(self, whole: Tensor, start: NDArray[np.float64], seconds: float) -> Tensor:
         """Cut a window from each record on the device, with its own mean."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..nn.blocks import Encoder
 from ..nn.heads import build_predictor, build_projector
-from ..nn.roi import beat_embeddings, mean_beats
+from .encoded_views import encode_views
 
 # Widest hidden layer of a projector.
 MAX_HIDDEN = 512
@@ -68,9 +68,7 @@ class BeatSSLHeads(nn.Module):
         BeatSSLOutputs
             None for each head that is missing.
         """
-        feature_map = encoder(signal)
-        beats = beat_embeddings(feature_map, roi_record, roi_start, roi_end, self.phases)
-        embedding = torch.cat([encoder.pool(feature_map), mean_beats(beats, roi_record, feature_map)], dim=1)
+        embedding, beats, _ = encode_views(encoder, signal, roi_record, roi_start, roi_end, self.phases)
         inputs = {
             "rhythm_projector": embedding,
             "beat_projector": beats,

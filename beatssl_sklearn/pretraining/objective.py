@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ..components import Component
 from ..inputs.front_end import FrontEnd
 from ..inputs.source import Block
+from ..training.sharded import ShardedEncoder
 
 if TYPE_CHECKING:
     from .batches import Batch
@@ -267,11 +268,13 @@ class PretrainedModule(nn.Module):
     ----------
     encoder, heads : torch.nn.Module
         The parts.
+    sharded : ShardedEncoder, optional
+        The encoder on several processes, which the heads call in its place.
     """
 
-    def __init__(self, encoder: nn.Module, heads: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, heads: nn.Module, sharded: ShardedEncoder | None = None) -> None:
         super().__init__()
-        self.encoder, self.heads = encoder, heads
+        self.encoder, self.heads, self.sharded = encoder, heads, sharded
 
     def forward(self, **inputs: Tensor) -> Any:
         """Call the heads with the encoder.
@@ -286,7 +289,7 @@ class PretrainedModule(nn.Module):
         object
             Outputs of the heads.
         """
-        return self.heads(self.encoder, **inputs)
+        return self.heads(self.encoder if self.sharded is None else self.sharded, **inputs)
 
 
 class Criterion(nn.Module):

@@ -18,6 +18,7 @@ from ..embedding.fitted_encoder import FittedEncoder
 from ..inputs.front_end import FrontEnd
 from ..inputs.plausibility import check_choice
 from ..nn.devices import check_precision
+from ..training.distributed import is_asked_for
 from .identity import digest_of, digest_of_callback
 from .objective import Objective
 
@@ -33,7 +34,7 @@ _BOUNDS: dict[str, Limits] = {
 # Parameters that change how a fit runs, but not what it computes. The number of epochs has a rule of its own.
 _NOT_OF_THE_RESULT = (
     *("checkpoint_dir", "device", "max_epochs", "n_jobs"),
-    *("verbose", "warm_start", "memory", "check"),
+    *("verbose", "warm_start", "memory", "check", "distributed"),
 )
 
 
@@ -56,6 +57,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> FrontEnd:
     if folder is not None and parameters["random_state"] is None:
         raise ValueError("checkpoint_dir needs a random_state other than None: a resumed run repeats its draws")
     check_precision(parameters["precision"])
+    is_asked_for(parameters["distributed"])
     check_choice(parameters["check"])
     return front_end
 

@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
@@ -23,17 +24,10 @@ from ..inputs.front_end import FrontEnd
 from ..inputs.reading import SignalTransformer
 from ..nn.devices import resolve_device
 from ..persistence import load
+from ..training.distributed import Ranks, join, shared, together
+from . import parameters as rules
 from .beat_ssl import BeatSSL
 from .objective import Objective
-from .parameters import (
-    check_parameters,
-    check_pretrainer_file,
-    checked_objective,
-    described_by,
-    fingerprint_of,
-    needed_arguments,
-    refuse_changes,
-)
 from .run import Start, TrainingSettings, build_module, pretrain
 
 
@@ -54,8 +48,7 @@ class Pretrainer(RecordOutput, SignalTransformer):
     allow_nan : bool, default=False
         Whether NaN counts as missing samples instead of being an error.
     check : {"warn", "raise", "ignore"}, default="warn"
-        What to do with records that look odd (unit, rate, leads, noise): one warning that lists them by kind, a
-        ValueError before anything is returned, or nothing.
+        What to do with odd records (unit, rate, leads, noise): one warning by kind, a ValueError first, or nothing.
     fs_model : float, default=100
         Rate that the network works at [Hz]; X is resampled inside.
     amplitude : {"absolute", "relative"}, default="absolute"
@@ -83,8 +76,7 @@ class Pretrainer(RecordOutput, SignalTransformer):
         Share of the groups (or records) held out to record validation losses.
     callbacks : list of skorch callbacks, default=None
     checkpoint_dir : str or path, default=None
-        Folder for checkpoints. An interrupted fit that is started again continues where it stopped, bit for bit on
-        the same machine.
+        Folder for checkpoints. An interrupted fit that is started again goes on, bit for bit on the same machine.
     warm_start : bool, default=False
         Whether `fit` begins with the weights of the previous fit.
     memory : str or joblib.Memory, default=None
@@ -92,10 +84,13 @@ class Pretrainer(RecordOutput, SignalTransformer):
     device : str, default=None
         None is the best there is.
     precision : {"auto", "bf16", "fp32"}, default="auto"
-        "auto" embeds in fp32, so that embeddings are the same on every machine. It trains with bf16 autocast (weights
-        stay in float32) if the hardware computes bf16 and the run has 10,000 records x epochs or more.
+        "auto" embeds in fp32, the same on every machine. It trains with bf16 autocast (weights stay in float32) if the
+        hardware computes bf16 and the run has 10,000 records x epochs or more.
     n_jobs : int, default=None
         Threads that read and measure records before training.
+    distributed : {None, "auto"}, default=None
+        "auto": processes of torchrun, or of an initialised process group, train one network together, each on a part
+        of every batch, with the result of one process, to rounding. None: each trains for itself.
     random_state : int, RandomState or None, default=None
     verbose : int, default=0
         0 is silent; 1 shows progress bars.
@@ -135,10 +130,8 @@ class Pretrainer(RecordOutput, SignalTransformer):
     """
 
     defaults: ClassVar[Mapping[str, Any]] = {"objective": BeatSSL}
-    _in_file: ClassVar[tuple[str, ...]] = (
-        *("encoder_", "objective_", "heads_", "history_", "n_iter_", "device_", "n_features_in_"),
-    )
-    _check_file = check_pretrainer_file
+    _in_file = ("encoder_", "objective_", "heads_", "history_", "n_iter_", "device_", "n_features_in_")
+    _check_file = rules.check_pretrainer_file
 
     def __init__(
         self,
@@ -167,6 +160,7 @@ class Pretrainer(RecordOutput, SignalTransformer):
         device: Any = None,
         precision: str = "auto",
         n_jobs: int | None = None,
+        distributed: str | None = None,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -194,6 +188,7 @@ class Pretrainer(RecordOutput, SignalTransformer):
         self.device = device
         self.precision = precision
         self.n_jobs = n_jobs
+        self.distributed = distributed
         self.random_state = random_state
         self.verbose = verbose
 
@@ -345,7 +340,7 @@ class Pretrainer(RecordOutput, SignalTransformer):
         if not hasattr(self, "_encoder"):
             raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
         found: FittedEncoder = self._encoder
-        refuse_changes(self.get_params(deep=False) | {"encoder": self._encoder_name(self.objective_)}, found)
+        rules.refuse_changes(self.get_params(deep=False) | {"encoder": self._encoder_name(self.objective_)}, found)
         return found.described(**self._described())
 
     @encoder_.setter
@@ -358,22 +353,28 @@ class Pretrainer(RecordOutput, SignalTransformer):
         return self.encoder_.n_leads
 
     def _described(self) -> dict[str, Any]:
-        return described_by(self.get_params(deep=False))
+        return rules.described_by(self.get_params(deep=False))
 
     def _encoder_name(self, objective: Objective) -> Any:
         return objective.default_encoder if self.encoder is None else self.encoder
 
     def _checked(self) -> tuple[Objective, FrontEnd]:
-        front_end = check_parameters(self.get_params(deep=False))
-        return checked_objective(self.component("objective", Objective)), front_end
+        front_end = rules.check_parameters(self.get_params(deep=False))
+        return rules.checked_objective(self.component("objective", Objective)), front_end
 
-    def _train(
-        self, X: Any, given: dict[str, Any], rpeaks: Any, *, max_epochs: int, constant_lr: bool, reset: bool
+    def _train(self, X: Any, given: dict[str, Any], rpeaks: Any, **how: Any) -> Self:
+        ranks, device = join(self.distributed, resolve_device(self.device))
+        with together(ranks):
+            return self._trained(X, given, rpeaks, ranks, device, **how)
+
+    def _trained(
+        self, X: Any, given: dict[str, Any], rpeaks: Any, ranks: Ranks | None, device: torch.device, *,
+        max_epochs: int, constant_lr: bool, reset: bool,
     ) -> Self:
         objective, front_end = self._checked()
-        needed = needed_arguments(objective, given)
+        needed = rules.needed_arguments(objective, given)
         n_leads = None if reset else self.encoder_.n_leads
-        seed, encoder = seed_of(self.random_state), self._encoder_name(objective)
+        seed, encoder = shared(ranks, seed_of(self.random_state)), self._encoder_name(objective)
         module, generator = build_module(encoder, self.encoder_params, front_end.fs_model, seed)
         objective.check_encoder(module)
         again = not reset or (self.warm_start and self.__sklearn_is_fitted__())
@@ -383,9 +384,9 @@ class Pretrainer(RecordOutput, SignalTransformer):
             raise ValueError(f"n_samples = {source.n_records}: pretraining needs at least 2 records")
         parameters = self.get_params(deep=False)
         settings = TrainingSettings.from_parameters(
-            parameters, max_epochs=max_epochs, seed=seed, constant_lr=constant_lr, device=resolve_device(self.device),
+            parameters, max_epochs=max_epochs, seed=seed, constant_lr=constant_lr, device=device, ranks=ranks,
             checkpoint_dir=None if constant_lr else self.checkpoint_dir, first_epoch=0 if reset else self.n_iter_,
-            fingerprint=fingerprint_of(parameters, objective, encoder, seed),
+            fingerprint=rules.fingerprint_of(parameters, objective, encoder, seed),
         )
         of_fit = {"groups": given["groups"], "rpeaks": rpeaks, "arguments": needed}
         trained = pretrain(objective, module, generator, source, front_end, settings, start=start, **of_fit)
@@ -393,8 +394,6 @@ class Pretrainer(RecordOutput, SignalTransformer):
         self.encoder_ = FittedEncoder(encoder, deepcopy(self.encoder_params), trained.weights, front_end, **described)
         self.objective_, self.device_ = objective, trained.device
         self.heads_: dict[str, NDArray] = trained.heads
-        earlier = [] if reset else self.history_
-        numbered = [{**row, "epoch": i} for i, row in enumerate(trained.history, start=len(earlier) + 1)]
-        self.history_: list[dict[str, Any]] = earlier + numbered
+        self.history_: list[dict[str, Any]] = trained.history if reset else self.history_ + trained.history
         self.n_iter_: int = len(self.history_)
         return self

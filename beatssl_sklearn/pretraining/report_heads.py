@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..nn.attention import AttentionPool, build_attention_pool
 from ..nn.blocks import Encoder, init_weights
-from ..nn.roi import beat_embeddings, mean_beats
+from .encoded_views import encode_views
 from .report_words import TokenHead, build_token_head
 
 # Tokens that are averaged before queries look at them, where a record has more than so many.
@@ -275,10 +275,9 @@ class ReportHeads(nn.Module):
         Encoded
             Tokens only if a head looks at them.
         """
-        e = encoder(signal)
-        beats = beat_embeddings(e, roi_record, roi_start, roi_end, self.phases)
-        record = torch.cat([encoder.pool(e), mean_beats(beats, roi_record, e)], dim=1)
-        return Encoded(record, beats, roi_record, pooled_tokens(e) if self.needs_tokens else None)
+        wanted = pooled_tokens if self.needs_tokens else None
+        found = encode_views(encoder, signal, roi_record, roi_start, roi_end, self.phases, wanted)
+        return Encoded(found.record, found.beats, roi_record, found.tokens)
 
     def align(
         self, encoded: Encoded, text: Tensor, sentences: Tensor, sentence_there: Tensor, words: Tensor, draw: Tensor

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -23,8 +23,10 @@ from ..nn.devices import training_precision
 from ..nn.encoders import build_encoder
 from ..nn.weights import load_module_arrays, module_arrays, trained_arrays
 from ..training.checkpoint import START, Checkpoint, resume
+from ..training.distributed import Ranks, shared
 from ..training.net import EpochNet, make_net, optimizer_settings, run_epochs
 from ..training.progress import ProgressBar
+from ..training.sharded import ShardedEncoder, refuse_dropout
 from .batches import Batches
 from .measured import Records, measure_records
 from .objective import Criterion, Objective, PretrainedModule
@@ -56,12 +58,16 @@ class TrainingSettings:
     """Epochs trained before."""
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     """Digests of what decides the result, beside the records."""
+    ranks: Ranks | None = None
+    """Processes that train together."""
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any], **others: Any) -> TrainingSettings:
         """Return the settings that parameters of the same names describe; `others` replace them and add the rest."""
         named = {name: parameters[name] for name in cls.__dataclass_fields__ if name in parameters}
-        return cls(**{**named, "callbacks": list(parameters["callbacks"] or []), **others})
+        found = cls(**{**named, "callbacks": list(parameters["callbacks"] or []), **others})
+        # One of several processes shows progress.
+        return found if found.ranks is None or found.ranks.is_first else replace(found, verbose=0)
 
 
 @dataclass(frozen=True)
@@ -154,14 +160,21 @@ def pretrain(
         check=settings.check,
         validation_fraction=settings.validation_fraction,
     )
-    module = PretrainedModule(encoder, objective.heads(encoder, records.known, generator)).float()
+    heads = objective.heads(encoder, records.known, generator)
+    ranks = settings.ranks
+    module = PretrainedModule(encoder, heads, None if ranks is None else ShardedEncoder(encoder, ranks)).float()
     check_kept(module, objective)
     if start is not None:
         load_start(module, objective, start)
+    if ranks is not None:
+        refuse_dropout(module)
+        ranks.check_same({**settings.fingerprint, "max_epochs": str(settings.max_epochs), "X": records.digest()})
+        ranks.share_state(module)
     train, held_out = build_batches(objective, module, records, settings)
     net = build_net(objective, module, settings, train, held_out)
     done = 0 if settings.checkpoint_dir is None else _go_on(net, settings, records, start)
-    history = run_epochs(net, train, settings.max_epochs - done)
+    rows = run_epochs(net, train, settings.max_epochs - done)
+    history = [{**row, "epoch": i} for i, row in enumerate(rows, start=settings.first_epoch + 1)]
     return Trained(
         trained_arrays(module.encoder, settings.lr), kept_heads(module, objective), history, str(settings.device)
     )
@@ -170,8 +183,10 @@ def pretrain(
 def _go_on(net: EpochNet, settings: TrainingSettings, records: Records, start: Start | None) -> int:
     """Let a net write checkpoints, bring it to the state of the last one, and return how many epochs are done."""
     fingerprint = {**settings.fingerprint, "data": records.digest(), START: "" if start is None else start.digest()}
-    net.callbacks_.append(("checkpoint", Checkpoint(str(settings.checkpoint_dir), fingerprint, settings.max_epochs)))
-    return resume(net, settings.checkpoint_dir, fingerprint, settings.max_epochs)
+    ranks, folder, n = settings.ranks, settings.checkpoint_dir, settings.max_epochs
+    writes = ranks is None or ranks.is_first
+    net.callbacks_.append(("checkpoint", Checkpoint(str(folder), fingerprint, n, writes)))
+    return resume(net, folder, fingerprint, n, ranks)
 
 
 def check_kept(module: PretrainedModule, objective: Objective) -> None:
@@ -236,6 +251,7 @@ def build_batches(
             device=settings.device,
             seed=settings.seed,
             n_epochs=settings.first_epoch + settings.max_epochs,
+            ranks=settings.ranks,
         )
 
     return batches_of(train), batches_of(valid)
@@ -246,16 +262,18 @@ def build_net(
 ) -> EpochNet:
     """Return the net that runs the epochs, initialised."""
     bar = [ProgressBar(len(train) * settings.max_epochs, "pretrain")] if settings.verbose > 0 else []
+    precision = training_precision(settings.precision, settings.device, len(train.index) * settings.max_epochs)
     return make_net(
         module,
         Criterion(objective),
         max_epochs=settings.max_epochs,
         device=settings.device,
-        precision=training_precision(settings.precision, settings.device, len(train.index) * settings.max_epochs),
+        precision=shared(settings.ranks, precision),
         held_out=held_out if len(held_out.index) else None,
         callbacks=[*settings.callbacks, *bar],
         constant_lr=settings.constant_lr,
         first_epoch=settings.first_epoch,
         after_step=objective.after_step,
+        ranks=settings.ranks,
         **optimizer_settings(settings.lr, settings.weight_decay, settings.encoder_lr),
     )

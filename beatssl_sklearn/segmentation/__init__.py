@@ -5,5 +5,6 @@ from .calibration import WaveCalibration
 from .fitted_unet import FittedUNet
 from .inference import label_block
 from .segmenter import WaveSegmenter
+from .wave_measures import WaveMeasures
 
-__all__ = ["FittedUNet", "WaveAugment", "WaveCalibration", "WaveSegmenter", "label_block"]
+__all__ = ["FittedUNet", "WaveAugment", "WaveCalibration", "WaveMeasures", "WaveSegmenter", "label_block"]

@@ -24,6 +24,7 @@ from .._version import __version__
 from ..files.tensor_file import read_tensor_file, write_tensor_file
 from ..nn.weights import load_module_arrays, module_arrays, shapes_of
 from .callback_state import checked_state, lost_attributes, restore_state, state_of
+from .distributed import Ranks, shared
 from .net import history_rows
 from .progress import ProgressBar
 
@@ -40,11 +41,12 @@ _STEP, _MOMENTS = "step", ("exp_avg", "exp_avg_sq")
 class Checkpoint(Callback):
     """Writes the state of the run after every epoch; a full disk is an OSError, and the last good file stays.
 
-    It comes after all other callbacks: theirs is the state after the epoch, too.
+    It comes after all other callbacks: theirs is the state after the epoch, too. Of several processes that train
+    together, the first one writes.
     """
 
-    def __init__(self, folder: str, fingerprint: Mapping[str, str], max_epochs: int) -> None:
-        self.folder, self.fingerprint, self.max_epochs = folder, fingerprint, max_epochs
+    def __init__(self, folder: str, fingerprint: Mapping[str, str], max_epochs: int, writes: bool = True) -> None:
+        self.folder, self.fingerprint, self.max_epochs, self.writes = folder, fingerprint, max_epochs, writes
         self.resumed_: tuple[Any, Mapping[str, NDArray]] | None = None
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
@@ -53,6 +55,8 @@ class Checkpoint(Callback):
             restore_state(_of_user(net), *self.resumed_)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        if not self.writes:
+            return
         arrays = {f"{_MODULE}{name}": array for name, array in module_arrays(net.module_).items()}
         for i, state in net.optimizer_.state_dict()["state"].items():
             for key, tensor in state.items():
@@ -68,8 +72,17 @@ class Checkpoint(Callback):
         write_tensor_file(Path(self.folder) / FILE_NAME, arrays, config)
 
 
-def resume(net: NeuralNet, folder: str | Path, fingerprint: Mapping[str, str], max_epochs: int) -> int:
+def resume(
+    net: NeuralNet,
+    folder: str | Path,
+    fingerprint: Mapping[str, str],
+    max_epochs: int,
+    ranks: Ranks | None = None,
+) -> int:
     """Bring a freshly initialised net to the state of its last checkpoint.
+
+    Of several processes that train together, the first one reads, and tells the others. It does not matter how many
+    there were.
 
     A damaged file, and one of a run with another number of epochs (whose learning rates were other ones), is left
     aside with a warning, and training starts from the beginning.
@@ -86,18 +99,10 @@ def resume(net: NeuralNet, folder: str | Path, fingerprint: Mapping[str, str], m
     OSError
         If the folder cannot be made or read.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE_NAME
-    if not path.exists():
+    found = shared(ranks, _read(Path(folder)) if ranks is None or ranks.is_first else None)
+    if found is None:
         return 0
-    try:
-        arrays, config = read_tensor_file(path)
-        if not isinstance(config, dict) or not isinstance(config["fingerprint"], dict):
-            raise ValueError(f"{FILE_NAME} is no checkpoint")
-    except (ValueError, KeyError) as error:
-        _warn(f"checkpoint left aside, training starts anew: {error}")
-        return 0
+    arrays, config = found
     if not _belongs(config, fingerprint):
         return 0
     if config.get("max_epochs") != max_epochs:
@@ -114,6 +119,22 @@ def resume(net: NeuralNet, folder: str | Path, fingerprint: Mapping[str, str], m
         return 0
     _restore(net, arrays, config, state)
     return len(config["history"])
+
+
+def _read(folder: Path) -> tuple[dict[str, NDArray], dict[str, Any]] | None:
+    """Return the arrays of the checkpoint in a folder, and what it says of them; None without one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE_NAME
+    if not path.exists():
+        return None
+    try:
+        arrays, config = read_tensor_file(path)
+        if not isinstance(config, dict) or not isinstance(config["fingerprint"], dict):
+            raise ValueError(f"{FILE_NAME} is no checkpoint")
+    except (ValueError, KeyError) as error:
+        _warn(f"checkpoint left aside, training starts anew: {error}")
+        return None
+    return arrays, config
 
 
 def _belongs(config: Mapping[str, Any], fingerprint: Mapping[str, str]) -> bool:

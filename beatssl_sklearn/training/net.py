@@ -13,6 +13,8 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 
+from .distributed import Ranks, shared
+
 # Share of all steps that the learning rate rises, before it falls as a cosine to a hundredth.
 WARM_UP, FINAL_LR = 0.1, 0.01
 
@@ -88,6 +90,8 @@ class EpochNet(NeuralNet):
         `after_step`.
     after_step : callable or None
         Called as ``after_step(module, progress)`` after each training step; `progress` is the share of all steps done.
+    ranks : Ranks or None
+        Processes that train together: they average their gradients, and record what the first one records.
     **kwargs
         As for `skorch.NeuralNet`.
     """
@@ -100,11 +104,12 @@ class EpochNet(NeuralNet):
         constant_lr: bool = False,
         first_epoch: int = 0,
         after_step: Callable[[nn.Module, float], None] | None = None,
+        ranks: Ranks | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.precision, self.held_out, self.after_step = precision, held_out, after_step
-        self.constant_lr, self.first_epoch = constant_lr, first_epoch
+        self.constant_lr, self.first_epoch, self.ranks = constant_lr, first_epoch, ranks
 
     @property
     def _default_callbacks(self) -> list[Any]:
@@ -129,6 +134,13 @@ class EpochNet(NeuralNet):
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         loss: Tensor = self.criterion_(y_pred, y_true)
         return loss
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> Any:
+        """Compute loss and gradients of a batch."""
+        done = super().train_step_single(batch, **fit_params)
+        if self.ranks is not None:
+            self.ranks.average_gradients(self.module_)
+        return done
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -177,13 +189,17 @@ class EpochNet(NeuralNet):
         means = np.average(table.double().cpu().numpy(), axis=0, weights=sizes)
         values = dict(zip(names, means.tolist(), strict=True))
         raise_if_diverged(list(values.values()), epoch, self.lr)
-        self.history.record(f"{prefix}_loss", values.pop("loss"))
+        if self.ranks is not None:
+            self.ranks.check_close(values)
+        loss = values.pop("loss")
         own = {} if seconds is not None else {f"{prefix}_{name}": value for name, value in values.items()}
         if seconds is not None:
             own = {**values, **(self.criterion_.diagnose() if hasattr(self.criterion_, "diagnose") else {})}
             own["lr"] = self.optimizer_.param_groups[-1]["lr"]
             own |= {"records_per_second": sum(sizes) / max(seconds, 1e-9), "seconds": seconds}
-        for name, value in own.items():
+        recorded = {f"{prefix}_loss": loss, **own}
+        # Callbacks that look at the history must come to the same decision in all processes.
+        for name, value in shared(self.ranks, recorded).items():
             self.history.record(name, value)
 
     def _set_learning_rate(self, step: int, n_steps: int) -> None:

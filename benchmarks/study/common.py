@@ -19,7 +19,7 @@ from beatssl_sklearn import BeatSSLPretrainer, Pretrainer
 
 from .configs import MEANING, NETWORKS, ROWS, encoder_params, make_pretrainer
 from .data import Records, feature_table, hand_features, load_ptbxl
-from .models import embeddings, fit_or_load, load_model
+from .models import embeddings, fit_or_load, given_vectors, load_model
 from .results import Row, command_of
 
 QUICK: dict[str, Any] = {
@@ -49,6 +49,7 @@ def make_parser(doc: str | None, rows: tuple[str, ...] = ROWS) -> argparse.Argum
     default = f"default: {','.join(rows)}; a+b puts the embeddings of two rows side by side"
     add("--rows", type=lambda s: tuple(s.split(",")), default=rows, help=default)
     add("--model", action="append", default=[], metavar="NAME=FILE", help="a trained model of a row; may be repeated")
+    add("--vectors", action="append", default=[], metavar="NAME=FILE", help="vectors of a row, .npz; may be repeated")
     add("--size", default="m", choices=("s", "m", "l"), help="of the networks that are not given by --model")
     add("--widths", type=lambda s: tuple(int(w) for w in s.split(",")), default=None, help="for trials: 16,16,16")
     add("--epochs", type=int, default=20, help="of pretraining, where a model is not given")
@@ -71,9 +72,9 @@ def parse(parser: argparse.ArgumentParser, module: str, argv: list[str] | None =
             if hasattr(args, name) and name not in given:
                 setattr(args, name, value)
         args.out = args.out / "quick"
-    unknown = [pair for pair in args.model if "=" not in pair]
+    unknown = [pair for pair in (*args.model, *args.vectors) if "=" not in pair]
     if unknown:
-        parser.error(f"--model takes NAME=FILE, got {unknown[0]!r}")
+        parser.error(f"--model and --vectors take NAME=FILE, got {unknown[0]!r}")
     torch.set_num_threads(args.threads)
     threadpool_limits(args.threads)
     return args
@@ -100,6 +101,10 @@ class Study:
     def given(self, name: str) -> list[str]:
         """Files given for a row by ``--model``."""
         return [path for own, _, path in (pair.partition("=") for pair in self.args.model) if own == name]
+
+    def vectors(self, name: str) -> str | None:
+        """File given for a row by ``--vectors``."""
+        return next((path for own, _, path in (pair.partition("=") for pair in self.args.vectors) if own == name), None)
 
     def encoders(self, name: str) -> list[Pretrainer]:
         """Fitted encoders of a row: the files given, otherwise one for each seed."""
@@ -141,6 +146,10 @@ class Study:
         """
         if "+" in name:
             return np.hstack([self.embedding(part, encoder, leads, fit_leads) for part in name.split("+")])
+        if (file := self.vectors(name)) is not None:
+            if leads is not None:
+                raise ValueError(f"--vectors {name}: the vectors are of twelve leads")
+            return given_vectors(file, self.records)
         if name in NETWORKS or self.given(name):
             chosen = self.encoders(name)[encoder % len(self.encoders(name))]
             return embeddings(chosen, self.records, self.args.cache, leads=leads, device=self.args.device)
@@ -166,5 +175,6 @@ class Study:
         return f"{size}, {first.n_iter_} epochs" + (f", {minutes:.0f} min" if minutes >= 0.5 else "")
 
     def describe(self, name: str) -> Row:
-        what = "both, side by side" if "+" in name else MEANING.get(name, "given model")
+        given = "given vectors" if self.vectors(name) else "given model"
+        what = "both, side by side" if "+" in name else MEANING.get(name, given)
         return {"row": name, "what": what, "budget": self.budget(name)}

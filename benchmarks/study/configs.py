@@ -69,6 +69,8 @@ ROWS = ("random", "features", "hard", "paper", "ours", "supervised")
 MEANING = {
     "random": "encoder as initialised",
     "features": "hand features, no network",
+    "minirocket": "MiniRocket of aeon, 9,996 numbers, no training",
+    "waves": "WaveMeasures: 262 measures of the delineation",
     "boosting": "hand features, gradient boosting",
     "hard": "hard targets, 3KG views, no beat term, no predictions",
     "paper": "the publication's best setting, as far as it is stated",

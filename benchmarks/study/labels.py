@@ -81,6 +81,8 @@ def row_digest(study: Study, name: str, seed: int) -> str:
         return "+".join(row_digest(study, part, seed) for part in name.split("+"))
     if name in ("features", "boosting"):
         return name
+    if (file := study.vectors(name)) is not None:
+        return f"v{joblib.hash(np.load(file)['values'])[:11]}"
     if name == "supervised":
         return f"supervised-{joblib.hash(study.unfitted(0).get_params(deep=False))[:12]}"
     encoders = study.encoders("ours" if name == "finetuned" else name)

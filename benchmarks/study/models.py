@@ -68,7 +68,27 @@ def teaching(records: Records, rows: NDArray[np.int64], cache: Path, device: str
 def digest_of(pretrainer: Pretrainer) -> str:
     """Return a digest of all that decides embeddings."""
     fitted = pretrainer.encoder_
-    return f"m{joblib.hash([fitted.front_end, fitted.encoder, fitted.encoder_params, fitted.weights])[:11]}"
+    parts = [fitted.front_end, fitted.encoder, fitted.encoder_params, fitted.weights]
+    if fitted.readout is not None:
+        parts.append(vars(fitted.readout))
+    return f"m{joblib.hash(parts)[:11]}"
+
+
+def given_vectors(path: str, records: Records) -> NDArray[np.float32]:
+    """Read vectors that were computed elsewhere: an .npz with `record_id` (n,) and `values` (n, n_dims).
+
+    NaN becomes the median over the training records.
+    """
+    with np.load(path, allow_pickle=False) as kept:
+        place = {number: i for i, number in enumerate(kept["record_id"].tolist())}
+        missing = sorted(set(records.record_id.tolist()) - set(place))
+        if missing:
+            raise ValueError(f"{path} lacks {len(missing)} records, the first is {missing[0]}")
+        values = kept["values"][[place[number] for number in records.record_id.tolist()]].astype(np.float32)
+    absent = np.isnan(values)
+    if absent.any():
+        values[absent] = np.broadcast_to(np.nanmedian(values[records.train], axis=0), values.shape)[absent]
+    return values
 
 
 def remembered(path: Path, compute: Any) -> NDArray[np.float32]:

@@ -406,7 +406,7 @@ def test_training_goes_on_from_a_model(X):
 def test_rows_joined_by_a_plus_stand_side_by_side(monkeypatch):
     monkeypatch.setattr(common, "load_model", lambda path: path)
     monkeypatch.setattr(common, "embeddings", lambda model, *given, **named: np.full((2, 3), len(model), np.float32))
-    study = common.Study(argparse.Namespace(model=["a=x", "b=xyz"], cache=None, device=None))
+    study = common.Study(argparse.Namespace(model=["a=x", "b=xyz"], vectors=[], cache=None, device=None))
     study.__dict__["records"] = None
     np.testing.assert_array_equal(study.embedding("a+b"), [[1, 1, 1, 3, 3, 3]] * 2)
     assert study.n_encoders("a+b") == 1 and study.describe("a+b")["what"] == "both, side by side"

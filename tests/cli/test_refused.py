@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from beatssl_sklearn import RhythmEmbedder, WaveSegmenter, WFDBFolder
+from beatssl_sklearn import ECGFolder, RhythmEmbedder, WaveSegmenter
 from beatssl_sklearn.cli.main import main
 
 Embed = Callable[..., int]
@@ -33,9 +33,9 @@ def test_any_error_is_the_records_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """When it is read, and when it is embedded."""
-    read, transform, out = WFDBFolder.__getitem__, RhythmEmbedder.transform, tmp_path / "t.csv"
+    read, transform, out = ECGFolder.__getitem__, RhythmEmbedder.transform, tmp_path / "t.csv"
 
-    def reading_fails(self: WFDBFolder, key: Any) -> Any:
+    def reading_fails(self: ECGFolder, key: Any) -> Any:
         if isinstance(key, int) and self.names[key] == "a2":
             raise error
         return read(self, key)
@@ -45,7 +45,7 @@ def test_any_error_is_the_records_own(
             raise error
         return transform(self, X)
 
-    monkeypatch.setattr(WFDBFolder, "__getitem__", reading_fails)
+    monkeypatch.setattr(ECGFolder, "__getitem__", reading_fails)
     monkeypatch.setattr(RhythmEmbedder, "transform", embedding_fails)
     assert embed(model, good, out) == 0
     stderr = capsys.readouterr().err

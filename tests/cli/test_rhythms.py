@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,17 @@ def test_short_episodes_and_annotations(by_windows: Path, records: Path, tmp_pat
     # It lasts 6 s: no episode is left, but the label of its windows.
     assert "brief" not in set(episodes["record"]) and totals["label"].notna().all()
     assert episodes["record"].tolist().count("a") == 1
+
+
+def test_the_model_that_is_taken_if_none_is_given(write_record: WriteRecord, tmp_path: Path) -> None:
+    arguments = argparse.Namespace(folder=tmp_path, leads=None, positional=False, window=None)
+    for name, seconds in (("a", 60), ("b", 121)):
+        write_record(tmp_path / name, np.zeros((2, 100 * seconds)), 100, LEADS)
+    assert rhythm_model.default_model(["a", "missing"], arguments) == ("af", "")
+    model, reason = rhythm_model.default_model(["missing", "a", "b"], arguments)
+    assert model == "af-episodes" and reason.startswith("b lasts 2 min") and "--model af " in reason
+    arguments.window = 30.0
+    assert rhythm_model.default_model(["b"], arguments) == ("af", "")
 
 
 def test_what_cannot_be_done(

@@ -342,6 +342,7 @@ def test_an_inverted_lead(pre):
         (None, X[:, :5], "5 leads.*fitted on 12"),
         (None, X.transpose(0, 2, 1), "axes seem swapped"),
         (None, X[0], r"no lead axis.*n_records.*X\[None\]"),
+        (None, X[0, 0], r"X must have the shape \(n_records, n_leads, n_times\), got \(\d+,\).*X\[None, None\]"),
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "transform"])

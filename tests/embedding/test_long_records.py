@@ -37,7 +37,8 @@ def encoder():
 def rhythm(record, encoder, **params):
     """The sum over pieces."""
     parts = embed_pieces(record, encoder.model(), "rhythm", **params)
-    return np.sum([part.rhythm for part in parts], axis=0, dtype=np.float64)
+    pooled = np.sum([part.rhythm for part in parts], axis=0, dtype=np.float64).astype(np.float32)
+    return encoder.model().read_out(pooled[None])[0]
 
 
 def whole(record):

@@ -126,6 +126,18 @@ def test_windows_without_a_sample_are_nan(pre):
     assert np.isfinite(rows[[0, 1, 3, 4, 5]]).all()
 
 
+def test_short_records_are_not_embedded(pre):
+    mixed = [ECGRecord(signal, FS, LEADS) for signal in (X[0], X[1][:, :399], X[2][:, :400])]
+    embedder = WindowEmbedder(pre, timing=True, min_duration=4)
+    with pytest.warns(UserWarning, match=r"^record 1: shorter than 4 s \(min_duration\): not embedded$"):
+        rows = embedder.transform(mixed)
+    assert [len(own) for own in rows] == [6, 1, 1]
+    assert [bool(np.isnan(own).all()) for own in rows] == [False, True, False]
+    assert_close(rows[2], WindowEmbedder(pre, timing=True).transform(mixed[2:])[0])
+    with pytest.raises(ValueError, match="record 1: shorter than 4 s"):
+        embedder.set_params(check="raise").transform(mixed)
+
+
 def test_odd_records_are_named_by_their_place(pre):
     flat = np.array(X)
     flat[1] = 0.2
@@ -189,6 +201,7 @@ def test_saved_copied_and_cached(pre, tmp_path):
         ({"step": 0}, ValueError, "step must be a number between 0.1 and 10, got 0"),
         ({"window": 4.0, "step": 5}, ValueError, "step must be a number between 0.1 and 4, got 5"),
         ({"timing_window": 1}, ValueError, "timing_window must be a number at least 2, got 1"),
+        ({"min_duration": -1}, ValueError, "min_duration must be a number at least 0, got -1"),
         ({"timing": "yes"}, TypeError, "timing must be True or False, got 'yes'"),
         ({"parts": "median"}, ValueError, "parts must be"),
     ],

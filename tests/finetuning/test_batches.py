@@ -6,8 +6,8 @@ import torch
 
 from beatssl_sklearn import ECGRecord, FrontEnd, NoViews, make_ecg
 from beatssl_sklearn.ecg.leads import LEADS
-from beatssl_sklearn.finetuning.batches import LabelledBatches, LabelledRecords, macro_auroc, read_labelled
-from beatssl_sklearn.finetuning.labels import encode_labels
+from beatssl_sklearn.finetuning.batches import LabelledBatches, LabelledRecords, read_labelled
+from beatssl_sklearn.finetuning.labels import encode_labels, macro_auroc
 from beatssl_sklearn.inputs.source import ArraySource, RecordSource
 
 FS, STRIDE = 100.0, 4.0

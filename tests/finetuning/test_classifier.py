@@ -32,7 +32,7 @@ from beatssl_sklearn import (
     make_ecg,
     save,
 )
-from beatssl_sklearn.finetuning.net import ClassifierModule
+from beatssl_sklearn.finetuning.net import HeadedEncoder
 
 FS = 100
 TINY = {
@@ -349,13 +349,13 @@ def test_records_of_any_length(pre):
 
 def test_training_sees_pieces_and_validation_whole_records(pre, monkeypatch):
     seen = {True: set(), False: set()}
-    original = ClassifierModule.forward
+    original = HeadedEncoder.forward
 
     def forward(self, signal, *args, **kwargs):
         seen[self.training].add(signal.shape[1])
         return original(self, signal, *args, **kwargs)
 
-    monkeypatch.setattr(ClassifierModule, "forward", forward)
+    monkeypatch.setattr(HeadedEncoder, "forward", forward)
     FineTunedClassifier(pre, **(FAST | {"early_stopping": True, "window": 3})).fit(X, Y)
     assert seen == {True: {3 * FS}, False: {X.shape[2]}}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from beatssl_sklearn.finetuning.net import BestEpoch, ClassifierModule, LabelLoss, start_loss
+from beatssl_sklearn.finetuning.net import BestEpoch, HeadedEncoder, LabelLoss, start_loss
 from beatssl_sklearn.nn.encoders import build_encoder
 from beatssl_sklearn.nn.weights import module_arrays
 
@@ -17,7 +17,7 @@ WIDTH = 3 * N_DIMS + PHASES * N_DIMS
 def module_of(n_outputs=2, adapt_norm=False, seed=0):
     params = {"widths": (8, 16, 24), "n_dims": N_DIMS}
     encoder = build_encoder("beatnet", 100.0, params, torch.Generator().manual_seed(seed))
-    return ClassifierModule(encoder, PHASES, n_outputs, adapt_norm)
+    return HeadedEncoder(encoder, PHASES, n_outputs, adapt_norm)
 
 
 def inputs(n=4, seed=0):

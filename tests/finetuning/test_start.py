@@ -6,7 +6,7 @@ import torch
 
 from beatssl_sklearn import FineTunedClassifier, LeadMasking, NoViews, VCGViews
 from beatssl_sklearn.finetuning.labels import encode_labels
-from beatssl_sklearn.finetuning.net import ClassifierModule
+from beatssl_sklearn.finetuning.net import HeadedEncoder
 from beatssl_sklearn.finetuning.probe import fit_probe, standardisation
 from beatssl_sklearn.finetuning.start import check_fine_tuning, plan_of, start_at_frozen
 from beatssl_sklearn.nn.encoders import build_encoder
@@ -46,9 +46,9 @@ def test_the_network_starts_at_the_frozen_probe(kind, from_probe):
     y = {"two": np.arange(60) % 2, "three": np.arange(60) % 3, "several": rng.integers(0, 2, (60, 2))}[kind]
     targets = encode_labels(y, 60, None)
     train, patients = np.arange(5, 60), np.arange(60) // 2
-    module = ClassifierModule(encoder, 7, targets.n_outputs, adapt_norm=False)
+    module = HeadedEncoder(encoder, 7, targets.n_outputs, adapt_norm=False)
     before = module_arrays(encoder)
-    start_at_frozen(module, embedding, targets, train, patients, from_probe, seed=3)
+    start_at_frozen(module, embedding, targets, train, patients, fit_probe if from_probe else None, seed=3)
     standard = standardisation(embedding[train])
     assert np.array_equal(module.norm.running_mean, standard.mean)
     assert np.array_equal(module.norm.running_var, standard.variance)

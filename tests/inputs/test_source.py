@@ -38,6 +38,31 @@ def array_source(array=X, allow_nan=False):
     return ArraySource(array, 100.0, LEADS, allow_nan)
 
 
+class Stacks:
+    """A collection that reads many records at once: those at even positions have 100 Hz, the others 200 Hz."""
+
+    names, shape = tuple("abcdefg"), (7,)
+
+    def __len__(self):
+        return 7
+
+    def __getitem__(self, i):
+        raise AssertionError("records were read one by one")
+
+    def read_stacks(self, positions, n_records, n_samples):
+        self.most = n_records, n_samples
+        for i in positions:
+            yield X[i : i + 1], 100.0 + 100.0 * (i % 2), LEADS
+
+
+def test_a_collection_that_reads_many_records_at_once():
+    records = Stacks()
+    blocks = list(RecordSource(records, False, record_names=records.names).read(np.array([4, 1, 6]), 2))
+    assert [(b.rows.tolist(), b.fs) for b in blocks] == [([4], 100.0), ([1], 200.0), ([6], 100.0)]
+    np.testing.assert_array_equal(np.concatenate([b.signal for b in blocks]), X[[4, 1, 6]])
+    assert records.most == (2, inputs._BLOCK_SAMPLES)
+
+
 # Blocks of an array
 
 

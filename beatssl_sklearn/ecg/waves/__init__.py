@@ -4,10 +4,14 @@ from .annotations import read_waves, write_waves
 from .consensus import consensus
 from .find import WAVES, Waves, find_waves
 from .intervals import beat_intervals, record_intervals
+from .measures import WAVE_MEASURES, wave_measures
 from .table import make_table
+from .usual_measures import USUAL_MEASURES
 
 __all__ = [
+    "USUAL_MEASURES",
     "WAVES",
+    "WAVE_MEASURES",
     "Waves",
     "beat_intervals",
     "consensus",
@@ -15,5 +19,6 @@ __all__ = [
     "make_table",
     "read_waves",
     "record_intervals",
+    "wave_measures",
     "write_waves",
 ]

@@ -2,9 +2,10 @@
 
 `paths` checks and reads files, `header` parses headers, `start` their time and date, and `info` what they say of the
 patient. `formats` decodes bytes, `samples` reads signal files, `physical` brings their samples to mV, `segments` joins
-segments, `selection` chooses signals. `record` reads whole records, `reader` ranges of them, `folder` many of them;
-`listing` finds them and `fingerprint` tells whether they have changed. `annotations` reads and writes annotation files,
-`annotation_codes` has their words, and `rates` the rates that their positions count at.
+segments, `selection` chooses signals. `record` reads whole records, `reader` ranges of them, `folder` many of them, by
+`record_folder`, which folders of other formats share; `listing` finds them and `fingerprint` tells whether they have
+changed. `annotations` reads and writes annotation files, `annotation_codes` has their words, and `rates` the rates that
+their positions count at.
 """
 
 from __future__ import annotations

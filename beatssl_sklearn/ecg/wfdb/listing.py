@@ -116,12 +116,12 @@ def _headers_of(root: str, inner: str, label: str, found: Listing, above: tuple[
         found.unreadable.append(f"{inner} ({error.strerror})")
         return []
     names: list[str] = []
-    for name in sorted(here, key=_natural):
+    for name in sorted(here, key=natural_order):
         names += _records_of(root, name, label, found, above) if name.endswith("/") else [name]
     return names
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
+def natural_order(name: str) -> list[tuple[int, int, str]]:
     """Return a sorting key that reads digits as numbers."""
     parts = re.split(r"(\d{1,18})", name)
     return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)]

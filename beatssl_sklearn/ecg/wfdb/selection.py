@@ -92,16 +92,30 @@ def choose_signals(name: str, header: Header, headers: dict[str, Header], wanted
     """
     names = signal_names(name, header, headers)
     try:
-        return _select(names, not_in_voltage(header, headers), wanted)
+        return select_signals(names, not_in_voltage(header, headers), wanted)
     except ValueError as error:
         refuse(name, str(error))
 
 
 @lru_cache(256)
-def _select(names: tuple[str, ...], others: tuple[int, ...], wanted: Wanted) -> Selection:
-    """Choose among signals of these names, some of them not in voltage.
+def select_signals(names: tuple[str, ...], others: tuple[int, ...], wanted: Wanted) -> Selection:
+    """Choose among signals of these names.
 
     It is cached, since the records of a folder mostly have the same signals.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Names of all signals.
+    others : tuple of int
+        Positions of those that are not in voltage.
+    wanted : Wanted
+        What the user asked for.
+
+    Raises
+    ------
+    ValueError
+        If leads are unknown, duplicate or missing.
     """
     if wanted.positional:
         return _select_by_position(names, others, wanted.leads)

@@ -1,0 +1,72 @@
+"""The command `beatssl check`: what is wrong with the records of a folder, as a table and as a page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .messages import say
+from .parser import add_id, add_reading, new_command, positive
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    command = new_command(
+        commands, "check", "Check the quality, leads, units and rates of a folder of ECGs, before they are used.", run
+    )
+    command.add_argument(
+        "folder",
+        metavar="DIR",
+        type=Path,
+        help="folder with the WFDB records: those in its file RECORDS, else every header below it",
+    )
+    command.add_argument("--out", type=Path, required=True, help="table to write: .csv or .parquet, a row per record")
+    command.add_argument("--report", type=Path, metavar="HTML", help="also a page with pictures, in one file")
+    command.add_argument(
+        "--map", metavar="MODEL", default="ptbxl-s", help="embedder of the page's map, or none [%(default)s]"
+    )
+    command.add_argument(
+        "--pictures", type=positive, default=6, metavar="N", help="records that the page shows [%(default)s]"
+    )
+    add_id(command)
+    add_reading(command)
+    command.set_defaults(batch_size=32)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit status."""
+    from .._optional import import_optional
+    from ..files.table_formats import open_table
+    from .check_records import CheckedRecords, as_batch
+    from .folder import batches, open_folder, record_ids
+    from .outputs import check_file, check_outputs
+    from .progress import Progress
+
+    table = open_table(arguments.out)
+    outputs = [arguments.out]
+    check_file(arguments.out)
+    if arguments.report is not None:
+        import_optional("matplotlib.figure", "--report", "plot")
+        check_file(arguments.report, "--report")
+        if arguments.report.absolute() == arguments.out.absolute():
+            raise ValueError(f"--report {arguments.report}: this is --out, too; choose another name")
+        outputs.append(arguments.report)
+    folder, refused = open_folder(arguments)
+    check_outputs(outputs, arguments)
+    with table, Progress(len(folder), "check", arguments.quiet) as bar:
+        checked = CheckedRecords(table, record_ids(folder.names, arguments), arguments)
+        for part in batches(folder, arguments, True, refused, bar):
+            batch = as_batch(part, refused, bar)
+            if batch is not None:
+                checked.add(batch, refused, bar)
+            bar.update(1 if batch is None else len(batch))
+        if not checked.rows:
+            raise ValueError(f"none of {len(folder)} records could be checked")
+    if arguments.report is not None:
+        from .check_report import write_report
+
+        write_report(arguments.report, checked, folder, refused, arguments)
+        say(f"{arguments.report}: a page on {len(checked.rows)} records")
+    say(f"{arguments.out}: {len(checked.rows)} records, {checked.n_doubtful} of them doubtful")
+    return refused.summary(len(folder))

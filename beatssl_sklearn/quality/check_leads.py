@@ -1,0 +1,279 @@
+"""`check_leads`: whose leads are these, in which unit, and at which rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ecg.leads import DERIVED, EIGHT_LEADS, resolve_leads
+from ..ecg.rpeaks import detect_rpeaks
+from ..inputs.measures import measure_block
+from ..inputs.source import Block
+from .coarse import coarsen, without_gaps
+from .lead_model import lead_model
+from .lead_shapes import limb_errors, median_beats, shape_inputs
+from .reading import open_records, read_blocks, record_names
+from .swaps import SWAPS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+UNITS: dict[str, float] = {"V": 1000.0, "mV": 1.0, "counts": 0.005, "uV": 0.001}
+"""Units that are told apart, and what makes millivolt of them; of counts, whose gain is unknown, about."""
+
+# Usual height of a lead in each unit, and its standard deviation, as powers of ten; counts of 5 microvolt.
+_HEIGHTS, _SPREAD = {"V": -3.0, "mV": 0.0, "counts": 2.3, "uV": 3.0}, 0.25
+# Probability, before a record is seen, that its leads and its unit are right.
+_PRIOR = 0.9
+# Share of the limb leads against Einthoven's law: it holds below, and is broken above.
+_HOLDS, _BROKEN = 0.1, 0.3
+# RR interval [s] and sharpness of QRS complexes of a usual record.
+_USUAL_RR, _USUAL_SHARPNESS = 0.8, 0.85
+# Probability from which a mistake is told.
+_REPORTED, _RATE_REPORTED = 0.5, 0.97
+_RATES = {"fs_too_high": "fs may be too high", "fs_too_low": "fs may be too low"}
+
+
+class Judged(NamedTuple):
+    """What is judged of the records of a block.
+
+    Attributes
+    ----------
+    scores : dict of str to ndarray of shape (n_records,)
+        Probability of each mistake, if it were as frequent as none.
+    unit : list of str
+    limb_error : ndarray of shape (n_records,)
+        Difference of limb leads from what follows from I and II, relative; NaN without such leads.
+    likely : list of str
+        The most likely mistake of the leads; "" if it is less likely than none.
+    certainty : ndarray of shape (n_records,)
+        Probability of that mistake, or of none, if nine of ten records are right.
+    """
+
+    scores: dict[str, NDArray[np.float64]]
+    unit: list[str]
+    limb_error: NDArray[np.float64]
+    likely: list[str]
+    certainty: NDArray[np.float64]
+
+
+def check_leads(X: Any, fs: float | None = None, leads: Sequence[str] | str | None = None) -> DataFrame:
+    """Look for swapped electrodes, inverted leads, wrong units and wrong rates.
+
+    Parameters
+    ----------
+    X : array of shape (n_records, n_leads, n_times), list of ECGRecord or of paths, column of a table, or a folder
+        Signals. NaN is missing.
+    fs : float, default=None
+        Sampling rate of arrays [Hz]; records and files have their own.
+    leads : sequence of str, default=None
+        Names of the leads of arrays; None is as for embedders.
+
+    Returns
+    -------
+    DataFrame
+        A row per record:
+
+        - record;
+        - swap LA/RA, swap LA/LL, swap RA/LL: electrodes of arms and leg; swap V1/V2 to swap V5/V6: neighbours on the
+          chest; inverted I, II, V1 to V6: probability of each, if it were as frequent as none. NaN unless leads I, II
+          and V1 to V6 and three heartbeats are there;
+        - inverted III, aVR, aVL, aVF: 1 where the given lead is the opposite of what follows from I and II, else 0;
+          NaN where it cannot be compared;
+        - limb_error: largest relative difference of these leads from what follows from I and II (III = II - I,
+          aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2);
+        - unit: "mV", "uV", "V" or "counts" (of 5 microvolt or so), by the height of the waves, and wrong_unit: the
+          probability that it is not mV;
+        - fs_too_high, fs_too_low: probability that heartbeats and QRS complexes look too fast, or too slow, because
+          `fs` is not the rate;
+        - likely: the most likely mistake of the leads, and certainty: its probability, or that of none, if nine of ten
+          records are right;
+        - findings: all that is likely, in words.
+
+    Raises
+    ------
+    ValueError
+        If `fs` is missing for an array, or X cannot be used.
+    TypeError
+        If X is of no such kind.
+
+    Notes
+    -----
+    Each mistake has a logistic model of the median heartbeat of the eight independent leads: means of bins of P, QRS
+    and T, products and correlations of leads, and heights. The models were fitted on PTB-XL, as recorded and with the
+    leads swapped. ``benchmarks/results/leads.md`` has the AUROC of each. A swap of LA and LL, or of two neighbours on
+    the left of the chest, changes little, and many of them cannot be seen. Patients with dextrocardia look swapped.
+
+    Examples
+    --------
+    >>> from beatssl_sklearn import check_leads, make_ecg
+    >>> X = make_ecg(1, fs=500, random_state=0).data
+    >>> check_leads(1000 * X, fs=500)["unit"][0]
+    'uV'
+    """
+    import pandas
+
+    source = open_records(X, fs, leads)
+    names = record_names(source)
+    parts = []
+    for block in read_blocks(source):
+        judged = judge(block)
+        columns: dict[str, Any] = {"record": [names[i] for i in block.rows], **judged.scores}
+        columns |= {"limb_error": judged.limb_error, "unit": judged.unit, "likely": judged.likely}
+        parts.append(pandas.DataFrame({**columns, "certainty": judged.certainty, "findings": findings(judged)}))
+    return pandas.concat(parts, ignore_index=True)
+
+
+def judge(block: Block) -> Judged:
+    """Judge the leads, the unit and the rate of the records of a block."""
+    signal, missing = without_gaps(block.signal)
+    rpeaks = detect_rpeaks(signal, block.fs)
+    coarse = coarsen(signal, block.fs, missing, rpeaks)
+    unit, right = _units(coarse.signal)
+    factor = np.array([UNITS[u] for u in unit], np.float32)
+    beats = median_beats(coarse, block.leads) * factor[:, None, None]
+    logits = swap_logits(beats)
+    errors, scores = _limb_scores(coarse.signal, block.leads)
+    certain = _settle(logits, errors, coarse.signal, block.leads)
+    fast, slow = rate_scores(block, rpeaks)
+    likely, certainty = _likely(_explained(certain, beats))
+    every = dict(zip(SWAPS, _sigmoid(certain).T, strict=True)) | scores
+    every |= {"wrong_unit": 1 - right, "fs_too_high": fast, "fs_too_low": slow}
+    return Judged(every, unit, errors, likely, certainty)
+
+
+def swap_logits(beats: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the logit of each mistake of `SWAPS` (n_records, n_swaps) from median heartbeats; NaN without them."""
+    model = lead_model()
+    out = np.full((len(beats), len(SWAPS)), np.nan)
+    known = np.isfinite(beats).all(axis=(1, 2)) & (np.abs(beats).max(axis=(1, 2), initial=0) > 0)
+    if known.any():
+        out[known] = shape_inputs(beats[known]) @ model.weights.T + model.intercepts
+    return out
+
+
+def _units(x: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float64]]:
+    """Return the unit of each record, and the probability that it is millivolt."""
+    low, high = np.percentile(x, [1, 99], axis=-1)
+    heights = high - low
+    alive = heights > 1e-3 * heights.max(axis=1, keepdims=True)
+    typical = np.array([np.median(h[a]) if a.any() else 1.0 for h, a in zip(heights, alive, strict=True)])
+    off = np.log10(np.maximum(typical, 1e-9))[:, None] - np.array(list(_HEIGHTS.values()))
+    prior = np.array([_PRIOR if unit == "mV" else (1 - _PRIOR) / 3 for unit in _HEIGHTS])
+    logit = -0.5 * (off / _SPREAD) ** 2 + np.log(prior)
+    p = np.exp(logit - logit.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    units = list(_HEIGHTS)
+    return [units[i] for i in p.argmax(axis=1)], np.asarray(p[:, units.index("mV")])
+
+
+def _limb_scores(
+    x: NDArray[np.float32], leads: tuple[str, ...]
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    error, likeness, names = limb_errors(x, leads)
+    scores = {f"inverted {name}": np.full(len(x), np.nan) for name in DERIVED}
+    for k, name in enumerate(names):
+        scores[f"inverted {name}"] = (likeness[:, k] < -0.9).astype(np.float64)
+    largest = error.max(axis=1).astype(np.float64) if names else np.full(len(x), np.nan)
+    return largest, scores
+
+
+def _settle(
+    logits: NDArray[np.float64], errors: NDArray[np.float64], x: NDArray[np.float32], leads: tuple[str, ...]
+) -> NDArray[np.float64]:
+    """Decide by Einthoven's law, where leads are given that it speaks of, whether I or II alone is inverted."""
+    logits = logits.copy()
+    names = list(SWAPS)
+    # If the law holds, a mistake was made at the electrodes, and no single lead is inverted.
+    for lead in ("I", "II"):
+        k = names.index(f"inverted {lead}")
+        logits[:, k] = np.where(errors < _HOLDS, np.minimum(logits[:, k], -10), logits[:, k])
+        broken = np.flatnonzero(errors > _BROKEN)
+        if len(broken):
+            index, sign = resolve_leads(leads)
+            flipped = x[broken].copy()
+            flipped[:, index == EIGHT_LEADS.index(lead)] *= -1
+            explained = limb_errors(flipped, leads)[0].max(axis=1) < _HOLDS
+            logits[broken[explained]] = -10
+            logits[broken[explained], k] = 10
+    return logits
+
+
+def rate_scores(
+    block: Block, rpeaks: list[NDArray[np.int64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the probabilities that `fs` is too high and too low; NaN without three heartbeats."""
+    inputs = rate_inputs(block, rpeaks)
+    model = lead_model()
+    fast, slow = _sigmoid(inputs @ model.rate_weights.T + model.rate_intercepts).T
+    return fast, slow
+
+
+def rate_inputs(block: Block, rpeaks: list[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """Return by how much heartbeats, and QRS complexes, are faster than usual.
+
+    Parameters
+    ----------
+    block : Block
+        Records of one length, rate and lead set.
+    rpeaks : list of int64 arrays
+        R peaks of each record [samples].
+
+    Returns
+    -------
+    ndarray of shape (n_records, 2)
+        As logarithms; NaN without three heartbeats.
+    """
+    measures = measure_block(block, rpeaks)
+    with np.errstate(divide="ignore"):
+        beats = np.log(_USUAL_RR / measures.rr)
+        complexes = np.log(measures.sharpness / _USUAL_SHARPNESS)
+    return np.where(np.isfinite(beats + complexes)[:, None], np.stack([beats, complexes], axis=1), np.nan)
+
+
+def _explained(logits: NDArray[np.float64], beats: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Keep, of the suspected mistakes of each record, the one without which its leads look best.
+
+    Each model knows its own mistake and none, and can take another mistake for its own.
+    """
+    kept = np.where(logits > 0, -10.0, logits)
+    for i in np.flatnonzero((logits > 0).any(axis=1)):
+        suspects = np.flatnonzero(logits[i] > 0)
+        undone = np.stack([matrix @ beats[i] for matrix in SWAPS.values()])[suspects]
+        left = swap_logits(undone).max(axis=1)
+        best = int(left.argmin())
+        if left[best] < 0:
+            kept[i, suspects[best]] = logits[i, suspects[best]]
+    return kept
+
+
+def _likely(logits: NDArray[np.float64]) -> tuple[list[str], NDArray[np.float64]]:
+    prior = np.log((1 - _PRIOR) / len(SWAPS) / _PRIOR)
+    shifted = np.concatenate([np.zeros((len(logits), 1)), logits + prior], axis=1)
+    p = np.exp(shifted - shifted.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    names = ["", *SWAPS]
+    best = np.where(np.isnan(p).any(axis=1), 0, p.argmax(axis=1))
+    return [names[i] for i in best], p[np.arange(len(p)), best]
+
+
+def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -50, 50))))
+
+
+def findings(judged: Judged) -> list[str]:
+    """Say what is likely of each record."""
+    texts = []
+    for i, likely in enumerate(judged.likely):
+        parts = [likely] if likely else []
+        parts += [f"inverted {name}" for name in DERIVED if judged.scores[f"inverted {name}"][i] > _REPORTED]
+        if judged.limb_error[i] > _BROKEN and not parts:
+            parts.append("limb leads contradict Einthoven's law")
+        if judged.unit[i] != "mV":
+            parts.append(f"unit looks like {judged.unit[i]}")
+        parts += [text for name, text in _RATES.items() if judged.scores[name][i] > _RATE_REPORTED]
+        texts.append("; ".join(parts))
+    return texts

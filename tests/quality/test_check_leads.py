@@ -1,0 +1,80 @@
+"""Swapped and inverted leads, units and rates: found, and undone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from beatssl_sklearn import ECGRecord, check_leads, fix_leads, make_ecg
+from beatssl_sklearn.ecg import LEADS
+from beatssl_sklearn.quality import SWAPS
+
+FS = 500.0
+
+
+@pytest.fixture(scope="module")
+def right() -> np.ndarray:
+    return make_ecg(6, fs=FS, random_state=0).data
+
+
+def with_arms_swapped(x: np.ndarray) -> np.ndarray:
+    """By hand: I is inverted, II and III change places, and so do aVR and aVL."""
+    return np.concatenate([-x[:, :1], x[:, [2, 1, 4, 3, 5]], x[:, 6:]], axis=1)
+
+
+def test_every_mistake_undoes_itself() -> None:
+    assert len(SWAPS) == 16 and all(np.array_equal(m @ m, np.eye(8)) for m in SWAPS.values())
+
+
+def test_swapped_arms_are_found_and_undone(right: np.ndarray) -> None:
+    swapped = with_arms_swapped(right)
+    before, after = check_leads(right, fs=FS)["swap LA/RA"], check_leads(swapped, fs=FS)
+    assert (after["swap LA/RA"] > 0.9).all() and (before < 0.1).all()
+    assert after["limb_error"].max() < 1e-3
+    fixed, done = fix_leads(swapped, fs=FS)
+    undone = (done["done"] == "swap LA/RA").to_numpy()
+    assert undone.any() and done["done"].isin(["", "swap LA/RA"]).all()
+    assert np.allclose(fixed[undone], right[undone], atol=1e-5)
+
+
+def test_leads_that_depend_on_others_tell_which_one_is_inverted(right: np.ndarray) -> None:
+    x = right[:3].copy()
+    x[0, 3] *= -1  # aVR
+    x[1, 0] *= -1  # I, with the leads that follow from it as they were
+    table = check_leads(x, fs=FS)
+    assert table["inverted aVR"].tolist() == [1, 0, 0] and table["likely"].tolist()[1:] == ["inverted I", ""]
+    fixed, done = fix_leads(x, fs=FS)
+    assert done["done"].tolist() == ["inverted aVR", "inverted I", ""]
+    assert np.allclose(fixed, right[:3], atol=1e-6)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("uV", 1000.0), ("V", 0.001)])
+def test_units(right: np.ndarray, unit: str, factor: float) -> None:
+    table = check_leads(factor * right, fs=FS)
+    assert table["unit"].eq(unit).all() and (table["wrong_unit"] > 0.95).all()
+    fixed, _ = fix_leads(factor * right, fs=FS)
+    assert np.allclose(fixed, right, atol=1e-4)
+    # The unit does not hide what else is wrong.
+    assert np.allclose(check_leads(right, fs=FS)["swap V1/V2"], table["swap V1/V2"], atol=1e-2)
+
+
+def test_wrong_rates(right: np.ndarray) -> None:
+    usual, fast, slow = (check_leads(right, fs=fs) for fs in (FS, 2.5 * FS, FS / 2.5))
+    assert usual["findings"].eq("").all()
+    assert (fast["fs_too_high"] > 0.9).all() and (slow["fs_too_low"] > 0.9).all()
+
+
+def test_leads_that_are_not_there_are_not_judged(right: np.ndarray) -> None:
+    records = [ECGRecord(right[0, [1, 6]], FS, ("II", "V1")), ECGRecord(right[1], FS, LEADS)]
+    table = check_leads(records)
+    assert table["swap LA/RA"].isna().tolist() == [True, False] and table["likely"][0] == ""
+    fixed, done = fix_leads(records)
+    assert done["done"].tolist() == ["", ""]
+    assert all(np.array_equal(a.signal, b.signal) for a, b in zip(fixed, records, strict=True))
+
+
+def test_refusals(right: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="fs is needed"):
+        check_leads(right)
+    with pytest.raises(ValueError, match="certainty must be at least .5 and below 1, got 1"):
+        fix_leads(right, fs=FS, certainty=1)
