@@ -73,24 +73,50 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _array(arguments: argparse.Namespace) -> Packed:
     """Return the records of an array in a file."""
-    import numpy as np
-
     from ..records.pack import what_to_pack
 
     if arguments.fs is None:
         raise ValueError(f"{arguments.folder}: --fs, the sampling rate, is needed for an array")
     if isinstance(arguments.leads, dict) or arguments.positional or arguments.records:
         raise ValueError(f"{arguments.folder}: an array has no names of leads or records; name its leads by --leads")
-    # What is copied into memory is a record at a time.
-    found = np.load(arguments.folder, mmap_mode="r", allow_pickle=False)
-    if hasattr(found, "files"):
-        arrays = {name: found[name] for name in found.files if found[name].ndim == 3}
-        if len(arrays) != 1:
-            raise ValueError(f"{arguments.folder}: one array of three axes is needed, got {', '.join(arrays) or None}")
-        (found,) = arrays.values()
+    found = _loaded(arguments.folder)
     names = [str(i) for i in range(len(found))]
     ids = dict(zip(names, names, strict=True))
     return what_to_pack(found, arguments.fs, arguments.leads, names, _patients(arguments, names, ids))
+
+
+def _loaded(path: Path) -> Any:
+    """Return the array (n_records, n_leads, n_times) of a file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file.
+    ValueError
+        If it is damaged, or does not hold one such array.
+    """
+    from zipfile import BadZipFile, is_zipfile
+    from zlib import error as DeflateError
+
+    import numpy as np
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    try:
+        if path.suffix.lower() == ".npz" or is_zipfile(path):
+            # numpy leaves open what it cannot read.
+            with path.open("rb") as stream:
+                arrays = dict(np.load(stream, allow_pickle=False))
+        else:
+            # What is copied into memory is a record at a time.
+            arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)}
+    except (ValueError, TypeError, EOFError, OSError, BadZipFile, DeflateError) as error:
+        raise ValueError(f"{path}: no array of numbers can be read from it; write it again with numpy") from error
+    whole = [array for array in arrays.values() if array.ndim == 3 and array.dtype.kind in "fiu"]
+    if len(whole) != 1:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "none"
+        raise ValueError(f"{path}: one array of numbers (n_records, n_leads, n_times) is needed, got {shapes:.200}")
+    return whole[0]
 
 
 def _patients(arguments: argparse.Namespace, names: Any, ids: dict[str, str]) -> list[str] | None:

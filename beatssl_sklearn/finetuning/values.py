@@ -75,9 +75,13 @@ def encode_values(y: Any, n_records: int, sample_weight: Any = None) -> ValueTar
     if not total.all():
         raise ValueError(f"y: column {int(np.argmin(total))} has no value in any record that counts")
     filled = np.where(known, table, 0.0)
-    mean = (weights * filled).sum(axis=0) / total
-    deviation = np.where(known, table - mean, 0.0)
-    scale = np.sqrt((weights * deviation**2).sum(axis=0) / total)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = (weights * filled).sum(axis=0) / total
+        deviation = np.where(known, table - mean, 0.0)
+        scale = np.sqrt((weights * deviation**2).sum(axis=0) / total)
+    if not np.isfinite(scale).all():
+        column = int(np.argmin(np.isfinite(scale)))
+        raise ValueError(f"y: the values of column {column} are too large for a standard deviation: scale them")
     # What is left of a constant is rounding.
     scale = np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
     counts = np.where(known.any(axis=1), counts, 0.0)

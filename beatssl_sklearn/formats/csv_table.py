@@ -38,6 +38,9 @@ def read_csv(place: Place, options: Options) -> Contents:
     if len(lines) < 2:
         refuse(place.name, "it has no samples: a table has a line of lead names, and then a line for each sample")
     separator = max(_SEPARATORS, key=lambda mark: (lines[0].count(mark), -_SEPARATORS.index(mark)))
+    if separator == " " and len(lines[1].split()) == 1:
+        # The blank in "II (uV)" separates no columns: there is one.
+        separator = "\t"
     titles = [title.strip().strip("\"'").strip() for title in _fields(lines[0], separator)]
     if all(_is_number(title) for title in titles):
         refuse(place.name, "its first line has no lead names; write one, or load the table and pass an array with fs "

@@ -113,11 +113,13 @@ class StoredRecords(ABC):
             i = range(len(self))[key]
             ((signal, fs, leads),) = self._read(np.array([i]))
             return self._record(i, signal[0], fs, leads)
+        if not isinstance(key, slice) and not hasattr(key, "__len__"):
+            raise _wrong_key(key)
         # An empty list becomes an array of float.
         key = key if isinstance(key, slice) or len(key) else np.empty(0, dtype=np.int64)
         chosen = np.arange(len(self))[key]
         if chosen.ndim != 1:
-            raise IndexError(f"expected an integer, a slice, or a 1-D array of int or bool, got {key!r:.60}")
+            raise _wrong_key(key)
         part = object.__new__(type(self))
         part.__dict__.update(self.__dict__)
         part._table = {name: column[chosen] for name, column in self._table.items()}
@@ -173,6 +175,10 @@ class StoredRecords(ABC):
         if self._patient_ids is not None and self._patient_ids[i]:
             info["patient_id"] = str(self._patient_ids[i])
         return ECGRecord(signal, fs, leads, info)
+
+
+def _wrong_key(key: Any) -> IndexError:
+    return IndexError(f"expected an integer, a slice, or a 1-D array of int or bool, got {key!r:.60}")
 
 
 def stacked(signals: list[NDArray[np.float32]], fs: float, leads: tuple[str, ...]) -> Iterator[Stack]:

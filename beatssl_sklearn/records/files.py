@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..ecg.preprocess import check_fs
 from ..inputs.checks import name_leads
+from ..inputs.labels import missing_labels
 
 Ids = str | Sequence[Any] | Mapping[Any, Any] | None
 """Identifiers of records: the name of a column, one per record, or (of patients) by identifier of the record."""
@@ -44,8 +45,11 @@ def stamp_of(files: Sequence[str]) -> tuple[tuple[int, int], ...]:
 
 
 def texts(values: Any) -> list[str]:
-    """Return identifiers as text."""
-    return [value.decode() if isinstance(value, bytes) else str(value) for value in np.asarray(values).tolist()]
+    """Return identifiers as text; "" stands for one that is missing (None, NaN)."""
+    # An array of text would make a text of NaN.
+    given = np.array(list(values), dtype=object)
+    found = [value.decode() if isinstance(value, bytes) else str(value) for value in given.tolist()]
+    return np.where(missing_labels(given), "", np.array(found, dtype=object)).tolist()
 
 
 def patients_of(patient_ids: Ids, names: Sequence[str]) -> list[str] | None:
@@ -59,11 +63,11 @@ def patients_of(patient_ids: Ids, names: Sequence[str]) -> list[str] | None:
     if patient_ids is None or isinstance(patient_ids, str):
         return None
     if isinstance(patient_ids, Mapping):
-        known = {str(record): str(patient) for record, patient in patient_ids.items()}
+        known = dict(zip(map(str, patient_ids), texts(patient_ids.values()), strict=True))
         return [known.get(name, "") for name in names]
     if len(patient_ids) != len(names):
         raise ValueError(f"patient_ids must have one entry per record: {len(patient_ids)} for {len(names)} records")
-    return [str(patient) for patient in patient_ids]
+    return texts(patient_ids)
 
 
 class Layout:

@@ -16,6 +16,7 @@ from ..ecg.preprocess import check_fs
 from ..inputs import Block, RecordSource
 from ..inputs.cells import cells_of
 from ..inputs.checks import as_array, checked_leads, name_leads, refuse_swapped_axes
+from .files import texts
 from .store_format import as_url
 from .writer import StoreWriter
 from .zarr_records import ZarrRecords
@@ -164,16 +165,17 @@ def what_to_pack(
         named = name_leads(leads, records.shape[1])
     n_records = len(records)
     given = _per_record("names", names, n_records)
-    texts = [str(name) for name in given or own_names or range(n_records)]
-    if len(set(texts)) < n_records:
-        twice = Counter(texts).most_common(1)[0][0]
+    called = texts(given or own_names or range(n_records))
+    if "" in called:
+        raise ValueError(f"names: record {called.index('')} has no name; give each record one by the parameter names")
+    if len(set(called)) < n_records:
+        twice = Counter(called).most_common(1)[0][0]
         raise ValueError(f"two records have the name {twice!r:.80}; give names of their own by the parameter names")
     patients = _per_record("patient_ids", patient_ids, n_records)
     if patients is None and (stored := getattr(records, "patient_ids", None)) is not None:
         patients = list(stored)
     return Packed(
-        records, texts, None if patients is None else [str(patient) for patient in patients],
-        None if fs is None else check_fs(fs), named,
+        records, called, None if patients is None else texts(patients), None if fs is None else check_fs(fs), named
     )
 
 
@@ -212,7 +214,12 @@ def _read(packed: Packed, i: int) -> tuple[Block, str]:
     """Read and check a record; return it, and who it is of."""
     record = packed.records[i]
     # By its position, so that messages have that.
-    source = RecordSource({i: record}, True, packed.fs, packed.leads, packed.names)
+    leads = packed.leads
+    if isinstance(record, np.ndarray):
+        if packed.fs is None:
+            raise ValueError(f"record {i} ({packed.names[i]:.80}) is an array: its sampling rate fs [Hz] must be given")
+        leads = name_leads(leads, len(np.atleast_2d(record)))
+    source = RecordSource({i: record}, True, packed.fs, leads, packed.names)
     (block,) = source.read(np.array([i]), 1)
     if block.integers:
         raise ValueError(f"record {i} ({packed.names[i]:.80}) holds integers; multiply ADC counts by their step in mV")

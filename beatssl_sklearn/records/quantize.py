@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,8 @@ MISSING = -32768
 _LARGEST = 32767
 # Signals that an ADC counted in whole microvolts, or in multiples of them, are kept as they are.
 _MICROVOLT = np.float32(0.001)
+# Between them is every ADC; a wave of 1 mV is nothing but zeros in larger steps.
+_SMALLEST_STEP, _LARGEST_STEP = 1e-9, 1.0
 
 
 def quantize(signal: NDArray, step: float | None = None) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
@@ -53,6 +57,23 @@ def quantize(signal: NDArray, step: float | None = None) -> tuple[NDArray[np.int
     digital = np.rint(np.where(known, signal, 0.0) / steps.astype(np.float64)[:, None])
     digital = np.where(known, np.clip(digital, -_LARGEST, _LARGEST), MISSING).astype(np.int16)
     return digital, np.where(known.any(axis=1), steps, np.float32(0.0)).astype(np.float32)
+
+
+def check_step(step: float | None) -> float | None:
+    """Return a step [mV] as a float.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no number, or one with which no ECG would be left.
+    """
+    if step is None:
+        return None
+    if isinstance(step, (bool, np.bool_)) or not isinstance(step, Real):
+        raise TypeError(f"step must be a number [mV] or None, got {step!r:.60}")
+    if not _SMALLEST_STEP <= step <= _LARGEST_STEP:
+        raise ValueError(f"step must lie between {_SMALLEST_STEP:g} and {_LARGEST_STEP:g} mV, or be None, got {step!r}")
+    return float(step)
 
 
 def restore(digital: NDArray[np.int16], steps: NDArray[np.float32], out: NDArray[np.float32]) -> bool:

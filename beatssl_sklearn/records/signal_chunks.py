@@ -68,12 +68,14 @@ def array_of(root: Any, k: int, name: str) -> Any:
     Raises
     ------
     OSError
-        If it is missing.
+        If it is missing or damaged.
     """
     try:
         return root[f"{k}/{name}"]
     except KeyError as error:
         raise FileNotFoundError(f"the array {k}/{name} is missing") from error
+    except ValueError as error:
+        raise OSError(f"the description of the array {k}/{name} is damaged: {error}") from error
 
 
 def read_rows(array: Any, start: int, stop: int) -> NDArray[Any]:

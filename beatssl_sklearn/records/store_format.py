@@ -17,7 +17,10 @@ that was stopped, and the next run writes over them.
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from .._optional import import_optional
 
@@ -49,6 +52,23 @@ class Kind(NamedTuple):
     n_times: int
     chunk: int
     n_records: int
+
+
+def check_chunk(chunk: int | None) -> int | None:
+    """Return how many records a chunk has, as an int.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no such number.
+    """
+    if chunk is None:
+        return None
+    if isinstance(chunk, (bool, np.bool_)) or not isinstance(chunk, Integral):
+        raise TypeError(f"chunk must be an integer or None, got {chunk!r:.60}")
+    if chunk < 1:
+        raise ValueError(f"chunk must be positive or None, got {chunk!r}")
+    return int(chunk)
 
 
 def import_zarr() -> Any:
@@ -98,12 +118,19 @@ def open_root(url: str, options: dict[str, Any], read_only: bool = True) -> Any:
         If it is another program's, or of another version.
     """
     zarr, label = import_zarr(), label_of(url)
+    store = zarr_store(url, options, read_only)
     try:
-        root = zarr.open_group(zarr_store(url, options, read_only), mode="r" if read_only else "r+", zarr_format=3)
+        root = zarr.open_group(store, mode="r" if read_only else "r+", zarr_format=3)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"store {label!r}: there is no zarr group (format 3) at this place") from error
     except zarr.errors.ContainsArrayError as error:
         raise ValueError(f"store {label!r} is a zarr array, not records of `beatssl pack`") from error
+    except OSError as error:
+        raise OSError(f"store {label!r} cannot be opened: {error}") from error
+    except ValueError as error:
+        raise ValueError(
+            f"store {label!r}: its zarr.json is damaged: {error}; pack the records again, at another place"
+        ) from error
     found = root.attrs.asdict()
     if found.get("format") != FORMAT:
         raise ValueError(

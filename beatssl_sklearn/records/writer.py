@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .quantize import MISSING, quantize
+from .quantize import MISSING, check_step, quantize
 from .signal_chunks import array_of, read_rows, read_table
 from .store_format import (
     ARRAYS,
@@ -18,6 +18,7 @@ from .store_format import (
     N_TABLE_ROWS,
     VERSION,
     Kind,
+    check_chunk,
     import_zarr,
     kinds_of,
     label_of,
@@ -83,13 +84,11 @@ class StoreWriter:
         step: float | None = None,
         append: bool = False,
     ) -> None:
-        self._label, self._chunk, self._step = label_of(url), chunk, step
+        self._label = label_of(url)
         if compression not in COMPRESSION:
             raise ValueError(f"compression must be one of {COMPRESSION}, got {compression!r:.60}")
-        for parameter, value in (("chunk", chunk), ("step", step)):
-            if value is not None and not value > 0:
-                raise ValueError(f"{parameter} must be positive or None, got {value!r}")
-        self._how = {"chunk": chunk, "compression": compression, "step": step}
+        self._chunk, self._step = check_chunk(chunk), check_step(step)
+        self._how = {"chunk": self._chunk, "compression": compression, "step": self._step}
         self._token = secrets.token_hex(8)
         self._root = self._open(url, dict(options))
         self._complete, self._append = bool(self._root.attrs["complete"]), append
@@ -171,6 +170,8 @@ class StoreWriter:
 
     def _open(self, url: str, options: dict[str, Any]) -> Any:
         """Open a store that was begun, or begin one."""
+        if "://" not in url and os.path.lexists(url) and not os.path.isdir(url):
+            raise self._other_thing()
         try:
             root = open_root(url, options, read_only=False)
         except FileNotFoundError:
@@ -191,8 +192,11 @@ class StoreWriter:
         if "://" in url or not os.path.lexists(url):
             return
         # A run that was stopped at once leaves a file that is not named yet.
-        if not os.path.isdir(url) or any(not name.startswith("zarr.json") for name in os.listdir(url)):
-            raise FileExistsError(f"store {self._label!r}: there is something else at this place; choose another one")
+        if any(not name.startswith("zarr.json") for name in os.listdir(url)):
+            raise self._other_thing()
+
+    def _other_thing(self) -> FileExistsError:
+        return FileExistsError(f"store {self._label!r}: there is something else at this place; choose another one")
 
     def _kind_for(self, fs: float, leads: tuple[str, ...], n_times: int) -> int:
         """Return the kind of a record; a new one if there is none of about this length."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +46,33 @@ def test_an_array_is_packed(tmp_path: Path, kind: str) -> None:
     records = ZarrRecords(out)
     assert (records.fs, records.leads, records.names) == (250.0, ("I", "V2"), ("0", "1", "2"))
     assert np.abs(np.asarray(records) - X).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("empty.npy", b"", "no array of numbers can be read"),
+        ("junk.npy", b"junk", "no array of numbers can be read"),
+        ("cut.npy", slice(1000), "no array of numbers can be read"),
+        ("cut.npz", slice(1000), "no array of numbers can be read"),
+        ("number.npy", np.float32(3), "one array of numbers (n_records, n_leads, n_times) is needed, got number ()"),
+        ("one.npz", np.zeros((2, 9)), "one array of numbers (n_records, n_leads, n_times) is needed, got X (2, 9)"),
+        ("gone.npy", None, "there is no such file"),
+    ],
+)
+def test_what_is_no_array_is_named(
+    tmp_path: Path, refusal: Callable[..., str], name: str, content: Any, text: str
+) -> None:
+    path, array = tmp_path / name, np.zeros((2, 12, 500), dtype=np.float32)
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        whole = array if isinstance(content, slice) else content
+        np.save(path, whole) if path.suffix == ".npy" else np.savez(path, X=whole)
+        if isinstance(content, slice):
+            path.write_bytes(path.read_bytes()[content])
+    assert f"{name}: {text}" in refusal("pack", path, tmp_path / "a.zarr", "--fs", "500")
+    assert not (tmp_path / "a.zarr").exists()
 
 
 def test_refusals(good: Path, tmp_path: Path, refusal: Callable[..., str]) -> None:

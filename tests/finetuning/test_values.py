@@ -83,3 +83,9 @@ def test_held_out_are_whole_patients_with_like_values():
     assert sorted([*train, *valid]) == index.tolist()
     with pytest.raises(ValueError, match="validation_fraction=0.2 leaves too few.*1 patients"):
         hold_out_values(index, targets, np.zeros(200, dtype=int), 0.2, 0)
+
+
+def test_values_without_a_standard_deviation_are_refused():
+    y = np.column_stack([np.arange(4.0), np.arange(4.0) * 1e300])
+    with pytest.raises(ValueError, match="y: the values of column 1 are too large"):
+        encode_values(y, 4, None)

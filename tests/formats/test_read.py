@@ -177,6 +177,12 @@ def test_tables_of_text(tmp_path):
             read_ecg(path)
 
 
+def test_a_table_of_one_column_with_a_unit(tmp_path):
+    (tmp_path / "one.csv").write_text("II (uV)\n" + "1500\n-250\n" * 100)
+    record = read_ecg(tmp_path / "one.csv", fs=500)
+    assert record.leads == ("II",) and record.signal[0, :2].tolist() == [1.5, -0.25]
+
+
 def test_axes_and_names_of_arrays(tmp_path):
     def read(array, **options):
         np.save(tmp_path / "a.npy", array)

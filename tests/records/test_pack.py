@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from beatssl_sklearn import ECGRecord, ZarrRecords, make_ecg, pack_records
@@ -140,6 +141,8 @@ def test_a_full_disk_keeps_what_is_complete(tmp_path: Path, monkeypatch: pytest.
         ({"fs": 100, "names": ["a"] * 14}, "two records have the name 'a'"),
         ({"fs": 100, "compression": "gzip"}, "compression must be one of"),
         ({"fs": 100, "chunk": 0}, "chunk must be positive or None, got 0"),
+        ({"fs": 100, "step": float("inf")}, "step must lie between 1e-09 and 1 mV, or be None, got inf"),
+        ({"fs": 100, "names": ["a", None, *"bcdefghijklm"]}, "names: record 1 has no name"),
         ({"fs": 100, "step": 1e-6}, r"record '0': step=1e-06 mV is too small"),
         ({"fs": 100, "patient_ids": "abc"}, "patient_ids must have one entry per record: str for 14 records"),
     ],
@@ -149,6 +152,35 @@ def test_what_cannot_be_packed_is_refused(tmp_path: Path, arguments: dict[str, A
         pack_records(X, tmp_path / "a.zarr", **arguments)
 
 
+@pytest.mark.parametrize("arguments", [{"chunk": 2.5}, {"chunk": True}, {"chunk": "4"}, {"step": "0.005"}])
+def test_wrong_types_are_named(tmp_path: Path, arguments: dict[str, Any]) -> None:
+    ((name, value),) = arguments.items()
+    with pytest.raises(TypeError, match=f"{name} must be .* or None, got {value!r}"):
+        pack_records(X, tmp_path / "a.zarr", fs=100, **arguments)
+    assert not (tmp_path / "a.zarr").exists()
+
+
+def test_numbers_of_numpy_are_taken(tmp_path: Path) -> None:
+    for chunk, step in ((np.int64(4), np.float32(0.25)), (4, 0.25)):
+        records = pack_records(X, tmp_path / "a.zarr", fs=100, chunk=chunk, step=step)
+    assert np.abs(np.asarray(records) - X).max() <= 0.125 + 1e-6
+
+
+def test_a_patient_who_is_missing_is_unknown(tmp_path: Path) -> None:
+    for i, patients in enumerate(([None, float("nan"), "b"], pd.Series([None, pd.NA, "b"]))):
+        records = pack_records(X[:3], tmp_path / f"{i}.zarr", fs=100, patient_ids=patients)
+        assert records.patient_ids is not None and records.patient_ids.tolist() == ["", "", "b"]
+
+
+def test_a_column_of_arrays_is_packed(tmp_path: Path) -> None:
+    column = pd.Series([X[0], X[1][:, :150], X[2]], index=["a", "b", "c"])
+    with pytest.raises(ValueError, match=r"record 0 \(a\) is an array: its sampling rate fs \[Hz\] must be given"):
+        pack_records(column, tmp_path / "a.zarr")
+    records = pack_records(column, tmp_path / "b.zarr", fs=100)
+    assert (records.names, records.leads, records.fs) == (("a", "b", "c"), LEADS, 100.0)
+    assert [record.signal.shape[1] for record in records] == [200, 150, 200]
+
+
 def test_other_things_are_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "a.zarr").mkdir()
     (tmp_path / "a.zarr" / "thesis.txt").write_text("years of work")
@@ -156,3 +188,6 @@ def test_other_things_are_not_written_over(tmp_path: Path) -> None:
         pack_records(X, tmp_path / "a.zarr", fs=100)
     with pytest.raises(ValueError, match=r"record 0 \(0\) holds integers"):
         pack_records(X.astype(np.int16), tmp_path / "b.zarr", fs=100)
+    (tmp_path / "c.zarr").write_text("years of work")
+    with pytest.raises(FileExistsError, match="store 'c.zarr': there is something else at this place"):
+        pack_records(X, tmp_path / "c.zarr", fs=100)

@@ -185,6 +185,24 @@ def test_other_stores_are_refused(own: Path, changes: dict[str, object], text: s
         ZarrRecords(own)
 
 
+def test_damaged_descriptions_are_named(own: Path) -> None:
+    records = ZarrRecords(own)
+    (own / "0" / "signal" / "zarr.json").write_text("{")
+    with pytest.raises(OSError, match="store 'b.zarr', record .*: the description of the array 0/signal is damaged"):
+        records[0]
+    (own / "zarr.json").write_text("{")
+    with pytest.raises(ValueError, match="store 'b.zarr': its zarr.json is damaged: .* pack the records again"):
+        ZarrRecords(own)
+    with pytest.raises(ValueError, match="store 'b.zarr': its zarr.json is damaged"):
+        pack_records(make_ecg(2, fs=100, duration=2).data, own, fs=100)
+
+
+@pytest.mark.parametrize("key", [None, 1.5, True, [[0]]])
+def test_wrong_positions_are_named(place: Path, key: object) -> None:
+    with pytest.raises(IndexError, match="expected an integer, a slice, or a 1-D array of int or bool, got"):
+        ZarrRecords(place)[key]  # type: ignore[call-overload]
+
+
 def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="store 'gone.zarr': there is no zarr group"):
         ZarrRecords(tmp_path / "gone.zarr")
