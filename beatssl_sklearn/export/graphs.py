@@ -130,6 +130,7 @@ def graph_of(network: FittedEncoder | FittedUNet) -> Graph:
 def _encoder_graph(encoder: FittedEncoder) -> Graph:
     module = encoder.module()
     network, front_end = cast(Encoder, module), encoder.front_end
+    readout = {} if encoder.readout is None else vars(encoder.readout)
     metadata = {
         **_about(front_end),
         "network": "encoder",
@@ -142,7 +143,7 @@ def _encoder_graph(encoder: FittedEncoder) -> Graph:
         {"signal": {0: "n_records", 2: "n_times"}, "beats": {0: "n_records", 2: "n_tokens"}},
         {"embedding": {0: "n_records"}, "tokens": {0: "n_records", 1: "n_tokens"}},
         metadata,
-        encoder.weights,
+        encoder.weights | {f"readout.{name}": array for name, array in readout.items()},
     )
 
 
