@@ -19,6 +19,9 @@ intercept of its own: people draw the line at different places. The package has 
   (-14 to -2 dB), large drift, contacts that open, or nothing but noise. Most of all, good ones too, get mild noise (10
   to 28 dB) and hum.
 
+- Kinds: LUDB's records, with one kind of fault at a time, scored by models that saw neither their patients nor their
+  part of the noise.
+
 AUROC by cross-validation in five parts, by patient, of the noise recordings too; intervals of 95 % by bootstrap of
 records. "Without this set" is the same with coefficients that were fitted on all other sets.
 
@@ -42,10 +45,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 
+from beatssl_sklearn import WFDBFolder
 from beatssl_sklearn.quality import LEAD_INPUTS, RECORD_INPUTS, Measured, lead_inputs, measure_quality, record_inputs
 
+from .quality_kinds import Kinds
 from .quality_sets import N_PARTS, QualitySet, cinc2017, ptbxl_marked, spoilt
 
 N_BOOTSTRAP = 200
@@ -86,9 +90,8 @@ def fit(inputs: Sequence[NDArray], bad: Sequence[NDArray], names: Sequence[str],
     counts = np.array([[max(1, np.sum((of_set == k) & (y == c))) for c in (0, 1)] for k in range(len(kinds))])
     weight = 1 / counts[of_set, y]
     one_hot = 10.0 * (of_set[:, None] == np.arange(len(kinds)))
-    model = LogisticRegression(C=1 / (2 * PENALTY * len(kinds)), max_iter=2000, fit_intercept=False)
     weight *= len(kinds) / weight.sum()
-    model.set_params(C=1 / PENALTY)
+    model = LogisticRegression(C=1 / PENALTY, solver="newton-cholesky", fit_intercept=False)
     model.fit(np.concatenate([x / scale, one_hot], axis=1), y, sample_weight=weight)
     w = model.coef_[0]
     return Model(w[: x.shape[1]] / scale, float(10 * w[x.shape[1] + kinds.index(wanted)]))
@@ -139,21 +142,22 @@ def out_of_fold(sets: Sequence[Rows], without: str | None = None) -> list[tuple[
 
 
 def auroc(bad: NDArray, logits: NDArray, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Return the AUROC, and an interval by bootstrap of records."""
-    flat = [roc_auc_score(*known(bad, logits))]
-    n = len(bad)
-    for _ in range(N_BOOTSTRAP):
-        rows = rng.integers(0, n, n)
-        own = known(bad[rows], logits[rows])
-        if 0 < own[0].sum() < len(own[0]):
-            flat.append(roc_auc_score(*own))
-    return float(flat[0]), *(float(v) for v in np.percentile(flat, [2.5, 97.5]))
-
-
-def known(bad: NDArray, logits: NDArray) -> tuple[NDArray, NDArray]:
-    """Return what is known, in one axis."""
+    """Return the AUROC, and an interval by bootstrap of records; NaN in `bad` is unknown."""
     there = np.isfinite(bad)
-    return bad[there].astype(int), logits[there]
+    order = np.argsort(logits[there])
+    x, y, records = logits[there][order], bad[there][order] == 1, np.nonzero(there)[0][order]
+    first, last = np.searchsorted(x, x, "left"), np.searchsorted(x, x, "right")
+
+    def area(times: NDArray[np.int64]) -> float:
+        # So many times each record is drawn; of equals, half count as below.
+        good, ill = times[records] * ~y, times[records] * y
+        below = np.concatenate([[0], np.cumsum(good)])
+        return float(ill @ (below[first] + below[last]) / 2 / (ill.sum() * good.sum()))
+
+    n = len(bad)
+    drawn = [area(np.bincount(rng.integers(0, n, n), minlength=n)) for _ in range(N_BOOTSTRAP)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return area(np.ones(n, np.int64)), float(low), float(high)
 
 
 def merged(sets: Sequence[Rows], found: Sequence[tuple[NDArray, NDArray]]) -> dict[str, list[NDArray]]:
@@ -185,6 +189,21 @@ def study(sets: Sequence[Rows]) -> list[list[object]]:
     return rows
 
 
+def by_kind(data: Path, sets: Sequence[Rows]) -> dict[str, NDArray[np.float64]]:
+    """Return scores of LUDB's records with each kind of fault."""
+    signal = np.stack([record.signal for record in WFDBFolder(data / "ludb")])
+    # As `clean_sets` deals them out.
+    parts = np.arange(len(signal)) % N_PARTS
+    found: dict[str, list[NDArray]] = {}
+    for part in range(N_PARTS):
+        models = fit_both(sets, [s.parts != part for s in sets])
+        for name, x in Kinds(data, 500.0, part)(signal[parts == part]):
+            n = len(x)
+            rows = Rows(name, measure_quality(x, 500.0), np.zeros((n, 12)), np.zeros(n, bool), np.full(n, part))
+            found.setdefault(name, []).append(1 / (1 + np.exp(predict(rows, *models)[1])))
+    return {name: np.concatenate(own) for name, own in found.items()}
+
+
 def speed(s: QualitySet) -> float:
     """Return records per second of processor time."""
     x = np.tile(s.signal[:200], (3, 1, 1))
@@ -200,7 +219,9 @@ HEADER = (
 )  # fmt: skip
 
 
-def write(out: Path, rows: list[list[object]], rates: dict[str, float], date: str) -> None:
+def write(
+    out: Path, rows: list[list[object]], kinds: dict[str, NDArray[np.float64]], rates: dict[str, float], date: str
+) -> None:
     """Write `quality.csv` and `quality.md`."""
     with open(out / "quality.csv", "w", newline="") as f:
         writer = csv.writer(f, lineterminator="\n")
@@ -219,6 +240,11 @@ def write(out: Path, rows: list[list[object]], rates: dict[str, float], date: st
         shares = [f"{100 * float(str(v)):.0f} %" for v in (bad, good_low, bad_low)]
         areas = [f"{a:.3f} ({a0:.3f}-{a1:.3f})", f"{b:.3f} ({b0:.3f}-{b1:.3f})", without]
         lines.append("| " + " | ".join([str(name), str(n), shares[0], *areas, *shares[1:]]) + " |")
+    lines += ["", "Scores of records with one kind of fault:", "", "| kind | median | 10 % to 90 % | below .5 |"]
+    lines += ["|---|---|---|---|"]
+    for name, scores in kinds.items():
+        low, median, high = np.percentile(scores, [10, 50, 90])
+        lines.append(f"| {name} | {median:.2f} | {low:.2f}-{high:.2f} | {100 * np.mean(scores < 0.5):.0f} % |")
     lines += ["", "Speed with twelve leads of 10 s, one core, with the search for R peaks:", ""]
     lines += [f"- {name}: {rate:.0f} records per second of processor time" for name, rate in rates.items()]
     (out / "quality.md").write_text("\n".join(lines) + "\n")
@@ -248,9 +274,9 @@ def main() -> None:
     args = parser.parse_args()
     marked = ptbxl_marked(args.data)
     sets = [marked, *cinc2017(args.data), *spoilt(args.data, marked)]
-    rates = {s.name: speed(s) for s in sets if s.signal.shape[1] == 12}
+    rates = {f"{s.fs:g} Hz": speed(s) for s in sets if s.name in ("PTB-XL marks", "LUDB spoilt")}
     rows = measured(sets)
-    write(args.out, study(rows), rates, args.date)
+    write(args.out, study(rows), by_kind(args.data, rows), rates, args.date)
     if args.write:
         coefficients = Path(__file__).parents[1] / "beatssl_sklearn" / "quality" / "score.json"
         write_coefficients(coefficients, *fit_both(rows, [np.ones(len(s.bad), bool) for s in rows]))

@@ -48,10 +48,13 @@ def ptbxl500(data_dir):
 
 
 def test_all_are_found_and_are_small():
-    assert shipped_models() == ["af", "af-episodes", "beats", "ptbxl", "ptbxl-reports", "ptbxl-s", "waves"]
+    assert shipped_models() == [
+        *("af", "af-episodes", "age-sex", "beats", "ptbxl", "ptbxl-reports", "ptbxl-s", "statements", "waves"),
+    ]
     files = [model_file._SHIPPED / f"{name}.bssl" for name in shipped_models()]
     assert sum(file.stat().st_size for file in files) < 8e6
-    for card in ("ptbxl.md", "waves.md", "ptbxl-reports.md", "beats.md", "af.md", "af-episodes.md"):
+    cards = ("ptbxl", "waves", "ptbxl-reports", "beats", "af", "af-episodes", "statements", "age-sex")
+    for card in (f"{name}.md" for name in cards):
         assert (model_file._SHIPPED / card).read_text(encoding="utf-8").startswith("# ")
 
 

@@ -8,10 +8,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ..components import register_foreign
+from .age_sex import AgeSexRegressor
 from .file_checks import check_logistic, check_naive_bayes, check_pca, check_perceptron, check_pipeline, check_scaler
+from .label_classifier import LabelClassifier
 from .patient_identifier import PatientIdentifier
 
-__all__ = ["PatientIdentifier"]
+__all__ = ["AgeSexRegressor", "LabelClassifier", "PatientIdentifier"]
 
 _LINEAR = ("coef_", "intercept_", "classes_", "n_iter_", "n_features_in_")
 register_foreign(LogisticRegression, _LINEAR, check_logistic)

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import ECGRecord, check_leads, signal_quality
+from .. import check_leads, signal_quality
 from ..files.growing_table import GrowingTable
 from .batch_results import results_of
 from .folder import Batch, LongRecord
 from .progress import Progress
-from .refused import RECORD_ERRORS, Refused
+from .refused import Refused
+from .reliable import LOOKED_AT_S, first_minutes
 
-# Of a long record, so much is looked at [s].
-_LOOKED_AT_S = 600.0
 _OF_QUALITY = (
     *("heart_rate", "flat_leads", "bad_leads", "worst_lead", "flat", "clipped", "powerline", "baseline", "noise"),
     *("missing_beats", "score", "reasons"),
@@ -66,14 +65,10 @@ def as_batch(part: Batch | LongRecord, refused: Refused, bar: Progress) -> Batch
     """Return records as they are, and of a long one its first minutes; None if it cannot be read."""
     if isinstance(part, Batch):
         return part
-    try:
-        stop = min(part.reader.n_times, round(_LOOKED_AT_S * part.reader.fs))
-        record = ECGRecord(part.reader.read(0, stop), part.reader.fs, part.reader.leads)
-    except RECORD_ERRORS as error:
-        refused.add(part.name, error, bar)
-        return None
-    refused.warn(part.name, f"only its first {stop / part.reader.fs / 60:.3g} minutes are checked", bar)
-    return Batch([part.name], [record])
+    batch = first_minutes(part, refused, bar)
+    if batch is not None and part.reader.n_times > batch[0].signal.shape[1]:
+        refused.warn(part.name, f"only its first {LOOKED_AT_S / 60:.3g} minutes are checked", bar)
+    return batch
 
 
 def _checked(batch: Batch) -> list[dict[str, Any]]:

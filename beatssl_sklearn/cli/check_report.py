@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Most records of the map, and seconds of a picture.
 _MOST_ON_MAP, _PICTURE_S = 1000, 10.0
+# Least size on a logarithmic axis [mV].
+_LEAST_MV = 1e-4
 _COLOUR = "#0072B2"
 _STYLE = """
 :root { color-scheme: light; }
@@ -101,24 +103,29 @@ def _charts(rows: list[dict[str, Any]]) -> str:
     charts = [
         _histogram([row["score"] for row in rows], "quality score of the record", np.linspace(0, 1, 21)),
         _histogram(np.clip(rates[np.isfinite(rates)], 20, 240), "heart rate [1/min]", np.arange(20, 245, 5)),
-        _histogram([np.log10(max(row["noise"], 1e-4)) for row in rows], "noise of the worst lead [mV]", 30, power=True),
-        _histogram([np.log10(max(row["baseline"], 1e-3)) for row in rows], "baseline wander [mV]", 30, power=True),
+        _histogram([row["noise"] for row in rows], "noise of the worst lead [mV]"),
+        _histogram([row["baseline"] for row in rows], "baseline wander [mV]"),
     ]
     return f'<div class="charts">{"".join(charts)}</div>'
 
 
-def _histogram(values: Any, name: str, bins: Any, power: bool = False) -> str:
+def _histogram(values: Any, name: str, bins: Any = None) -> str:
+    """Draw a histogram; without bins, of sizes [mV] on a logarithmic axis."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     figure = Figure(figsize=(5, 2.6), layout="constrained")
     ax = figure.add_subplot()
+    if bins is None:
+        values = np.maximum(values, _LEAST_MV)
+        bins = np.geomspace(values.min() / 1.05, values.max() * 1.05, 31)
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
     ax.hist(values, bins=bins, color=_COLOUR)
     ax.set(xlabel=name, ylabel="records")
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    if power:
-        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        ax.xaxis.set_major_formatter(lambda value, _: f"{10**value:g}")
     ax.spines[["top", "right"]].set_visible(False)
     return _image(figure, f"Histogram: {name}")
 

@@ -1,4 +1,4 @@
-"""The demonstration: pretrain, embed, classify, save, load and draw, on simulated ECGs or a folder of records."""
+"""The demonstration, on simulated ECGs or a folder: shipped models, then pretrain, embed, classify, save and draw."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from sklearn.utils import Bunch
 from .. import BeatEmbedder, BeatSSLPretrainer, RhythmEmbedder, load, save
 from ..ecg.features import TYPE_NAMES, beat_types
 from ..files.atomic import write_atomically
+from .demo_first import FIRST_FILES, N_FIRST, FirstLook, draw_first, first_look
 from .demo_records import DemoRecords, records_of_folder, simulated_records
 from .demo_scores import Scores, cross_validated_f1, linear_head
 from .progress import on_terminal
@@ -31,7 +32,10 @@ EPOCHS = (5, 20)
 # Few records have few steps: small batches make more of them.
 BATCH_SIZE = 16
 # What is written.
-FILES = ("model.bssl", "pipeline.joblib", "ecg_beats.png", "embedding_map.png", "history.png", "scores.json")
+FILES = (
+    *FIRST_FILES,
+    *("model.bssl", "pipeline.joblib", "ecg_beats.png", "embedding_map.png", "history.png", "scores.json"),
+)
 # The model of the package that the demonstration shows beside its own.
 SHIPPED = "ptbxl"
 
@@ -75,16 +79,19 @@ def run_demo(out: Path, data: Path | None, seed: int, say: Say) -> dict[str, Any
     """
     started = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
-    say(f"[1/5] {'Simulating' if data is None else 'Reading'} ECGs")
+    say(f"[1/6] {'Simulating' if data is None else 'Reading'} ECGs")
     ecgs = simulated_records(seed) if data is None else records_of_folder(data, seed, say)
     say(f"      {ecgs.origin}")
+    say(f"[2/6] What the models of the package find in the first {min(N_FIRST, len(ecgs.records))} records")
+    look = first_look(ecgs, out, say)
+    written = [FIRST_FILES[0], *_draw_first(look, ecgs, out, say)]
     pretrainer = _pretrain(ecgs, seed, say)
     embedded = _embed(pretrainer, ecgs, say)
     targets = _targets(ecgs, embedded, say)
     tables = _compare(pretrainer, ecgs, embedded, targets, seed, say)
-    written = _save_and_load(pretrainer, ecgs, embedded, targets.of_records, out, say)
+    written += _save_and_load(pretrainer, ecgs, embedded, targets.of_records, out, say)
     predicted = tables["beats"]["pretrained"].predicted if "beats" in tables else None
-    written += _draw(pretrainer, ecgs, embedded, targets, predicted, out, seed, say)
+    written += _draw(pretrainer, ecgs, embedded, targets, predicted, out, seed)
     results = {
         "records": len(ecgs.records),
         "beats": int(sum(map(len, embedded.beat))),
@@ -98,6 +105,14 @@ def run_demo(out: Path, data: Path | None, seed: int, say: Say) -> dict[str, Any
     return results
 
 
+def _draw_first(look: FirstLook, ecgs: DemoRecords, out: Path, say: Say) -> list[str]:
+    try:
+        return draw_first(look, ecgs, out)
+    except ImportError:
+        say("      No pictures, since matplotlib is missing: pip install 'beatssl-sklearn[plot]'")
+        return []
+
+
 def _pretrain(ecgs: DemoRecords, seed: int, say: Say) -> BeatSSLPretrainer:
     n = len(ecgs.records)
     epochs = int(np.clip(round(N_PASSES / n), *EPOCHS))
@@ -109,7 +124,7 @@ def _pretrain(ecgs: DemoRecords, seed: int, say: Say) -> BeatSSLPretrainer:
         random_state=seed,
         verbose=int(on_terminal()),
     )
-    say(f"[2/5] Pretraining a small network on them for {epochs} epochs, without labels")
+    say(f"[3/6] Pretraining a small network on them for {epochs} epochs, without labels")
     return pretrainer.fit(ecgs.records, groups=ecgs.patients)
 
 
@@ -120,7 +135,7 @@ def _embed(pretrainer: BeatSSLPretrainer, ecgs: DemoRecords, say: Say) -> Bunch:
     rate, n_beats = len(ecgs.records) / seconds, sum(map(len, embedded.beat))
     n_dims, n_dims_beat = embedded.rhythm.shape[1], embedded.beat[0].shape[1]
     say(
-        f"[3/5] Embedded {len(ecgs.records)} records in {n_dims} and {n_beats} heartbeats in {n_dims_beat} dimensions, "
+        f"[4/6] Embedded {len(ecgs.records)} records in {n_dims} and {n_beats} heartbeats in {n_dims_beat} dimensions, "
         f"{rate:.0f} records/s"
     )
     return embedded
@@ -176,7 +191,7 @@ def _compare(
             beat=BeatEmbedder(untrained).transform(ecgs.records, rpeaks=ecgs.rpeaks),
         ),
     }
-    say("[4/5] Logistic regression on the frozen embeddings, cross-validated by patient: macro F1, mean +- SD of folds")
+    say("[5/6] Logistic regression on the frozen embeddings, cross-validated by patient: macro F1, mean +- SD of folds")
     say(f"      {'':60s}{'pretrained':>18s}{'shipped':>18s}{'not trained':>18s}")
     tables: dict[str, dict[str, Scores]] = {}
     for level in ("records", "beats"):
@@ -214,14 +229,14 @@ def _save_and_load(
         raise RuntimeError("the loaded model gives other embeddings than the saved one")
     known = np.flatnonzero(classes != "")
     if len(np.unique(classes[known])) < 2:
-        say("[5/5] Saved and loaded the model: the embeddings are the same, bit for bit")
+        say("[6/6] Saved and loaded the model: the embeddings are the same, bit for bit")
         return ["model.bssl"]
     pipeline = make_pipeline(RhythmEmbedder(pretrainer), *(step for _, step in linear_head().steps))
     pipeline.fit([ecgs.records[i] for i in known], classes[known])
     content = BytesIO()
     joblib.dump(pipeline, content)
     write_atomically(out / "pipeline.joblib", content.getvalue())
-    say("[5/5] Saved and loaded the model: the embeddings are the same, bit for bit; saved a pipeline with joblib")
+    say("[6/6] Saved and loaded the model: the embeddings are the same, bit for bit; saved a pipeline with joblib")
     return ["model.bssl", "pipeline.joblib"]
 
 
@@ -233,12 +248,11 @@ def _draw(
     predicted: Sequence[NDArray[np.str_]] | None,
     out: Path,
     seed: int,
-    say: Say,
 ) -> list[str]:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        say("      No pictures, since matplotlib is missing: pip install 'beatssl-sklearn[plot]'")
+        # The first step has said so.
         return []
     from ..plotting import plot_ecg, plot_embedding, plot_history
 

@@ -35,6 +35,12 @@ def add_parser(commands: Any) -> None:
     command.add_argument("--batch-size", type=positive, default=32, help="records at a time [%(default)s]")
     add_allow_nan(command)
     add_check(command)
+    command.add_argument(
+        "--reliable",
+        choices=("keep", "warn", "drop"),
+        default="keep",
+        help="what to do with records of a quality below .5: use them, name them too, or leave them out [%(default)s]",
+    )
     add_import(command)
     add_reading(command)
 
@@ -43,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     import_modules(arguments.imports)
     if wants_shards(arguments):
+        if arguments.reliable != "keep":
+            raise ValueError(f"--reliable {arguments.reliable} needs a table as --out; shards keep all records")
         from .shards import embed_into_shards
 
         return embed_into_shards(arguments)
@@ -52,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .folder import LongRecord, batches, open_folder, record_ids
     from .outputs import check_file, check_outputs
     from .progress import Progress
+    from .reliable import reliable
 
     level = Level(arguments)
     table = open_table(arguments.out, level.features)
@@ -61,10 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
     ids = record_ids(folder.names, arguments)
     with table, Progress(len(folder), "embed", arguments.quiet) as bar:
         for part in batches(folder, arguments, level.allow_nan, refused, bar):
-            if isinstance(part, LongRecord):
-                add_long(table, part, level, ids, refused, bar)
-            else:
-                add_batch(table, part, level, ids, refused, bar)
+            used = reliable(part, arguments.reliable, refused, bar)
+            if isinstance(used, LongRecord):
+                add_long(table, used, level, ids, refused, bar)
+            elif used is not None:
+                add_batch(table, used, level, ids, refused, bar)
         if len(refused.names) == len(folder):
             raise ValueError(f"none of {len(folder)} records could be embedded")
     say(f"{arguments.out}: {table.n_rows} rows of {len(folder) - len(refused.names)} records")

@@ -155,7 +155,8 @@ def _card_rows(name: str) -> list[tuple[str, Any]]:
     """Return what the card of a shipped model says of its training data and its use, and where the card is."""
     folder = Path(__file__).parents[1] / "weights"
     # Sizes of one model share a card: "ptbxl-s" is described in ptbxl.md.
-    card = folder / f"{name.partition('-')[0]}.md"
+    own = folder / f"{name}.md"
+    card = own if own.exists() else folder / f"{name.partition('-')[0]}.md"
     text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", card.read_text(encoding="utf-8"))
     facts = {
         "trained on": r"## What (?:it was|they were) trained on\n+(.+?)\n\n",

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from .._version import __version__
-from . import align, ask, beats, check, delineate, demo, embed, info, pack, pretrain, retrieve, rhythms
+from . import align, ask, beats, check, classify, delineate, demo, embed, info, pack, pretrain, retrieve, rhythms
 from .messages import complain, described, flush, in_options, printable
 from .parser import CommandParser
 from .progress import on_terminal
 from .stopping import Stopped, stoppable
 
 # In the order of the help. Each file has `add_parser(commands)` and `run(arguments) -> exit status`.
-_COMMANDS = (demo, check, pretrain, embed, align, ask, retrieve, delineate, beats, rhythms, pack, info)
+_COMMANDS = (demo, check, pretrain, embed, classify, align, ask, retrieve, delineate, beats, rhythms, pack, info)
 _DESCRIPTION = """ECG embeddings and waves from the command line: a folder of WFDB records (name.hea with
 name.dat) goes in, and a model, or a table of embeddings, answers, waves, beats or rhythms, comes out.
 """
@@ -27,6 +27,7 @@ _EPILOG = """examples:
   beatssl pretrain my_records --out model.bssl --epochs 20
   beatssl embed model.bssl my_records --out records.csv
   beatssl embed my_records --level beat --out beats.parquet
+  beatssl classify my_records --out table.csv
   beatssl align my_records --reports reports.csv --out aligned.bssl
   beatssl ask aligned.bssl my_records --prompt "atrial fibrillation" --out scores.csv
   beatssl retrieve aligned.bssl my_records "left bundle branch block"

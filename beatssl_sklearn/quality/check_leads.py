@@ -30,6 +30,8 @@ _HEIGHTS, _SPREAD = {"V": -3.0, "mV": 0.0, "counts": 2.3, "uV": 3.0}, 0.25
 _PRIOR = 0.9
 # Share of the limb leads against Einthoven's law: it holds below, and is broken above.
 _HOLDS, _BROKEN = 0.1, 0.3
+# Weight of both logits of a mistake, with and without it, as evidence: chosen on patients that the models did not see.
+_EVIDENCE = 0.75
 # RR interval [s] and sharpness of QRS complexes of a usual record.
 _USUAL_RR, _USUAL_SHARPNESS = 0.8, 0.85
 # Probability from which a mistake is told.
@@ -90,7 +92,7 @@ def check_leads(X: Any, fs: float | None = None, leads: Sequence[str] | str | No
         - fs_too_high, fs_too_low: probability that heartbeats and QRS complexes look too fast, or too slow, because
           `fs` is not the rate;
         - likely: the most likely mistake of the leads, and certainty: its probability, or that of none, if nine of ten
-          records are right;
+          records are right; both the leads as they are and without the mistake are evidence;
         - findings: all that is likely, in words.
 
     Raises
@@ -235,18 +237,21 @@ def rate_inputs(block: Block, rpeaks: list[NDArray[np.int64]]) -> NDArray[np.flo
 
 
 def _explained(logits: NDArray[np.float64], beats: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Keep, of the suspected mistakes of each record, the one without which its leads look best.
+    """Keep, of the suspected mistakes of each record, the one without which its leads look best, and how much better.
 
-    Each model knows its own mistake and none, and can take another mistake for its own.
+    Each model knows its own mistake and none, and can take another mistake for its own. So what counts is by how much a
+    mistake is less suspected after it is undone, when all that is suspected then counts.
     """
-    kept = np.where(logits > 0, -10.0, logits)
-    for i in np.flatnonzero((logits > 0).any(axis=1)):
-        suspects = np.flatnonzero(logits[i] > 0)
-        undone = np.stack([matrix @ beats[i] for matrix in SWAPS.values()])[suspects]
-        left = swap_logits(undone).max(axis=1)
-        best = int(left.argmin())
-        if left[best] < 0:
-            kept[i, suspects[best]] = logits[i, suspects[best]]
+    kept = np.where(np.isnan(logits), np.nan, np.minimum(logits, -10.0))
+    rows, suspects = np.nonzero(logits > 0)
+    if not len(rows):
+        return kept
+    matrices = np.stack(list(SWAPS.values()))
+    left = swap_logits(matrices[suspects] @ beats[rows]).max(axis=1)
+    for i in np.unique(rows):
+        own = rows == i
+        best = np.flatnonzero(own)[left[own].argmin()]
+        kept[i, suspects[best]] = _EVIDENCE * (logits[i, suspects[best]] - left[best])
     return kept
 
 

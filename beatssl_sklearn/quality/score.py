@@ -22,14 +22,16 @@ LEAD_INPUTS: tuple[str, ...] = (
 )  # fmt: skip
 """What the score of a lead is computed from."""
 RECORD_INPUTS: tuple[str, ...] = (
-    "worst", "second_worst", "third_worst", "sixth_worst", "mean", "bad_share", "flat_share", "missing_beats",
-    "rate_off", "no_beats",
+    "worst", "second_worst", "third_worst", "sixth_worst", "mean", "bad_share", "flat_share", "flat_worst",
+    "missing_beats", "rate_off", "no_beats",
 )  # fmt: skip
 """What the score of a record is computed from: logits of its leads' scores, and some measures of all of them."""
 
 # Logarithms are kept within these values; amplitudes [mV] beyond the others count as too small or too large.
 _LOG_MIN, _LOG_MAX = -9.0, 4.0
 _SMALL_MV, _LARGE_MV = 0.15, 5.0
+# Share of the time for which the flattest lead may be flat, and from which on it is as good as absent.
+_FLAT_SOME, _FLAT_ALL = 0.1, 0.4
 # Logits of leads are kept within +-this.
 _LOGIT = 8.0
 # Heart rates within these count as usual [1/min].
@@ -104,6 +106,7 @@ def record_inputs(
         ordered.mean(axis=1),
         (ordered > 0).mean(axis=1),
         (m.flat > 0.5).mean(axis=1),
+        np.clip((m.flat.max(axis=1) - _FLAT_SOME) / (_FLAT_ALL - _FLAT_SOME), 0, 1),
         np.where(np.isnan(m.missing_beats), 1, m.missing_beats).mean(axis=1),
         np.maximum(np.nan_to_num(off), 0),
         n_beats < 3,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 
 from beatssl_sklearn import load, make_ecg, write_annotations
@@ -21,9 +22,9 @@ from beatssl_sklearn.ecg.leads import LEADS
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
-PICTURES = {"ecg_beats.png", "embedding_map.png", "history.png"}
+PICTURES = {"ecg_beats.png", "embedding_map.png", "history.png", "first_waves.png", "first_map.png"}
 WriteRecord = Callable[[Path, np.ndarray, float, Sequence[str]], None]
-FILES = {"model.bssl", "pipeline.joblib", "scores.json", *PICTURES}
+FILES = {"model.bssl", "pipeline.joblib", "scores.json", "first_records.csv", *PICTURES}
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_on_simulated_ecgs(
     assert all((tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG") for name in PICTURES)
     # Bars are for terminals.
     assert stderr == ""
-    for text in (*(f"[{k}/5]" for k in range(1, 6)), "records by rhythm: 8 classes, n = 96", "beats by type: "):
+    for text in (*(f"[{k}/6]" for k in range(1, 7)), "records by rhythm: 8 classes, n = 96", "beats by type: "):
         assert text in stdout
     assert "same, bit for bit" in stdout and str(tmp_path / "out") in stdout and "Done in" in stdout
     assert "No labels" not in stdout
@@ -62,7 +63,12 @@ def test_on_simulated_ecgs(
         assert all(0.3 < np.mean(f1) <= 1 for f1 in scores["macro_f1"][level].values())
         assert scores["macro_f1"][level]["pretrained"] != scores["macro_f1"][level]["not_trained"]
 
+    first = pd.read_csv(tmp_path / "out" / "first_records.csv")
     ecgs = simulated_records(1, 96)
+    assert first["rhythm"].tolist() == ecgs.classes[:12].tolist()
+    # Beats whose window leaves the record have no label.
+    assert (first[["N", "S", "V", "F"]].sum(axis=1) <= [len(own) for own in ecgs.rpeaks or []][:12]).all()
+    assert first["heart_rate"].between(30, 200).all()
     assert len(load(tmp_path / "out" / "model.bssl").transform(ecgs.records)) == 96
     predicted = joblib.load(tmp_path / "out" / "pipeline.joblib").predict(ecgs.records)
     assert np.mean(predicted == ecgs.classes) > 0.5

@@ -19,7 +19,10 @@ from beatssl_sklearn.cli.main import main
 from beatssl_sklearn.cli.messages import in_options, printable
 from beatssl_sklearn.cli.parser import lead_names, seconds, setting, value_of
 
-COMMANDS = ("demo", "pretrain", "embed", "align", "ask", "retrieve", "delineate", "beats", "rhythms", "pack", "info")
+COMMANDS = (
+    *("demo", "pretrain", "embed", "classify", "align", "ask", "retrieve", "delineate", "beats", "rhythms"),
+    *("pack", "info"),
+)
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])

@@ -32,6 +32,22 @@ def test_more_noise_is_a_lower_score(clean: np.ndarray) -> None:
     assert (np.diff(scores) < 0).all()
 
 
+def test_one_bad_lead_of_twelve_pulls_the_score(clean: np.ndarray) -> None:
+    """Each fault is put into one lead, as at a telephone or a bed; noise as of a loose electrode is slow and large."""
+    x = np.repeat(clean[:1], 6, axis=0)
+    t = np.arange(5000) / FS
+    x[0, 8] = 0
+    x[1, 8] = -3.2
+    x[2, 8] = np.nan
+    x[3, 8, 2500:] = 0
+    x[4, 8] = 4 * np.sign(np.sin(2 * np.pi * 0.7 * t))
+    x[5, 8] = np.random.default_rng(3).normal(0, 1, 5000)
+    table = signal_quality(x, fs=FS)
+    assert (table["score"] < 0.5).all() and table["worst_lead"].eq("V3").all()
+    x[:, 10] = 0
+    assert (signal_quality(x, fs=FS)["score"] < table["score"]).all()
+
+
 def test_measures_are_what_they_are_called(clean: np.ndarray) -> None:
     """Each is put into lead V1 alone, and V2 beside it keeps what it had."""
     t = np.arange(5000) / FS
