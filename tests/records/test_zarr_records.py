@@ -200,7 +200,7 @@ def test_damaged_descriptions_are_named(own: Path) -> None:
 @pytest.mark.parametrize("key", [None, 1.5, True, [[0]]])
 def test_wrong_positions_are_named(place: Path, key: object) -> None:
     with pytest.raises(IndexError, match="expected an integer, a slice, or a 1-D array of int or bool, got"):
-        ZarrRecords(place)[key]  # type: ignore[call-overload]
+        ZarrRecords(place)[key]
 
 
 def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
