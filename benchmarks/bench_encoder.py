@@ -8,7 +8,7 @@ matrix products' speed that the network reaches, counting the multiplications of
 is, three times for training.
 Cannot show: quality; the speed of the whole ``transform`` or training step; what other programs on the machine cost.
 Training allocates and frees hundreds of MB in each step: where the C library hands that back to the system, page
-faults add a quarter. ``MALLOC_TOP_PAD_=1000000000`` in the environment avoids it.
+faults add a quarter. The package's own trainings keep it; here, ``MALLOC_TOP_PAD_=1000000000`` in the environment does.
 """
 
 from __future__ import annotations

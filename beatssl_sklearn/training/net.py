@@ -13,6 +13,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 
+from .allocator import kept_memory
 from .distributed import Ranks, shared
 
 # Share of all steps that the learning rate rises, before it falls as a cosine to a hundredth.
@@ -222,16 +223,17 @@ def run_epochs(net: EpochNet, batches: Any, n_epochs: int, stop: Any = None) -> 
         Training ends after the epoch in which its attribute `stop` turns True. skorch's `EarlyStopping` ends it, too.
     """
     net.notify("on_train_begin", X=batches)
-    for _ in range(n_epochs):
-        try:
-            net.fit_loop(batches, epochs=1)
-        except KeyboardInterrupt:
-            # skorch's EarlyStopping raises this after the epoch that it ends; a user's Ctrl-C must end the fit.
-            if not _stopped_early(net):
-                raise
-            break
-        if stop is not None and stop.stop:
-            break
+    with kept_memory():
+        for _ in range(n_epochs):
+            try:
+                net.fit_loop(batches, epochs=1)
+            except KeyboardInterrupt:
+                # skorch's EarlyStopping raises this after the epoch that it ends; a user's Ctrl-C must end the fit.
+                if not _stopped_early(net):
+                    raise
+                break
+            if stop is not None and stop.stop:
+                break
     net.notify("on_train_end", X=batches)
     return history_rows(net)
 
