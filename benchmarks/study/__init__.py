@@ -2,6 +2,9 @@
 
 train     pretrain one model by its row's name and write it to a file
 labels    PTB-XL superclasses with 100, 10 and 1 % of the labels (main table)
+gains     paired differences between rows of the main table
+elsewhere Brugada syndrome in another country, and neighbours in the embedding
+readout   teach an embedding to tell wave measures
 tasks     PTB-XL subclass, rhythm and form statements
 leads     superclasses from reduced lead sets
 identify  whose record is it?

@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from beatssl_sklearn.evaluation.probing import bootstrap_interval, macro_auroc
@@ -26,27 +25,10 @@ from beatssl_sklearn.evaluation.probing import bootstrap_interval, macro_auroc
 from .common import Study, make_parser, parse
 from .labels import CELL_KEYS, FRACTIONS, add_supervised_arguments, cell, n_draws, row_digest, row_fit, scored_rows
 from .results import Row, Table, shown, with_interval, write_markdown
-from .scoring import Fit
+from .scoring import N_BOOTSTRAP_GAIN, Fit, gain
 
 ROWS = ("ours", "supervised", "finetuned")
 MEANS = ("finetuned & ours", "supervised & ours")
-N_BOOTSTRAP = 400
-
-
-def gain(target: NDArray, patient: NDArray, better: Sequence[Fit], worse: Sequence[Fit]) -> Row:
-    """Return the mean difference of the AUROCs of pairs of fits, with an interval over patients drawn once for both."""
-    n_classes = target.shape[1]
-
-    def difference(y: NDArray, both: NDArray) -> float:
-        own = y[:, :n_classes]
-        return macro_auroc(own, both[:, :n_classes]) - macro_auroc(own, both[:, n_classes:])
-
-    # The bootstrap draws rows of one table: both models' columns side by side, and the labels twice to match.
-    pairs = [np.hstack([a.p, b.p]) for a, b in zip(better, worse, strict=True)]
-    twice = np.hstack([target, target])
-    low, high = bootstrap_interval(difference, twice, pairs, patient, n_bootstrap=N_BOOTSTRAP)
-    value = float(np.mean([difference(twice, both) for both in pairs]))
-    return {"gain": value, "gain_low": low, "gain_high": high}
 
 
 def fits_of(study: Study, name: str, fraction: float) -> list[Fit]:
@@ -73,7 +55,7 @@ def mean_row(study: Study, table: Table, name: str, fraction: float) -> Row:
         test = scored_rows(study, "superclass")
         target, patient = study.records.tasks["superclass"].target[test], study.records.patient[test]
         low, high = bootstrap_interval(
-            "macro_auroc", target, [f.p for f in fits], patient, n_bootstrap=N_BOOTSTRAP
+            "macro_auroc", target, [f.p for f in fits], patient, n_bootstrap=N_BOOTSTRAP_GAIN
         )
         auroc = float(np.mean([macro_auroc(target, f.p) for f in fits]))
         done = table.add({**key, "auroc": auroc, "auroc_low": low, "auroc_high": high})

@@ -20,7 +20,7 @@ from beatssl_sklearn.inputs import group_codes, held_out_folds
 
 from .results import Row
 
-N_BOOTSTRAP = 1000
+N_BOOTSTRAP, N_BOOTSTRAP_GAIN = 1000, 400
 # With fewer records, one half is a better threshold than a validation split gives.
 ENOUGH_TO_HOLD_OUT = 1000
 VALIDATION = 0.1
@@ -146,6 +146,22 @@ def summary(fits: Sequence[Fit], target: NDArray, patient: NDArray) -> Row:
         "n_test": len(target),
         "fit_seconds": float(np.mean([f.about["seconds"] for f in fits])),
     }
+
+
+def gain(target: NDArray, patient: NDArray, better: Sequence[Fit], worse: Sequence[Fit]) -> Row:
+    """Return the mean difference of the AUROCs of pairs of fits, with an interval over patients drawn once for both."""
+    n_classes = target.shape[1]
+
+    def difference(y: NDArray, both: NDArray) -> float:
+        own = y[:, :n_classes]
+        return macro_auroc(own, both[:, :n_classes]) - macro_auroc(own, both[:, n_classes:])
+
+    # The bootstrap draws rows of one table: both models' columns side by side, and the labels twice to match.
+    pairs = [np.hstack([a.p, b.p]) for a, b in zip(better, worse, strict=True)]
+    twice = np.hstack([target, target])
+    low, high = bootstrap_interval(difference, twice, pairs, patient, n_bootstrap=N_BOOTSTRAP_GAIN)
+    value = float(np.mean([difference(twice, both) for both in pairs]))
+    return {"gain": value, "gain_low": low, "gain_high": high}
 
 
 def _f1(target: NDArray, decided: NDArray) -> float:

@@ -16,6 +16,7 @@ from benchmarks.study import (
     common,
     configs,
     data,
+    elsewhere,
     finetune,
     fractions,
     leads,
@@ -206,13 +207,13 @@ def test_boosting_scores_like_the_probe_on_easy_data():
 
 
 def test_gain_is_zero_for_equal_models_and_found_for_a_better_one(monkeypatch):
-    monkeypatch.setattr(finetune, "N_BOOTSTRAP", 100)
+    monkeypatch.setattr(scoring, "N_BOOTSTRAP_GAIN", 100)
     rng, target, Z, patient = labelled()
     better = scoring.Fit(Z, Z > 0, {})
     worse = scoring.Fit((Z + 3 * rng.normal(size=Z.shape)).astype(np.float32), Z > 0, {})
-    same = finetune.gain(target, patient, [better], [better])
+    same = scoring.gain(target, patient, [better], [better])
     assert same == {"gain": 0, "gain_low": 0, "gain_high": 0}
-    found = finetune.gain(target, patient, [better, better], [worse, worse])
+    found = scoring.gain(target, patient, [better, better], [worse, worse])
     assert 0 < found["gain_low"] < found["gain"] < found["gain_high"]
 
 
@@ -444,3 +445,16 @@ def test_a_record_agrees_with_itself_and_not_with_strangers():
     np.testing.assert_allclose(found["others"], [half, 0.5, half])
     np.testing.assert_allclose(found["gap"], found["own"] - found["others"])
     assert found["first"].tolist() == [1, 0, 0]
+
+
+def test_neighbours_of_a_record_are_ranked_without_its_patient():
+    # Seen from the first record: the second (other statements), then the third (a shared one). The fourth is nearest,
+    # and the patient's own.
+    Z = np.array([[1.0, 0.0], [0.9, 0.3], [0.0, 1.0], [1.0, 0.01]], np.float32)
+    statements = np.array([[1, 0], [0, 1], [1, 1], [1, 0]], np.int8)
+    found = elsewhere.neighbour_precision(Z, statements, np.array([0, 1, 2, 0]))
+    assert found[0] == pytest.approx(1 / 2)
+    # The second record shares with the third alone, which is the last of its three neighbours.
+    assert found[1] == pytest.approx(1 / 3)
+    lonely = elsewhere.neighbour_precision(Z[:2], statements[:2], np.array([0, 1]))
+    assert np.isnan(lonely).all()
