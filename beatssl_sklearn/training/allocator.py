@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -25,8 +24,9 @@ _AFTER = ((_MMAP_MAX, 65536), (_MMAP_THRESHOLD, 32 << 20), (_TRIM_THRESHOLD, 64 
 # Who sets these, has tuned the allocator: it is left alone.
 _TUNED = ("MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_", "GLIBC_TUNABLES")
 
-_lock = threading.Lock()
-_n_running = 0
+# One entry for each training that runs. No lock guards it, because a forked child would inherit the lock. The worst
+# that two threads can do at the same moment is to set the same values twice, or to make one training slower.
+_running: set[object] = set()
 
 
 @contextmanager
@@ -40,18 +40,16 @@ def kept_memory() -> Iterator[None]:
     -----
     In the meantime, the process holds the largest amount of memory that it has had. Numbers do not change.
     """
-    global _n_running
-    with _lock:
-        _n_running += 1
-        if _n_running == 1:
-            _set(_WHILE)
+    own = object()
+    if not _running:
+        _set(_WHILE)
+    _running.add(own)
     try:
         yield
     finally:
-        with _lock:
-            _n_running -= 1
-            if _n_running == 0:
-                _set(_AFTER, give_back=True)
+        _running.discard(own)
+        if not _running:
+            _set(_AFTER, give_back=True)
 
 
 def _set(values: tuple[tuple[int, int], ...], give_back: bool = False) -> None:
