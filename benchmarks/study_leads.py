@@ -3,7 +3,7 @@
 Command
 -------
 ``OMP_NUM_THREADS=1 python -m benchmarks.study_leads [--data FOLDER] [--out FOLDER] [--fit 1 .. 8] [--score 9]
-[--n-fit N] [--n-score N] [--write]``
+[--n-fit N] [--n-score N] [--n-choose N] [--write]``
 
 Takes minutes; ``--write`` fits, and puts the coefficients into the package.
 
@@ -13,11 +13,12 @@ Records of PTB-XL (100 Hz, twelve leads) with leads swapped or inverted: the mod
 1 to 8, as recorded and with each mistake, and scored on fold 9, whose patients are others. AUROC of each mistake alone
 against the records as recorded, with intervals of 95 % by bootstrap of records; the share of mistakes that `fix_leads`
 undoes at its default certainty, by the right one and by another; and the share of records as recorded that it changes.
-The same shares for other certainties. Rates: the same signals called by another rate. Units: the same signals in
-microvolt, volt and counts.
+The same shares for other certainties, of fold 9, and of the patients of folds 1 to 8 of whom no record was fitted on:
+these chose the default certainty, and fold 9 shows it once. Rates: the same signals called by another rate. Units: the
+same signals in microvolt, volt and counts.
 
-The penalty, the weight of the evidence and the default certainty were chosen on median heartbeats of folds 7 and 8, by
-models of folds 1 to 6. So no patient of fold 9 has chosen them.
+The penalty and the weight of the evidence were chosen on median heartbeats of folds 7 and 8, by models of folds 1 to 6.
+So no patient of fold 9 has chosen them.
 
 What it cannot show
 -------------------
@@ -43,7 +44,7 @@ from sklearn.metrics import roc_auc_score
 from beatssl_sklearn import check_leads, detect_rpeaks, fix_leads
 from beatssl_sklearn.ecg import LEADS
 from beatssl_sklearn.inputs import Block
-from beatssl_sklearn.quality import SWAPS, coarsen, median_beats, rate_inputs, shape_inputs
+from beatssl_sklearn.quality import SWAPS, coarsen, least_certainty, median_beats, rate_inputs, shape_inputs
 
 from .quality_sets import unpacker
 
@@ -58,7 +59,7 @@ N_RATES = 600
 UNITS = {"mV": 1.0, "uV": 1000.0, "V": 0.001, "counts": 200.0}
 EIGHT = [0, 1, 6, 7, 8, 9, 10, 11]
 STRENGTH = 0.2
-CERTAINTIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+CERTAINTIES = (0.5, 0.7, 0.9, 0.95, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999)
 # No electrode does these to leads of which the others follow; `check_leads` knows.
 IMPOSSIBLE = ("inverted I", "inverted II")
 
@@ -85,10 +86,40 @@ class Mistake(NamedTuple):
     by_certainty: NDArray[np.float64]
 
 
+class Trade(NamedTuple):
+    """What each of `CERTAINTIES` does to some patients' records.
+
+    Attributes
+    ----------
+    name : str
+        Whose records these are.
+    changed : ndarray of shape (n_certainties,)
+        Share of the records as recorded that would be changed.
+    undone, other : ndarray of shape (n_certainties,)
+        Shares of mistakes of electrodes that would be undone, and changed otherwise: means over the mistakes.
+    """
+
+    name: str
+    changed: NDArray[np.float64]
+    undone: NDArray[np.float64]
+    other: NDArray[np.float64]
+
+
 def folds(data: Path, wanted: Sequence[int]) -> NDArray[np.float32]:
     """Read folds of PTB-XL [mV]."""
     module = unpacker(data, "ptbxl")
     return np.concatenate([module.load_fold(k)[1] for k in wanted]).astype(np.float32) / 1000
+
+
+def fitted_and_unseen(data: Path, wanted: Sequence[int], n_fit: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which records of folds models are fitted on, and those of patients of whom there is none among them."""
+    ids = np.concatenate([np.loadtxt(data / "ptbxl" / f"fold{k:02d}.ids.txt", dtype=np.int64) for k in wanted])
+    with open(data / "ptbxl" / "labels.csv", newline="") as f:
+        patient_of = {int(row["ecg_id"]): row["patient_id"] for row in csv.DictReader(f)}
+    patients = np.array([patient_of[i] for i in ids.tolist()])
+    order = np.random.default_rng(0).permutation(len(ids))
+    fitted, rest = order[:n_fit], order[n_fit:]
+    return fitted, rest[~np.isin(patients[rest], patients[fitted])]
 
 
 def with_mistake(x: NDArray[np.float32], name: str) -> NDArray[np.float32]:
@@ -166,11 +197,31 @@ def score_mistake(x: NDArray[np.float32], right: DataFrame, name: str) -> Mistak
     area = [float("nan")] * 3
     if name:
         area = auroc(right[name].to_numpy(), table[name].to_numpy(), np.random.default_rng(0))
-    likely, certainty = table["likely"].to_numpy(), table["certainty"].to_numpy()[:, None] >= CERTAINTIES
-    wanted = np.stack([(likely == name) & (likely != ""), (likely != name) & (likely != "")])
-    shares = (wanted[..., None] & certainty).mean(axis=1)
     undone = float((done == name).mean()) if name else float("nan")
-    return Mistake(name, area, undone, float(((done != name) & (done != "")).mean()), shares)
+    return Mistake(name, area, undone, float(((done != name) & (done != "")).mean()), shares(table, name))
+
+
+def shares(table: DataFrame, name: str, one_line: bool = False) -> NDArray[np.float64]:
+    """Return the shares of records (2, n_certainties) of which a mistake, and another one, is found by certainty.
+
+    With `one_line`, swaps that change little are not asked for more than others.
+    """
+    likely, certainty = table["likely"].to_numpy(), table["certainty"].to_numpy()
+    asked = np.array([[c if one_line else least_certainty(own, c) for c in CERTAINTIES] for own in likely])
+    certain = certainty[:, None] >= asked
+    wanted = np.stack([(likely == name) & (likely != ""), (likely != name) & (likely != "")])
+    return np.asarray((wanted[..., None] & certain).mean(axis=1))
+
+
+def trades_of(x: NDArray[np.float32], n_score: int) -> list[Trade]:
+    """Return what each certainty does to records as recorded, and to some of them with each mistake: two rules."""
+    names = [name for name in SWAPS if name not in IMPOSSIBLE]
+    right, wrong = check_leads(x, fs=FS), [check_leads(with_mistake(x[:n_score], name), fs=FS) for name in names]
+    found = []
+    for rule, one_line in (("one line for all", True), ("stricter for some", False)):
+        of_all = [shares(table, name, one_line) for table, name in zip(wrong, names, strict=True)]
+        found.append(Trade(f"unseen, {rule}", shares(right, "", one_line)[1], *np.mean(of_all, axis=0)))
+    return found
 
 
 def score_rates(x: NDArray[np.float32], right: DataFrame) -> list[tuple[str, list[float]]]:
@@ -191,7 +242,12 @@ def score_units(x: NDArray[np.float32]) -> dict[str, list[float]]:
 
 
 def write(
-    out: Path, ran: str, mistakes: list[Mistake], rates: list[tuple[str, list[float]]], units: dict[str, list[float]]
+    out: Path,
+    ran: str,
+    mistakes: list[Mistake],
+    trades: Sequence[Trade],
+    rates: list[tuple[str, list[float]]],
+    units: dict[str, list[float]],
 ) -> None:
     """Write `leads.csv` and `leads.md`."""
     rows: list[list[object]] = [["mistake", "AUROC", "low", "high", "undone", "changed otherwise"]]
@@ -208,16 +264,26 @@ def write(
     lines += ["", "I or II inverted, with limb leads that follow, is no mistake of an electrode, and not looked for."]
     lines += ["", "By the certainty asked for: records as recorded that are changed; of the mistakes that an"]
     lines += ["electrode can make, those that are undone and those that are changed otherwise, on average.", ""]
-    lines += ["| certainty | as recorded: changed | undone | changed otherwise |", "|---|---|---|---|"]
-    none = next(m for m in mistakes if not m.name).by_certainty[1]
-    of_all = np.mean([m.by_certainty for m in mistakes if m.name and m.name not in IMPOSSIBLE], axis=0)
+    heads = [f"{t.name}: changed | undone | changed otherwise" for t in (*trades, of_mistakes(mistakes))]
+    lines += [f"| certainty | {' | '.join(heads)} |", "|---" * (1 + 3 * len(heads)) + "|"]
     for k, certainty in enumerate(CERTAINTIES):
-        lines.append(f"| {certainty} | {as_percent(none[k], 2)} | {' | '.join(as_percent(v) for v in of_all[:, k])} |")
+        cells = [
+            f"{as_percent(t.changed[k], 2)} | {as_percent(t.undone[k])} | {as_percent(t.other[k], 2)}"
+            for t in (*trades, of_mistakes(mistakes))
+        ]
+        lines.append(f"| {certainty} | {' | '.join(cells)} |")
     lines += ["", "| rate | AUROC |", "|---|---|"]
     lines += [f"| {name} | {{:.3f}} ({{:.3f}}-{{:.3f}}) |".format(*area) for name, area in rates]
     lines += ["", f"| unit | called {' | '.join(units)} |", "|---" * (len(units) + 1) + "|"]
     lines += [f"| {unit} | {' | '.join(as_percent(v) for v in row)} |" for unit, row in units.items()]
     (out / "leads.md").write_text("\n".join(lines) + "\n")
+
+
+def of_mistakes(mistakes: list[Mistake]) -> Trade:
+    """Return what each certainty does to the records that are scored."""
+    none = next(m for m in mistakes if not m.name).by_certainty[1]
+    of_all = [m.by_certainty for m in mistakes if m.name and m.name not in IMPOSSIBLE]
+    return Trade("scored, stricter for some", none, *np.mean(of_all, axis=0))
 
 
 def as_percent(share: float, digits: int = 1) -> str:
@@ -235,14 +301,16 @@ def main() -> None:
     parser.add_argument("--score", type=int, nargs="+", default=[9], help="folds [9]")
     parser.add_argument("--n-fit", type=int, default=9000, help="records to fit on [%(default)s]")
     parser.add_argument("--n-score", type=int, default=3000, help="records to score with each mistake [%(default)s]")
+    parser.add_argument("--n-choose", type=int, default=600, help="unseen records with each mistake [%(default)s]")
     parser.add_argument("--write", action="store_true", help="fit, and write the coefficients into the package")
     parser.add_argument("--date", default="2026-11-26")
     args = parser.parse_args()
+    x = folds(args.data, args.fit)
+    fitted, unseen = fitted_and_unseen(args.data, args.fit, args.n_fit)
     if args.write:
-        x = folds(args.data, args.fit)
-        x = x[np.random.default_rng(0).permutation(len(x))[: args.n_fit]]
         path = Path(__file__).parents[1] / "beatssl_sklearn" / "quality" / "leads.npz"
-        write_models(path, beats_of(x), x[:N_RATES])
+        write_models(path, beats_of(x[fitted]), x[fitted[:N_RATES]])
+    chosen = trades_of(x[unseen], args.n_choose)
     held_out = folds(args.data, args.score)
     held_out = held_out[np.random.default_rng(0).permutation(len(held_out))]
     right = check_leads(held_out, fs=FS)
@@ -250,7 +318,8 @@ def main() -> None:
     mistakes = [score_mistake(held_out, right, "")]
     mistakes += [score_mistake(some, right_of_some, name) for name in SWAPS]
     ran = told(args.date, (args.n_fit, len(held_out), len(some)), args.fit, args.score)
-    write(args.out, ran, mistakes, score_rates(some, right_of_some), score_units(some))
+    ran += f"\nUnseen: {len(unseen)} records of patients of whom none was fitted; {args.n_choose} with each mistake."
+    write(args.out, ran, mistakes, chosen, score_rates(some, right_of_some), score_units(some))
     sys.stdout.write((args.out / "leads.md").read_text())
 
 

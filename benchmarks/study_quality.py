@@ -21,6 +21,7 @@ intercept of its own: people draw the line at different places. The package has 
 
 - Kinds: LUDB's records, with one kind of fault at a time, scored by models that saw neither their patients nor their
   part of the noise.
+- Lengths: an eighth of PTB-XL's records without a mark, cut to some seconds, with the scores of the package.
 
 AUROC by cross-validation in five parts, by patient, of the noise recordings too; intervals of 95 % by bootstrap of
 records. "Without this set" is the same with coefficients that were fitted on all other sets.
@@ -46,13 +47,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from beatssl_sklearn import WFDBFolder
+from beatssl_sklearn import WFDBFolder, signal_quality
 from beatssl_sklearn.quality import LEAD_INPUTS, RECORD_INPUTS, Measured, lead_inputs, measure_quality, record_inputs
 
 from .quality_kinds import Kinds
 from .quality_sets import N_PARTS, QualitySet, cinc2017, ptbxl_marked, spoilt
 
 N_BOOTSTRAP = 200
+LENGTHS = (2.0, 3.0, 4.0, 5.0, 10.0)
 PENALTY = 0.01
 
 
@@ -213,6 +215,16 @@ def speed(s: QualitySet) -> float:
     return len(x) / (time.process_time() - begun)
 
 
+def by_length(marked: QualitySet) -> dict[float, tuple[int, float]]:
+    """Return, by the seconds that are left of records without a mark, their number and the share below .5."""
+    good = marked.signal[np.flatnonzero(~marked.bad)[::8]]
+    found = {}
+    for seconds in LENGTHS:
+        cut = good[:, :, : round(seconds * marked.fs)]
+        found[seconds] = len(cut), float((signal_quality(cut, fs=marked.fs)["score"] < 0.5).mean())
+    return found
+
+
 HEADER = (
     "set", "records", "bad", "AUROC of leads", "low", "high", "AUROC of records", "low", "high", "without this set",
     "good below .5", "bad below .5",
@@ -220,7 +232,12 @@ HEADER = (
 
 
 def write(
-    out: Path, rows: list[list[object]], kinds: dict[str, NDArray[np.float64]], rates: dict[str, float], date: str
+    out: Path,
+    rows: list[list[object]],
+    kinds: dict[str, NDArray[np.float64]],
+    lengths: dict[float, tuple[int, float]],
+    rates: dict[str, float],
+    date: str,
 ) -> None:
     """Write `quality.csv` and `quality.md`."""
     with open(out / "quality.csv", "w", newline="") as f:
@@ -245,6 +262,9 @@ def write(
     for name, scores in kinds.items():
         low, median, high = np.percentile(scores, [10, 50, 90])
         lines.append(f"| {name} | {median:.2f} | {low:.2f}-{high:.2f} | {100 * np.mean(scores < 0.5):.0f} % |")
+    lines += ["", "PTB-XL's records without a mark, cut to a length, with the scores of the package:", ""]
+    lines += ["| seconds | records | below .5 |", "|---|---|---|"]
+    lines += [f"| {seconds:g} | {n} | {100 * share:.1f} % |" for seconds, (n, share) in lengths.items()]
     lines += ["", "Speed with twelve leads of 10 s, one core, with the search for R peaks:", ""]
     lines += [f"- {name}: {rate:.0f} records per second of processor time" for name, rate in rates.items()]
     (out / "quality.md").write_text("\n".join(lines) + "\n")
@@ -276,7 +296,7 @@ def main() -> None:
     sets = [marked, *cinc2017(args.data), *spoilt(args.data, marked)]
     rates = {f"{s.fs:g} Hz": speed(s) for s in sets if s.name in ("PTB-XL marks", "LUDB spoilt")}
     rows = measured(sets)
-    write(args.out, study(rows), by_kind(args.data, rows), rates, args.date)
+    write(args.out, study(rows), by_kind(args.data, rows), by_length(marked), rates, args.date)
     if args.write:
         coefficients = Path(__file__).parents[1] / "beatssl_sklearn" / "quality" / "score.json"
         write_coefficients(coefficients, *fit_both(rows, [np.ones(len(s.bad), bool) for s in rows]))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .messages import say
-from .parser import add_id, add_reading, new_command, positive
+from .parser import add_folder, add_id, add_reading, new_command, positive
 
 
 def add_parser(commands: Any) -> None:
@@ -15,12 +15,7 @@ def add_parser(commands: Any) -> None:
     command = new_command(
         commands, "check", "Check the quality, leads, units and rates of a folder of ECGs, before they are used.", run
     )
-    command.add_argument(
-        "folder",
-        metavar="DIR",
-        type=Path,
-        help="folder with the WFDB records: those in its file RECORDS, else every header below it",
-    )
+    add_folder(command)
     command.add_argument("--out", type=Path, required=True, help="table to write: .csv or .parquet, a row per record")
     command.add_argument("--report", type=Path, metavar="HTML", help="also a page with pictures, in one file")
     command.add_argument(

@@ -10,11 +10,12 @@ import numpy as np
 
 from .. import check_leads, signal_quality
 from ..files.growing_table import GrowingTable
+from ..quality.reliable import LOOKED_AT_S
 from .batch_results import results_of
 from .folder import Batch, LongRecord
 from .progress import Progress
 from .refused import Refused
-from .reliable import LOOKED_AT_S, first_minutes
+from .reliable import first_minutes
 
 _OF_QUALITY = (
     *("heart_rate", "flat_leads", "bad_leads", "worst_lead", "flat", "clipped", "powerline", "baseline", "noise"),

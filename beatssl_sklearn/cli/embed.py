@@ -49,8 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     import_modules(arguments.imports)
     if wants_shards(arguments):
-        if arguments.reliable != "keep":
-            raise ValueError(f"--reliable {arguments.reliable} needs a table as --out; shards keep all records")
         from .shards import embed_into_shards
 
         return embed_into_shards(arguments)

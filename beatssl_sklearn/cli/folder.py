@@ -74,6 +74,8 @@ def open_folder(arguments: argparse.Namespace) -> tuple[ECGFolder, Refused]:
         If an option cannot be used, or the folder has no records.
     """
     # A wrong option must not become a warning for each record.
+    if arguments.fs is not None:
+        check_fs(arguments.fs, "--fs")
     resolve_device(arguments.device)
     leads = arguments.leads
     if leads is not None:
@@ -82,11 +84,11 @@ def open_folder(arguments: argparse.Namespace) -> tuple[ECGFolder, Refused]:
         raise ValueError("--positional needs --leads, the names of the signals in their order")
     if not os.path.isdir(arguments.folder):
         raise NotADirectoryError(f"{arguments.folder}: there is no such folder")
-    options: dict[str, Any] = {"leads": leads, "positional": arguments.positional, "pattern": arguments.records}
+    options: dict[str, Any] = {"leads": leads, "positional": arguments.positional, "fs": arguments.fs}
     try:
         with warnings.catch_warnings(record=True) as odd:
             warnings.simplefilter("always", UserWarning)
-            every = ECGFolder(arguments.folder, skip_unreadable=True, **options)
+            every = ECGFolder(arguments.folder, pattern=arguments.records, skip_unreadable=True, **options)
     except (ValueError, OSError) as error:
         raise type(error)(f"{arguments.folder}: {error}") from error
     for warning in odd:
@@ -215,7 +217,7 @@ def read_whole(record: LongRecord, refused: Refused, bar: Progress) -> Batch | N
 def record_reader(name: str, arguments: argparse.Namespace) -> WFDBReader:
     """Open a record of the folder; one of another format than WFDB is read as a whole."""
     options: dict[str, Any] = {"leads": arguments.leads, "positional": arguments.positional}
-    one = ECGFolder(arguments.folder, names=[name], **options)
+    one = ECGFolder(arguments.folder, names=[name], fs=arguments.fs, **options)
     if not one.is_wfdb(name):
         return WholeRecord(name, one[0])
     return WFDBReader(Path(arguments.folder) / name, confine_to_root=arguments.folder, **options)

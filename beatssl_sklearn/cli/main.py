@@ -18,8 +18,8 @@ from .stopping import Stopped, stoppable
 
 # In the order of the help. Each file has `add_parser(commands)` and `run(arguments) -> exit status`.
 _COMMANDS = (demo, check, pretrain, embed, classify, align, ask, retrieve, delineate, beats, rhythms, pack, info)
-_DESCRIPTION = """ECG embeddings and waves from the command line: a folder of WFDB records (name.hea with
-name.dat) goes in, and a model, or a table of embeddings, answers, waves, beats or rhythms, comes out.
+_DESCRIPTION = """ECG embeddings and waves from the command line: a folder of ECGs goes in (WFDB, EDF, DICOM,
+XML, SCP-ECG and others), and a model, or a table of embeddings, answers, waves, beats or rhythms, comes out.
 """
 _EPILOG = """examples:
   beatssl demo

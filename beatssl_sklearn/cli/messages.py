@@ -12,7 +12,7 @@ from ..files.cell_text import escape_text
 
 # Parameters of the library that are options, and the options whose name is another one.
 _PARAMETERS = (
-    *("max_epochs", "batch_size", "fs_model", "allow_nan", "checkpoint_dir", "random_state", "encoder_params"),
+    *("max_epochs", "batch_size", "fs_model", "allow_nan", "fs", "checkpoint_dir", "random_state", "encoder_params"),
     *("positional", "leads", "device", "lr", "groups", "reports", "times", "objective", "encoder", "check"),
     *("window", "step", "min_duration", "encoder_lr"),
 )

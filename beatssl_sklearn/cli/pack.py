@@ -27,7 +27,6 @@ def add_parser(commands: Any) -> None:
         metavar="OUT.zarr",
         help="store to write: a folder or a URL; one that an earlier run has begun goes on where it was",
     )
-    command.add_argument("--fs", type=float, metavar="HZ", help="sampling rate, of an array")
     command.add_argument(
         "--groups", metavar="FILE", type=Path, help="CSV file with the columns record,group (or patient): who is who"
     )
@@ -53,8 +52,6 @@ def run(arguments: argparse.Namespace) -> int:
         packed = _array(arguments)
         _write(packed, StoreWriter(url, {}, **options), arguments, None)
         return 0
-    if arguments.fs is not None:
-        raise ValueError(f"--fs {arguments.fs:g}: the records of a folder have rates of their own; leave --fs out")
     from ..records.pack import what_to_pack
     from .folder import open_folder, record_ids
 

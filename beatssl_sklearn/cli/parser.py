@@ -9,6 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+FOLDER_HELP = (
+    "folder of ECGs: WFDB records (those in its file RECORDS, else every header below it), and files of EDF, DICOM, "
+    "HL7, GE, Philips, SCP-ECG or ISHNE; or else of CSV, NumPy, MATLAB and HDF5"
+)
+"""What a folder of records may hold."""
+
 
 class CommandParser(argparse.ArgumentParser):
     """A parser of one command, of whose words options may stand between the others."""
@@ -49,12 +55,7 @@ def new_command(
 
 def add_folder(command: argparse.ArgumentParser) -> argparse.Action:
     """Add the folder of records."""
-    return command.add_argument(
-        "folder",
-        metavar="DIR",
-        type=Path,
-        help="folder with the WFDB records: those in its file RECORDS, else every header below it",
-    )
+    return command.add_argument("folder", metavar="DIR", type=Path, help=FOLDER_HELP)
 
 
 def add_model(command: argparse.ArgumentParser) -> None:
@@ -70,8 +71,7 @@ def add_model_and_folder(command: argparse.ArgumentParser, default: str) -> None
         metavar="[MODEL] DIR",
         nargs="+",
         action=_ModelAndFolder,
-        help="a model: file of `beatssl pretrain` or `save`, or a shipped name; and the folder with the WFDB records: "
-        "those in its file RECORDS, else every header below it",
+        help=f"a model: file of `beatssl pretrain` or `save`, or a shipped name; and the {FOLDER_HELP}",
     )
     command.add_argument(
         "--model", action=_Model, default=default, help="the model, in place of the first word [%(default)s]"
@@ -154,6 +154,9 @@ def add_reading(command: argparse.ArgumentParser, device: bool = True) -> None:
     )
     command.add_argument(
         "--positional", action="store_true", help="the records' own lead names are wrong: --leads names them, in order"
+    )
+    command.add_argument(
+        "--fs", type=float, metavar="HZ", help="sampling rate of files that state none: arrays, tables without times"
     )
     if device:
         command.add_argument("--device", help="cpu or cuda [the best there is]")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from .. import ECGRecord, signal_quality
+from .. import ECGRecord
+from ..quality.reliable import LOOKED_AT_S, faults_of
 from .batch_results import results_of
 from .folder import Batch, LongRecord
 from .progress import Progress
 from .refused import RECORD_ERRORS, Refused
-
-# Of a long record, so much is looked at [s].
-LOOKED_AT_S = 600.0
-_LEAST_SCORE = 0.5
 
 
 def first_minutes(record: LongRecord, refused: Refused, bar: Progress) -> Batch | None:
@@ -52,17 +49,11 @@ def reliable(
 
 def _good(batch: Batch, choice: str, refused: Refused, bar: Progress) -> set[str]:
     good = set()
-    for name, (score, reasons) in results_of(batch, _scores, "ignore", refused, bar):
-        text = f"quality {score:.2f} is below {_LEAST_SCORE:g}" + (f": {reasons}" if reasons else "")
-        if score < _LEAST_SCORE and choice == "drop":
+    for name, text in results_of(batch, faults_of, "ignore", refused, bar):
+        if text and choice == "drop":
             refused.add(name, ValueError(text), bar)
             continue
-        if score < _LEAST_SCORE:
+        if text:
             refused.warn(name, text, bar)
         good.add(name)
     return good
-
-
-def _scores(batch: Batch) -> list[tuple[float, str]]:
-    table = signal_quality(batch)
-    return list(zip(table["score"].tolist(), table["reasons"].tolist(), strict=True))

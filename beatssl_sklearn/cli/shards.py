@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import BeatEmbedder, RhythmEmbedder, delineate_dataset, embed_dataset
+from ..quality.reliable import REFUSED
 from .folder import open_folder, record_ids
 from .messages import say
 from .models import from_file
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 _TABLES = (".csv", ".parquet", ".npz")
 # Parameters of the library in messages, and the options of the command.
 _OPTIONS = {"overwrite=True": "--overwrite", "retry_failed=True": "--retry-failed", "engine=": "--engine "}
-_OPTIONS |= {"n_jobs=": "--workers ", "batch_size=": "--batch-size "}
+_OPTIONS |= {"n_jobs=": "--workers ", "batch_size=": "--batch-size ", "reliable=": "--reliable "}
+
+# A record that raises is left out of its shard, and told.
+_RELIABLE = {"keep": "keep", "warn": "warn", "drop": "raise"}
 
 
 def embed_into_shards(arguments: argparse.Namespace) -> int:
@@ -40,6 +44,7 @@ def embed_into_shards(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         allow_nan=True if arguments.allow_nan else None,
         check=arguments.check,
+        reliable=_RELIABLE[arguments.reliable],
     )
     with from_file(arguments.model):
         _ = embedder.encoder_
@@ -94,7 +99,8 @@ def _run(what: str, work: Callable[..., DatasetResult], arguments: argparse.Name
         except (ValueError, OSError, RuntimeError) as error:
             raise type(error)(_in_options(str(error))) from error
         for failure in result.failures:
-            refused.add(folder.names[failure.row], ValueError(failure.message), bar)
+            name = folder.names[failure.row]
+            refused.add(name, ValueError(failure.message.removeprefix(REFUSED).removeprefix(f"record {name!r}: ")), bar)
         for warning in odd:
             if issubclass(warning.category, UserWarning):
                 bar.write(f"warning: {_in_options(str(warning.message))}")

@@ -19,6 +19,7 @@ from ..components import check_number
 from ..inputs.plausibility import RecordCheck
 from ..inputs.reading import SignalTransformer
 from ..inputs.source import Source
+from ..quality.reliable import check_reliable
 from .file_checks import check_embedder
 from .fitted_encoder import FittedEncoder, fitted_encoder, is_fitted
 from .starting_encoder import KeepsPretrainer
@@ -43,6 +44,7 @@ class Embedder(KeepsPretrainer, SignalTransformer):
         leads: Sequence[str] | None = None,
         allow_nan: bool | None = None,
         check: str = "warn",
+        reliable: str = "keep",
         batch_size: int = 32,
         device: Any = None,
         precision: str = "auto",
@@ -53,6 +55,7 @@ class Embedder(KeepsPretrainer, SignalTransformer):
         self.leads = leads
         self.allow_nan = allow_nan
         self.check = check
+        self.reliable = reliable
         self.batch_size = batch_size
         self.device = device
         self.precision = precision
@@ -120,6 +123,7 @@ class Embedder(KeepsPretrainer, SignalTransformer):
         estimator
             The estimator itself.
         """
+        check_reliable(self.reliable)
         if not is_fitted(own := self.pretrainer):
             if isinstance(own, type) or not hasattr(own, "untrained_encoder"):
                 raise TypeError(f"pretrainer must be a pretrainer, a path or a shipped model's name, got {own!r}")
@@ -180,8 +184,9 @@ class Embedder(KeepsPretrainer, SignalTransformer):
     def _embedded(self, function: Any, source: Source, *args: Any) -> Any:
         """Call ``function(encoder, source, *args)``, from the cache where `memory` holds the result."""
         check_number("batch_size", self.batch_size, Integral, 1)
+        check_reliable(self.reliable)
         encoder = self.encoder_
-        run = {name: getattr(self, name) for name in ("batch_size", "device", "precision", "check")}
+        run = {name: getattr(self, name) for name in ("batch_size", "device", "precision", "check", "reliable")}
         if self.memory is None:
             return function(encoder, source, *args, **run)
         cached = check_memory(self.memory).cache(function, ignore=_NOT_IN_THE_KEY)

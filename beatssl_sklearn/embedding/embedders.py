@@ -34,6 +34,10 @@ class RhythmEmbedder(RecordOutput, Embedder):
         Whether NaN counts as missing samples instead of being an error; None is as the pretrainer has it.
     check : {"warn", "raise", "ignore"}, default="warn"
         What to do with records that look odd; see `Pretrainer`.
+    reliable : {"keep", "warn", "drop", "raise"}, default="keep"
+        What to do with records that nobody can read in full: those whose score of `signal_quality` is below .5. "keep"
+        does not look. "warn" names them, with the reasons. "drop" does so, too, and makes their rows NaN. "raise" is an
+        error after the last record. See Notes.
     batch_size : int, default=32
         Records that the network sees at once. It does not change the embeddings.
     device : str, default=None
@@ -55,6 +59,12 @@ class RhythmEmbedder(RecordOutput, Embedder):
     -----
     Pickles hold the encoder's arrays. A shipped model's name is pickled as it is.
 
+    A transformer of scikit-learn returns a row per record, so that rows go with labels, groups and folds. So `reliable`
+    cannot remove rows, as ``beatssl embed --reliable drop`` does: NaN marks them, as it marks records without a sample.
+    ``np.isfinite(Z).all(axis=1)`` are the others; classifiers that do not take NaN refuse it instead of learning from
+    noise. Both judge by the same rule. Of a longer record, the first 10 minutes are judged. Of good records that are
+    cut to 2 s, a fifth is called unreliable, of 4 s as few as of 10 s (``benchmarks/results/quality.md``).
+
     Examples
     --------
     >>> from sklearn.linear_model import LogisticRegression
@@ -75,13 +85,14 @@ class RhythmEmbedder(RecordOutput, Embedder):
         leads: Sequence[str] | None = None,
         allow_nan: bool | None = None,
         check: str = "warn",
+        reliable: str = "keep",
         batch_size: int = 32,
         device: Any = None,
         precision: str = "auto",
         memory: Any = None,
         parts: Parts = None,
     ) -> None:
-        read: dict[str, Any] = {"fs": fs, "leads": leads, "allow_nan": allow_nan, "check": check}
+        read: dict[str, Any] = {"fs": fs, "leads": leads, "allow_nan": allow_nan, "check": check, "reliable": reliable}
         run: dict[str, Any] = {"batch_size": batch_size, "device": device, "precision": precision, "memory": memory}
         super().__init__(pretrainer, **read, **run)
         self.parts = parts
@@ -117,7 +128,11 @@ class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
 
     Parameters
     ----------
-    pretrainer, fs, leads, allow_nan, check, batch_size, device, precision, memory : as for `RhythmEmbedder`
+    pretrainer, fs, leads, allow_nan, check : as for `RhythmEmbedder`
+    reliable : {"keep", "warn", "drop", "raise"}, default="keep"
+        As for `RhythmEmbedder`. With "drop", all beats of an unreliable record are NaN. They stay where the method
+        `rpeaks` says, and where given R peaks, and their labels, are.
+    batch_size, device, precision, memory : as for `RhythmEmbedder`
     timing : bool, default=False
         Whether the columns of `ecg.beat_timing` follow those of the embedding: RR intervals before and after the beat
         against what is usual. An embedding sees .7 s and no rhythm, so that premature beats need them. They follow
@@ -137,13 +152,14 @@ class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
         leads: Sequence[str] | None = None,
         allow_nan: bool | None = None,
         check: str = "warn",
+        reliable: str = "keep",
         batch_size: int = 32,
         device: Any = None,
         precision: str = "auto",
         memory: Any = None,
         timing: bool = False,
     ) -> None:
-        read: dict[str, Any] = {"fs": fs, "leads": leads, "allow_nan": allow_nan, "check": check}
+        read: dict[str, Any] = {"fs": fs, "leads": leads, "allow_nan": allow_nan, "check": check, "reliable": reliable}
         run: dict[str, Any] = {"batch_size": batch_size, "device": device, "precision": precision, "memory": memory}
         super().__init__(pretrainer, **read, **run)
         self.timing = timing

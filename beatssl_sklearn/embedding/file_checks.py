@@ -9,6 +9,7 @@ from .._file_values import check_arrays, check_classes, check_described, check_t
 from ..components import check_number
 from ..nn.devices import check_precision
 from ..persistence import shipped_models
+from ..quality.reliable import check_reliable
 from .encoder_checks import check_reading, outline_of
 from .fitted_encoder import FittedEncoder
 
@@ -25,6 +26,7 @@ def check_embedder(embedder: Any) -> None:
     check_reading(vars(embedder))
     check_number("batch_size", embedder.batch_size, Integral, 1)
     check_precision(embedder.precision)
+    check_reliable(embedder.reliable)
     check_type("timing", getattr(embedder, "timing", False), bool)
     check_start(embedder.pretrainer)
     check_type("pretrainer", getattr(embedder.pretrainer, "encoder_", embedder.pretrainer), FittedEncoder)

@@ -25,6 +25,7 @@ from ..inputs.plausibility import RecordCheck
 from ..inputs.source import Block, Source
 from ..inputs.windows import Window, windows
 from ..nn.roi import beat_embeddings, mean_beats, sample_to_token
+from ..quality.reliable import ReliabilityCheck
 from .fitted_encoder import FittedEncoder, InferenceModel
 
 LEVELS = ("rhythm", "beat", "sample")
@@ -51,6 +52,7 @@ def embed(
     rpeaks: Sequence[NDArray] | None = None,
     index: NDArray[np.int64] | None = None,
     check: str = "warn",
+    reliable: str = "keep",
 ) -> Iterator[BlockEmbedding]:
     """Embed records block by block.
 
@@ -71,6 +73,8 @@ def embed(
         Records wanted; all by default.
     check : {"warn", "raise", "ignore"}
         What to do with records that look odd, after the last one.
+    reliable : {"keep", "warn", "drop", "raise"}
+        What to do with records of a low quality; see `RhythmEmbedder`.
 
     Yields
     ------
@@ -79,11 +83,12 @@ def embed(
     Raises
     ------
     ValueError
-        If a record looks odd and `check` is "raise", or `rpeaks` does not hold one array per record.
+        If a record looks odd and `check` is "raise", one is unreliable and `reliable` is "raise", or `rpeaks` does not
+        hold one array per record.
     """
     index = np.arange(source.n_records) if index is None else index
     rpeaks = check_given_rpeaks(rpeaks, source.n_records)
-    odd = RecordCheck(source, check)
+    odd, unreliable = RecordCheck(source, check), ReliabilityCheck(source, reliable)
     for block in source.read(index, batch_size):
         detected, peaks = None, None
         if "rhythm" in levels or ("beat" in levels and rpeaks is None):
@@ -94,9 +99,10 @@ def embed(
             known = detected if detected is not None else peaks
             found = model.front_end.find_rpeaks(block) if known is None else known
             odd.look(block, found, given=detected is None and peaks is not None)
-        embedded = embed_block(block, model, batch_size, levels, peaks, detected)
+        embedded = embed_block(unreliable.look(block), model, batch_size, levels, peaks, detected)
         yield embedded if embedded.rhythm is None else embedded._replace(rhythm=model.read_out(embedded.rhythm))
     odd.tell()
+    unreliable.tell()
 
 
 def gather(blocks: Iterator[BlockEmbedding], levels: Sequence[str]) -> Bunch:
@@ -122,11 +128,12 @@ def embed_rhythm(
     device: Any = None,
     precision: str = "auto",
     check: str = "warn",
+    reliable: str = "keep",
 ) -> NDArray[np.float32]:
     """Return one embedding per record, (n_records, n_dims)."""
     model = encoder.model(device, precision)
     out = np.empty((source.n_records, model.n_dims_record), dtype=np.float32)
-    for block in embed(source, model, batch_size=batch_size, check=check):
+    for block in embed(source, model, batch_size=batch_size, check=check, reliable=reliable):
         out[block.rows] = block.rhythm
     return out
 
@@ -141,19 +148,28 @@ def embed_beats(
     device: Any = None,
     precision: str = "auto",
     check: str = "warn",
+    reliable: str = "keep",
 ) -> NDArray[np.object_]:
     """Return one array (n_beats, n_dims) per record, as an object array; with `timing`, its columns come last."""
-    run: dict[str, Any] = {"batch_size": batch_size, "check": check}
+    run: dict[str, Any] = {"batch_size": batch_size, "check": check, "reliable": reliable}
     found = []
     for block in embed(source, encoder.model(device, precision), levels=("beat",), rpeaks=rpeaks, **run):
-        found += _with_timing(block) if timing else block.beats or []
+        found += _with_timing(block, reliable == "drop") if timing else block.beats or []
     return as_objects(found)
 
 
-def _with_timing(block: BlockEmbedding) -> list[NDArray[np.float32]]:
-    """Return the embeddings of the beats of each record, with the columns of `beat_timing` after them."""
-    pairs = zip(block.beats or [], block.rpeaks or [], strict=True)
-    return [np.concatenate([beats, beat_timing(peaks, block.fs)], axis=1) for beats, peaks in pairs]
+def _with_timing(block: BlockEmbedding, drop: bool) -> list[NDArray[np.float32]]:
+    """Return the embeddings of the beats of each record, with the columns of `beat_timing` after them.
+
+    With `drop`, these are NaN where the embedding is.
+    """
+    rows = []
+    for beats, peaks in zip(block.beats or [], block.rpeaks or [], strict=True):
+        own = np.concatenate([beats, beat_timing(peaks, block.fs)], axis=1)
+        if drop:
+            own[np.isnan(own[:, 0])] = np.nan
+        rows.append(own)
+    return rows
 
 
 def embed_tokens(
@@ -164,9 +180,11 @@ def embed_tokens(
     device: Any = None,
     precision: str = "auto",
     check: str = "warn",
+    reliable: str = "keep",
 ) -> NDArray:
     """Return the tokens (n_records, n_tokens, n_dims), or an object array where records are of unequal length."""
-    blocks = embed(source, encoder.model(device, precision), batch_size=batch_size, levels=("sample",), check=check)
+    run: dict[str, Any] = {"batch_size": batch_size, "check": check, "reliable": reliable}
+    blocks = embed(source, encoder.model(device, precision), levels=("sample",), **run)
     tokens = [record for block in blocks for record in block.samples or []]
     return np.stack(tokens) if len({t.shape for t in tokens}) == 1 else as_objects(tokens)
 

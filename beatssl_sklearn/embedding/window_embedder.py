@@ -48,7 +48,12 @@ class WindowEmbedder(Embedder, auto_wrap_output_keys=None):
         [s]. None is the window itself. Irregular rhythms show in 30 s what they do not show in 10 s.
     min_duration : float, default=0
         Length of a record below which it is not embedded [s]: its rows are NaN, and `check` tells of it.
-    fs, leads, allow_nan, check, batch_size, device, precision, memory : optional
+    fs, leads, allow_nan, check : optional
+        As for `RhythmEmbedder`.
+    reliable : {"keep", "warn", "drop", "raise"}, default="keep"
+        As for `RhythmEmbedder`, but each window is judged as if it were a record. So of a long recording, only the
+        windows are NaN that are unreliable. Windows under 4 s are too short to be judged well.
+    batch_size, device, precision, memory : optional
         As for `RhythmEmbedder`; `batch_size` counts windows.
     parts : str or sequence of str, default=None
         Parts of the embedding to return, as for `RhythmEmbedder`.
@@ -89,13 +94,14 @@ class WindowEmbedder(Embedder, auto_wrap_output_keys=None):
         leads: Sequence[str] | None = None,
         allow_nan: bool | None = None,
         check: str = "warn",
+        reliable: str = "keep",
         batch_size: int = 32,
         device: Any = None,
         precision: str = "auto",
         memory: Any = None,
         parts: Parts = None,
     ) -> None:
-        read: dict[str, Any] = {"fs": fs, "leads": leads, "allow_nan": allow_nan, "check": check}
+        read: dict[str, Any] = {"fs": fs, "leads": leads, "allow_nan": allow_nan, "check": check, "reliable": reliable}
         run: dict[str, Any] = {"batch_size": batch_size, "device": device, "precision": precision, "memory": memory}
         super().__init__(pretrainer, **read, **run)
         self.window = window

@@ -20,6 +20,7 @@ from ..ecg.rr_measures import RR_MEASURES, rr_measures
 from ..inputs.checks import check_duration
 from ..inputs.plausibility import RecordCheck
 from ..inputs.source import ArraySource, Block, Source
+from ..quality.reliable import ReliabilityCheck, faults_of_block
 from .fitted_encoder import FittedEncoder, InferenceModel
 from .long_records import PIECE_S, Readable
 from .stream import embed_block
@@ -102,9 +103,11 @@ def embed_windows(
     device: Any = None,
     precision: str = "auto",
     check: str = "warn",
+    reliable: str = "keep",
 ) -> NDArray[np.object_]:
     """Return one array (n_windows, n_columns) per record, as an object array; NaN for a record that is too short."""
     model, odd = encoder.model(device, precision), RecordCheck(source, check)
+    unreliable = ReliabilityCheck(source, reliable)
     found: list[NDArray[np.float32]] = []
     for block in source.read(np.arange(source.n_records), batch_size):
         n_times = block.signal.shape[2]
@@ -116,6 +119,9 @@ def embed_windows(
             continue
         rpeaks = _find_rpeaks(block, spans, model, batch_size)
         rows = _embed(block, spans, rpeaks, model, batch_size)
+        if unreliable.wanted:
+            bad = _unreliable(block, spans, batch_size, unreliable)
+            rows[bad & unreliable.drops] = np.nan
         joined = [_joined(own, spans) for own in rpeaks]
         odd.look(block, joined)
         if plan.timing:
@@ -124,6 +130,7 @@ def embed_windows(
             rows = _beside(rows, np.stack(timing))
         found += list(rows)
     odd.tell()
+    unreliable.tell()
     return as_objects(found)
 
 
@@ -225,6 +232,19 @@ def _embed(
         assert embedded is not None
         rows[:, i : i + n_windows] = embedded.reshape(n_windows, n, -1).swapaxes(0, 1)
     return rows
+
+
+def _unreliable(
+    block: Block, spans: NDArray[np.int64], batch_size: int, unreliable: ReliabilityCheck
+) -> NDArray[np.bool_]:
+    """Return which windows (n_records, n_windows) are unreliable, each judged as a record, and note them."""
+    texts: list[list[str]] = [[] for _ in block.rows]
+    for _, _, cut in _cuts(block, spans, batch_size):
+        for k, text in enumerate(faults_of_block(cut)):
+            texts[k % len(texts)].append(text)
+    for row, own in zip(block.rows, texts, strict=True):
+        unreliable.look_at_windows(int(row), own, spans[:, 0] / block.fs)
+    return np.array(texts) != ""
 
 
 def _joined(rpeaks: list[NDArray[np.int64]], spans: NDArray[np.int64]) -> NDArray[np.int64]:

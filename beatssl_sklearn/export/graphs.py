@@ -119,7 +119,18 @@ def network_of(model: Any) -> FittedEncoder | FittedUNet:
             f"export_onnx takes embedders and segmenters, got {type(model).__name__}; its encoder is exported as "
             f"RhythmEmbedder(model), and its head_ is linear in the embedding"
         )
-    return fitted_encoder(model)
+    if hasattr(model, "steps"):
+        raise TypeError(
+            f"export_onnx takes embedders and segmenters, got {type(model).__name__}; its first step can be exported: "
+            f"model[0]"
+        )
+    try:
+        return fitted_encoder(model)
+    except TypeError as error:
+        raise TypeError(
+            f"model must be a fitted embedder, pretrainer or WaveSegmenter, a path or a shipped model's name, got "
+            f"{model!r:.80}"
+        ) from error
 
 
 def graph_of(network: FittedEncoder | FittedUNet) -> Graph:

@@ -59,13 +59,13 @@ def export_onnx(model: Any, path: str | os.PathLike[str]) -> None:
     ImportError
         If onnx or onnxruntime is missing.
     TypeError
-        If the model is neither an embedder nor a segmenter.
+        If the model is neither an embedder nor a segmenter, or `path` is no path.
     NotFittedError
         If it is not fitted.
     ValueError
         If the network cannot be exported, or the graph gives other results. No file is written.
     OSError
-        If the file cannot be written.
+        If the file cannot be written; a path without a folder is refused at once.
 
     Notes
     -----
@@ -74,6 +74,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str]) -> None:
     """
     onnx = import_optional("onnx", "export_onnx", "onnx")
     runtime = import_optional("onnxruntime", "export_onnx", "onnx")
+    file = _writable(path)
     graph = graph_of(network_of(model))
     proto = onnx.load_model_from_string(_traced(graph))
     about = {
@@ -88,7 +89,25 @@ def export_onnx(model: Any, path: str | os.PathLike[str]) -> None:
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
     for n_records, n_pieces in _COMPARED:
         _compare(graph, session, n_records, n_pieces)
-    write_atomically(Path(path), content)
+    write_atomically(file, content)
+
+
+def _writable(path: Any) -> Path:
+    """Return where the file goes; what cannot be its name is refused before the long work.
+
+    Raises
+    ------
+    TypeError, OSError
+        Naming the path.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be the name of a file, got {path!r:.80}")
+    file = Path(path)
+    if not file.name or file.is_dir():
+        raise IsADirectoryError(f"path={str(path)!r:.120} is a folder; the name of a file is needed")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"path={str(path)!r:.120}: there is no folder {str(file.parent)!r:.120}")
+    return file
 
 
 def _traced(graph: Graph) -> bytes:

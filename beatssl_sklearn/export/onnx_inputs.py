@@ -74,7 +74,14 @@ def onnx_inputs(
 
 
 def _block(signal: Any, fs: float, leads: Any) -> Block:
-    array = np.asarray(signal, dtype=np.float32)
+    try:
+        given = np.asarray(signal)
+        array = given.real.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        words = "signal must be an array of numbers (n_records, n_leads, n_times)"
+        raise TypeError(f"{words}, got {signal!r:.60}") from error
+    if given.dtype.kind == "c":
+        raise TypeError(f"signal must hold real numbers, got {given.dtype}")
     if array.ndim != 3 or 0 in array.shape:
         raise ValueError(f"signal must have the shape (n_records, n_leads, n_times), got {array.shape}")
     missing = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2)))

@@ -14,8 +14,9 @@ from torch import nn
 from ..components import seed_of
 from ..embedding.fitted_encoder import FittedEncoder
 from ..embedding.starting_encoder import LabelledEstimator, read_by
-from ..embedding.stream import embed_rhythm
+from ..embedding.stream import embed, embed_rhythm
 from ..inputs.groups import group_codes
+from ..inputs.source import Source
 from ..nn.blocks import Encoder
 from ..nn.devices import resolve_device, training_precision
 from ..nn.weights import trained_arrays
@@ -102,16 +103,34 @@ class FineTunedEstimator(LabelledEstimator, ABC):
         encoder = {k.removeprefix(_ENCODER): a for k, a in weights.items() if k.startswith(_ENCODER)}
         self.encoder_ = replace(start.fitted_with(encoder), **read_by(start, source), allow_nan=self.allow_nan)
         self.head_ = {k: array for k, array in weights.items() if not k.startswith(_ENCODER)}
+        self._raise_if_overflowed(source, train[: self.batch_size], plan.lr)
         return targets
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         """Return what the head makes of records (n_records, n_outputs); NaN of those that are NaN throughout."""
         source = self._read_as(X, self.encoder_, reset=False)
-        z = embed_rhythm(self.encoder_, source, **self._run()).astype(np.float64)
-        head = self.head_
+        return self._headed(embed_rhythm(self.encoder_, source, **self._run()))
+
+    def _headed(self, embedding: NDArray[np.float32]) -> NDArray[np.float64]:
+        z, head = embedding.astype(np.float64), self.head_
         z = (z - head["norm.running_mean"]) / np.sqrt(head["norm.running_var"].astype(np.float64) + NORM_EPS)
         outputs: NDArray[np.float64] = z @ head["linear.weight"].T.astype(np.float64) + head["linear.bias"]
         return outputs
+
+    def _raise_if_overflowed(self, source: Source, index: NDArray[np.int64], lr: float) -> None:
+        """Refuse a model whose last step no loss has seen: its weights are finite, and what it makes of records is not.
+
+        Raises
+        ------
+        FloatingPointError
+            Naming the learning rate.
+        """
+        model = self.encoder_.model(self.device, self.precision)
+        blocks = embed(source, model, batch_size=self.batch_size, index=index, check="ignore")
+        with np.errstate(over="ignore", invalid="ignore"):
+            finite = [np.isfinite(self._headed(block.rhythm)).all() for block in blocks if block.rhythm is not None]
+        if not all(finite):
+            raise FloatingPointError(f"training diverged: the model's outputs are not finite with lr={lr!r}; lower lr")
 
     def _run(self) -> dict[str, Any]:
         run = ("batch_size", "device", "precision", "check")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ecg.preprocess import FS_RANGE
 from ..ecg.wfdb.paths import read_bytes, refuse
 from .contents import Channel, Contents, Options, Place
 
@@ -112,9 +113,17 @@ def _rate(place: Place, times: NDArray[np.float64], unit: str, given: float | No
     # Written times are rounded: a whole number of Hz that explains all of them is the rate.
     for rate in (float(round(fs)), fs):
         if rate > 0 and np.abs(seconds - steps / rate).max() <= _UNEVEN / rate:
-            return rate
+            return float(rate) if unit or FS_RANGE[0] <= rate <= FS_RANGE[1] else _without_unit(place, rate, given)
     refuse(place.name, f"its times are not even: {len(times)} samples in {seconds[-1]:g} s, not one after the other; "
            "bring them to one rate first")
+
+
+def _without_unit(place: Place, rate: float, given: float | None) -> float:
+    """Return the rate that is given where times in s would mean one that no ECG has: they count something else."""
+    if given is None:
+        refuse(place.name, f"its times state no unit, and in s they would mean {rate:g} Hz; call the column "
+               "'time_ms' or 'time [ms]' if they are in ms, or let fs=... say the rate [Hz]")
+    return given
 
 
 def _is_number(text: str) -> bool:

@@ -58,7 +58,7 @@ def checked_leads(leads: Sequence[str] | str) -> tuple[str, ...]:
     ValueError
         If the names are unknown or doubled.
     """
-    if isinstance(leads, Mapping):
+    if isinstance(leads, Mapping) or not hasattr(leads, "__iter__"):
         raise TypeError(
             f"leads={leads!r}: leads of arrays are a sequence of names; names by signal are for `read_wfdb` and "
             f"`WFDBFolder`"

@@ -20,6 +20,13 @@ __all__ = ["MODEL_FILE", "from_pretrained", "push_to_hub"]
 MODEL_FILE = "model.bssl"
 """Name of the model's file in its repository."""
 _PACKAGE = "beatssl_sklearn"
+# What the hub's client would take wrongly, or refuse without the parameter's name. None is the default of most.
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(("revision", "endpoint", "digest", "message"), ((str,), "a str")),
+    "token": ((str, bool), "a str or a bool"),
+    **dict.fromkeys(("card", "cache_dir"), ((str, os.PathLike), "a str or a path")),
+    **dict.fromkeys(("half", "private", "local_files_only"), ((bool,), "True or False")),
+}
 
 
 def push_to_hub(
@@ -70,12 +77,18 @@ def push_to_hub(
     ImportError
         If `huggingface_hub` is missing.
     NotFittedError, TypeError, ValueError
-        If the model cannot be saved; `repo_id` has no such form; the card is empty or has no valid header.
+        If the model cannot be saved; `repo_id` has no such form; the card is empty or has no valid header; a parameter
+        has the wrong type.
     OSError
         If the hub cannot be reached or refuses.
     """
     hub = import_optional("huggingface_hub", "push_to_hub", "hub")
     _check_repo_id(repo_id)
+    _check_types(
+        card=card, half=half, private=private, revision=revision, message=message, token=token, endpoint=endpoint
+    )
+    if not message:
+        raise ValueError("message must not be empty")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / MODEL_FILE
         save(model, file, half=half)
@@ -140,12 +153,17 @@ def from_pretrained(
         If `huggingface_hub` is missing.
     OSError
         If there is no such repository, revision or file, or the hub cannot be reached and the cache has no such file.
-    ValueError
-        If `repo_id` or `filename` has no such form, the file has another digest, or it is none that `load` takes.
+    TypeError, ValueError
+        If `repo_id` or `filename` has no such form, a parameter has the wrong type, the file has another digest, or it
+        is none that `load` takes.
     """
     hub = import_optional("huggingface_hub", "from_pretrained", "hub")
     _check_repo_id(repo_id)
-    if not isinstance(filename, str) or not filename.endswith(".bssl"):
+    _check_types(
+        revision=revision, digest=digest, cache_dir=cache_dir, local_files_only=local_files_only, token=token,
+        endpoint=endpoint,
+    )  # fmt: skip
+    if not isinstance(filename, str) or not filename.endswith(".bssl") or "\0" in filename:
         raise ValueError(f"filename must end in '.bssl', got {filename!r:.120}; no other file is read from a hub")
     with _explained(repo_id, revision, f"load {filename!r} from"):
         path = hub.hf_hub_download(
@@ -161,7 +179,7 @@ def from_pretrained(
         )
     if digest is not None:
         found = _sha256(Path(path).read_bytes())
-        if not isinstance(digest, str) or found != digest.lower():
+        if found != digest.lower():
             raise ValueError(f"{filename!r} of {repo_id!r} has the SHA-256 digest {found}, not digest={digest!r:.80}")
     return load(Path(path))
 
@@ -173,6 +191,13 @@ def _sha256(content: bytes) -> str:
 def _check_repo_id(repo_id: Any) -> None:
     if not isinstance(repo_id, str) or len([part for part in repo_id.split("/") if part.strip()]) != 2:
         raise ValueError(f"repo_id must be the name of a repository, 'owner/name', got {repo_id!r:.120}")
+
+
+def _check_types(**given: Any) -> None:
+    for name, value in given.items():
+        types, words = _TYPES[name]
+        if value is not None and not isinstance(value, types):
+            raise TypeError(f"{name} must be {words}, got {value!r:.80}")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ..ecg.wfdb import ECGRecord
 from ..inputs.source import ArraySource, Block
 from .check_leads import UNITS, Judged, judge
 from .reading import open_records, read_blocks, record_names
-from .swaps import SWAPS
+from .swaps import SWAPS, least_certainty
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,7 +33,8 @@ def fix_leads(
     leads : sequence of str, default=None
         Names of the leads of arrays; None is as for embedders.
     certainty : float, default=0.95
-        Least probability of a mistake, if nine of ten records are right, between .5 and 1.
+        Least probability of a mistake, if nine of ten records are right, between .5 and 1. Of swaps that change little,
+        ten times its odds are asked for (.995 instead of .95): LA and LL, and neighbours from V2 on.
 
     Returns
     -------
@@ -54,6 +55,10 @@ def fix_leads(
     Leads III, aVR, aVL and aVF that are the opposite of what follows from I and II are turned. Microvolt and volt
     become millivolt. Counts stay, because their gain is unknown, and so does a wrong rate, because the right one is. Of
     mistakes of electrodes, at most one per record is undone; `check_leads` says more of each.
+
+    Patients can look like swaps that change little. Of PTB-XL's records that were changed as they are, nearly all were
+    of this kind. So the stricter line for these swaps halves such changes, and leaves the other mistakes as they were.
+    ``benchmarks/results/leads.md`` has what it costs.
 
     Examples
     --------
@@ -97,7 +102,7 @@ def _fixed(block: Block, i: int, judged: Judged, certainty: float) -> tuple[NDAr
             x[index == LEADS.index(name)] *= -1
             done.append(f"inverted {name}")
     likely = judged.likely[i]
-    if likely and judged.certainty[i] >= certainty:
+    if likely and judged.certainty[i] >= least_certainty(likely, certainty):
         x = _undone(x, index, sign, likely)
         done.append(likely)
     return x, done

@@ -164,11 +164,12 @@ def _record_columns(block: Block, names: list[Any]) -> dict[str, Any]:
     for name in ("flat", "clipped", "powerline", "baseline", "noise", "missing_beats"):
         columns[name] = getattr(m, name).max(axis=1).astype(np.float64)
     columns["score"] = of_records
-    columns["reasons"] = _record_reasons(block, measured)
+    columns["reasons"] = record_reasons(block, measured)
     return columns
 
 
-def _record_reasons(block: Block, measured: Measured) -> list[str]:
+def record_reasons(block: Block, measured: Measured) -> list[str]:
+    """Return what is wrong with each record, in words; "" for nothing."""
     reasons, rate = _reasons(measured), measured.heart_rate
     seconds = block.signal.shape[-1] / block.fs
     texts = []

@@ -41,3 +41,25 @@ SWAPS: dict[str, NDArray[np.float32]] = (
 """Matrices (8, 8) that turn leads I, II, V1 to V6 as they should be into those of a mistake, and back."""
 LIMB_SWAPS: tuple[str, ...] = tuple(f"swap {name}" for name in _LIMB)
 """Mistakes that change all six limb leads: electrodes of arms and leg."""
+# Neighbours on the left of the chest, and LA and LL, show nearly the same heart: patients look like their swaps.
+_SUBTLE = ("swap LA/LL", "swap V2/V3", "swap V3/V4", "swap V4/V5", "swap V5/V6")
+_ODDS_OF_SUBTLE = 10.0
+
+
+def least_certainty(mistake: str, certainty: float) -> float:
+    """Return the certainty that `fix_leads` asks for before it undoes a mistake.
+
+    Parameters
+    ----------
+    mistake : str
+        One of `SWAPS`.
+    certainty : float
+        What the user asks for, below 1.
+
+    Returns
+    -------
+    float
+        The same; ten times its odds for swaps that change little: LA and LL, and neighbours from V2 on.
+    """
+    odds = certainty / (1 - certainty) * (_ODDS_OF_SUBTLE if mistake in _SUBTLE else 1.0)
+    return odds / (1 + odds) if mistake in _SUBTLE else certainty

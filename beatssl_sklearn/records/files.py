@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -91,9 +92,12 @@ class Layout:
         self, fs: float, leads: Sequence[str] | None, n_leads: int, scale: float | Sequence[float], trim: bool
     ) -> None:
         self.fs, self.leads, self._trim = check_fs(fs), name_leads(leads, n_leads), trim
-        factor = np.asarray(scale, dtype=np.float32)
-        if factor.ndim > 1 or (factor.ndim == 1 and len(factor) != n_leads) or not np.isfinite(factor).all():
+        # numpy would read the text "0.5" as a number.
+        given = np.asarray(scale, dtype=object)
+        numbers = all(isinstance(one, Real) and not isinstance(one, (bool, np.bool_)) for one in given.flat)
+        if not numbers or given.shape not in ((), (n_leads,)) or not np.isfinite(given.astype(np.float32)).all():
             raise ValueError(f"scale must be a number, or one for each of {n_leads} leads, got {scale!r:.80}")
+        factor = given.astype(np.float32)
         self._factor = factor if factor.ndim == 0 else factor[:, None]
 
     def signal(self, values: NDArray[Any]) -> NDArray[np.float32]:

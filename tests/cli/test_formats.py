@@ -48,9 +48,8 @@ def test_embed_and_delineate_read_other_formats(
 
 
 def test_long_files_are_read_as_a_whole_and_used_by_ranges(ward: Path) -> None:
-    arguments = argparse.Namespace(
-        folder=ward, leads=None, positional=False, records="*.edf", device="cpu", batch_size=4, strict=False
-    )
+    options = {"leads": None, "positional": False, "fs": None, "records": "*.edf", "device": "cpu", "strict": False}
+    arguments = argparse.Namespace(folder=ward, batch_size=4, **options)
     folder, refused = cli_folder.open_folder(arguments)
     with Progress(1, "", quiet=True) as bar:
         (long,) = cli_folder.batches(folder, arguments, False, refused, bar, most=1000)
@@ -62,3 +61,27 @@ def test_long_files_are_read_as_a_whole_and_used_by_ranges(ward: Path) -> None:
         reader.check()
         with pytest.raises(ValueError, match=r"'1\.edf': there are no samples"):
             reader.read(5, 10**9)
+
+
+def test_the_rate_of_arrays_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same ECG as an array, which states no rate, and as a table, which does; and one file that is no ECG."""
+    place = tmp_path / "arrays"
+    place.mkdir()
+    signal = make_ecg(1, fs=250, duration=4, random_state=0).data[0].astype(np.float32)
+    np.save(place / "1.npy", signal)
+    times = np.arange(signal.shape[1]) * 4
+    rows = [",".join(map(str, (t, *x))) for t, x in zip(times, signal.T.tolist(), strict=True)]
+    (place / "2.csv").write_text("\n".join([",".join(["time_ms", *LEADS]), *rows]))
+    np.save(place / "3.npy", np.array(["no", "numbers"]))
+    command = ["embed", "ptbxl-s", str(place), "--quiet", "--device", "cpu", "--out", str(tmp_path / "e.csv")]
+    assert main([*command, "--fs", "250"]) == 0
+    assert "skipped 3.npy" in capsys.readouterr().err
+    table = pd.read_csv(tmp_path / "e.csv")
+    assert table["record"].tolist() == ["1.npy", "2.csv"]
+    np.testing.assert_allclose(table.iloc[0, 1:].astype(float), table.iloc[1, 1:].astype(float), rtol=1e-4, atol=1e-5)
+    assert main(command) == 0
+    assert "skipped 1.npy: record '1.npy': it does not state its sampling rate; --fs=... says it" in (
+        capsys.readouterr().err
+    )
+    assert main([*command, "--fs", "nan"]) == 2
+    assert "--fs must lie between 50 and 2000 Hz, got nan" in capsys.readouterr().err

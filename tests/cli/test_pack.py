@@ -78,7 +78,7 @@ def test_what_is_no_array_is_named(
 def test_refusals(good: Path, tmp_path: Path, refusal: Callable[..., str]) -> None:
     np.save(tmp_path / "x.npy", np.zeros((2, 12, 500), dtype=np.float32))
     assert "--fs, the sampling rate, is needed" in refusal("pack", tmp_path / "x.npy", tmp_path / "a.zarr")
-    assert "leave --fs out" in refusal("pack", good, tmp_path / "a.zarr", "--fs", "500")
+    assert "--fs must lie between 50 and 2000 Hz, got 5" in refusal("pack", good, tmp_path / "a.zarr", "--fs", "5")
     (tmp_path / "b.zarr").mkdir()
     (tmp_path / "b.zarr" / "thesis.txt").touch()
     assert "there is something else" in refusal("pack", good, tmp_path / "b.zarr", "--quiet")

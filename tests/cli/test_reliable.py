@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatssl_sklearn import make_ecg
+from beatssl_sklearn import make_ecg, read_dataset
 from beatssl_sklearn.cli import folder
+from beatssl_sklearn.cli.main import main
 from beatssl_sklearn.ecg import LEADS
 
 WriteRecord = Callable[..., None]
 Embed = Callable[..., int]
 ReadEmbeddings = Callable[[Path], tuple[list[str], dict[str, list[str]], np.ndarray]]
-Refusal = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,16 @@ def test_unreliable_records_are_dropped_named_or_kept(
     assert "skipped b: quality 0.0" in found["drop"][2] and "1 of 3 records were skipped" in found["drop"][2]
 
 
-def test_shards_keep_all(records: Path, model: Path, refusal: Refusal, tmp_path: Path) -> None:
-    message = refusal("embed", model, records, "--out", f"{tmp_path}/shards/", "--reliable", "drop")
-    assert "--reliable drop needs a table" in message
+def test_shards_leave_out_what_tables_leave_out(
+    records: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    found = {}
+    for choice in ("keep", "warn", "drop"):
+        out = tmp_path / choice
+        run = ["embed", str(model), str(records), "--out", f"{out}/", "--check", "ignore", "--quiet"]
+        assert main([*run, "--reliable", choice]) == 0
+        found[choice] = read_dataset(out)["record"].tolist(), capsys.readouterr().err
+    assert found["keep"] == (["a", "b", "c"], "")
+    assert found["warn"][0] == ["a", "b", "c"] and "quality 0.0" in found["warn"][1]
+    assert found["drop"][0] == ["a", "c"] and "skipped b: quality 0.0" in found["drop"][1]

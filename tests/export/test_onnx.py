@@ -6,6 +6,8 @@ import onnxruntime
 import pytest
 import torch
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from beatssl_sklearn import (
     BeatSSLPretrainer,
@@ -157,10 +159,35 @@ def test_models_that_are_no_networks_of_records(pre, tmp_path):
         export_onnx(head, tmp_path / "model.onnx")
     with pytest.raises(NotFittedError):
         export_onnx(BeatSSLPretrainer(), tmp_path / "model.onnx")
-    with pytest.raises(TypeError, match="pretrainer must be a fitted estimator"):
-        export_onnx(3, tmp_path / "model.onnx")
+    for wrong in (3, None, RhythmEmbedder, {}):
+        with pytest.raises(TypeError, match="model must be a fitted embedder, pretrainer or WaveSegmenter"):
+            export_onnx(wrong, tmp_path / "model.onnx")
+    pipeline = make_pipeline(RhythmEmbedder(pre), LogisticRegression())
+    with pytest.raises(TypeError, match=r"got Pipeline; its first step can be exported: model\[0\]"):
+        export_onnx(pipeline, tmp_path / "model.onnx")
     with pytest.raises(OSError, match="nowhere"):
         export_onnx(tmp_path / "nowhere.bssl", tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "message"),
+    [
+        (None, TypeError, "path must be the name of a file, got None"),
+        (b"x.onnx", TypeError, "path must be the name of a file, got b'x.onnx'"),
+        ("", IsADirectoryError, "path='' is a folder"),
+        (".", IsADirectoryError, "path='.' is a folder"),
+        ("no/such/x.onnx", FileNotFoundError, "path='no/such/x.onnx': there is no folder 'no/such'"),
+    ],
+)
+def test_paths_are_refused_before_the_long_work(pre, path, error, message):
+    with pytest.raises(error, match=message):
+        export_onnx(pre, path)
+
+
+@pytest.mark.parametrize("signal", ["x", [["a"]], X.astype(complex), [[[1.0], [2.0, 3.0]]]])
+def test_signals_that_are_no_real_numbers(pre, signal):
+    with pytest.raises(TypeError, match="signal must (be an array of|hold real) numbers"):
+        onnx_inputs(pre, signal)
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,12 @@ def test_what_cannot_be_used_is_named(pre, changes, y, message):
         FineTunedRegressor(pre, **(FAST | changes)).fit(X, y)
 
 
+def test_a_last_step_that_no_loss_has_seen_is_looked_at(pre):
+    """One step, of which the loss is that of the weights before it: they are finite, and what they make is not."""
+    with pytest.raises(FloatingPointError, match="the model's outputs are not finite with lr=10000.0; lower lr"):
+        FineTunedRegressor(pre, **(FAST | {"lr": 1e4, "max_epochs": 1, "batch_size": 24})).fit(X, RATE)
+
+
 def test_shapes_of_a_score_must_fit(fitted):
     with pytest.raises(ValueError, match=r"shape of the predictions \(24, 2\), got \(24,\)"):
         fitted.score(X, RATE)

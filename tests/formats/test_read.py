@@ -161,6 +161,8 @@ def test_tables_of_text(tmp_path):
     assert read_ecg(written(tmp_path, "b.txt", rounded.encode())).fs == 360
     for text, match in (
         ("time,II\n0,1\n0.01,2\n0.05,3\n0.06,4\n", "times are not even"),
+        ("time,II\n0,1\n4,2\n8,3\n", r"state no unit, and in s they would mean 0.25 Hz; call the column 'time_ms' or"),
+        ("time_s,II\n0,1\n4,2\n8,3\n", r"fs must lie between 50 and 2000 Hz, got 0\.25"),
         ("II,V1\n1,2\n3\n", "sample 2 has 1 fields"),
         ("II\n1\n2\n", "does not state its sampling rate; fs="),
         ("1,2\n3,4\n", "no lead names"),
@@ -175,6 +177,12 @@ def test_tables_of_text(tmp_path):
             continue
         with pytest.raises(ValueError, match=match):
             read_ecg(path)
+
+
+def test_times_of_another_unit_leave_the_rate_to_the_user(tmp_path):
+    path = written(tmp_path, "ms.csv", b"time,II\n0,1\n4,2\n8,3\n")
+    record = read_ecg(path, fs=250)
+    assert record.fs == 250 and record.signal.tolist() == [[1, 2, 3]]
 
 
 def test_a_table_of_one_column_with_a_unit(tmp_path):

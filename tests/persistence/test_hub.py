@@ -95,7 +95,7 @@ def test_half_precision_has_half_the_size(hub):
 # Nothing but a file of this package is read
 
 
-@pytest.mark.parametrize("name", ["model.pkl", "model.joblib", "pytorch_model.bin", "model.bssl.pkl", None])
+@pytest.mark.parametrize("name", ["model.pkl", "model.joblib", "pytorch_model.bin", "model.bssl.pkl", None, "x\0.bssl"])
 def test_no_other_kind_of_file_is_asked_for(hub, there, name):
     with pytest.raises(ValueError, match="filename must end in '.bssl'"):
         from_pretrained(OWN, filename=name, **there)
@@ -132,6 +132,26 @@ def test_names_of_repositories_are_checked(hub, there, repo_id):
     for call in (lambda: from_pretrained(repo_id, **there), lambda: push_to_hub(MODEL, repo_id, endpoint=hub.endpoint)):
         with pytest.raises(ValueError, match="repo_id"):
             call()
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("revision", 3), ("revision", b"main"), ("digest", 3), ("endpoint", 3), ("cache_dir", 3), ("token", 3),
+     ("local_files_only", "no")],
+)  # fmt: skip
+def test_parameters_of_the_wrong_type_are_named(hub, there, name, value):
+    with pytest.raises(TypeError, match=f"{name} must be .*, got"):
+        from_pretrained(OWN, **(there | {name: value}))
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("half", "x"), ("private", "no"), ("message", 3), ("card", 3)])
+def test_nothing_is_pushed_with_a_wrong_parameter(hub, name, value):
+    with pytest.raises(TypeError, match=f"{name} must be .*, got"):
+        push(hub, MODEL, **{name: value})
+    with pytest.raises(ValueError, match="message must not be empty"):
+        push(hub, MODEL, message="")
     assert hub.requests == []
 
 

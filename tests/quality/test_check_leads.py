@@ -7,7 +7,7 @@ import pytest
 
 from beatssl_sklearn import ECGRecord, check_leads, fix_leads, make_ecg
 from beatssl_sklearn.ecg import LEADS
-from beatssl_sklearn.quality import SWAPS
+from beatssl_sklearn.quality import SWAPS, least_certainty
 
 FS = 500.0
 
@@ -46,6 +46,21 @@ def test_leads_that_depend_on_others_tell_which_one_is_inverted(right: np.ndarra
     fixed, done = fix_leads(x, fs=FS)
     assert done["done"].tolist() == ["inverted aVR", "inverted I", ""]
     assert np.allclose(fixed, right[:3], atol=1e-6)
+
+
+def test_swaps_that_change_little_are_asked_for_more() -> None:
+    # Odds of 19 become 190, by hand; those of the other mistakes stay.
+    assert least_certainty("swap V5/V6", 0.95) == pytest.approx(190 / 191)
+    assert least_certainty("swap LA/LL", 0.5) == pytest.approx(10 / 11)
+    assert least_certainty("swap LA/RA", 0.95) == least_certainty("inverted V6", 0.95) == 0.95
+    x = make_ecg(24, fs=FS, random_state=3).data
+    x[:, [10, 11]] = x[:, [11, 10]]
+    table = check_leads(x, fs=FS)
+    for certainty in (0.5, 0.8, 0.95):
+        asked = np.array([least_certainty(own, certainty) for own in table["likely"]])
+        expected = np.where(table["certainty"] >= asked, table["likely"], "")
+        assert fix_leads(x, fs=FS, certainty=certainty)[1]["done"].tolist() == expected.tolist()
+    assert (table["likely"] == "swap V5/V6").any()
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("uV", 1000.0), ("V", 0.001)])

@@ -84,6 +84,11 @@ def test_refusals_name_file_and_array(files: Path, tmp_path: Path) -> None:
         HDF5Records(part, record_ids=["a", "b"])
     with pytest.raises(ValueError, match="scale must be a number, or one for each of 12 leads"):
         HDF5Records(part, scale=[1.0, 2.0])
+    for scale in ("x", "0.5", None, {"I": 1}, 1j, [[1.0]], float("nan"), True, [1.0, [2.0]]):
+        with pytest.raises(ValueError, match="scale must be a number, or one for each of 12 leads, got"):
+            HDF5Records(part, scale=scale)
+    with pytest.raises(TypeError, match="leads=3: leads of arrays are a sequence of names"):
+        HDF5Records(part, leads=3)
     with pytest.raises(FileNotFoundError, match=r"there is no file 'gone.hdf5'"):
         HDF5Records(tmp_path / "gone.hdf5")
     (tmp_path / "text.hdf5").write_text("no HDF5")

@@ -121,15 +121,25 @@ def regular_size(directory: str, file: str, record: str, root: str | None = None
         if stat.S_ISLNK(status.st_mode):
             status = os.stat(path)
             if not is_inside(path, root if root is not None else directory):
-                refuse(record, f"file {file!r} is a link out of its directory: to allow it, set confine_to_root to a "
-                       "directory that holds both")
+                refuse(record, f"file {file!r} is a link out of its directory or folder: to allow it, take a directory "
+                       "that holds both as the folder, and choose records by pattern; read_wfdb has confine_to_root")
     except FileNotFoundError:
-        raise FileNotFoundError(f"record {record!r}: there is no file {file!r}") from None
+        hint = _hint(directory, file, record)
+        raise FileNotFoundError(f"record {record!r}: there is no file {file!r}{hint}") from None
     except OSError as error:
         raise _unreadable(record, file, error) from None
     if not stat.S_ISREG(status.st_mode):
         refuse(record, f"{file!r} is not a regular file")
     return status.st_size
+
+
+def _hint(directory: str, file: str, record: str) -> str:
+    """Return what to do where one file of a record was named in place of the record, as 5.dat of record 5."""
+    stem = os.path.splitext(record)[0]
+    asked = file.removeprefix(record)
+    if stem == record or asked == file or not os.path.lexists(_joined(directory, stem + asked)):
+        return ""
+    return f"; {stem + asked!r} is there: name the record without the extension of a file, {stem!r}"
 
 
 def is_inside(path: str, root: str) -> bool:
