@@ -53,7 +53,7 @@ bench: $(VENV)/.installed
 
 docs: $(VENV)/.installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
-	$(BIN)/sphinx-build -W -b html docs docs/_build
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W -b html docs docs/_build
 
 clean:
-	rm -rf $(VENV) .venv-* build dist *.egg-info docs/_build $(DEMO_OUT)
+	rm -rf $(VENV) .venv-* build dist *.egg-info docs/_build docs/generated $(DEMO_OUT)
