@@ -44,9 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     import_modules(arguments.imports)
     from .beats_records import BATCH_SAMPLES, BeatModel, BeatResults, add_batch, add_long
     from .folder import LongRecord, batches, open_folder, record_ids
+    from .other_results import check_other_results
     from .outputs import check_outputs
     from .progress import Progress
 
+    check_other_results(arguments.out, "beats")
     folder, refused = open_folder(arguments)
     model = BeatModel(arguments)
     written = BeatResults(arguments, record_ids(folder.names, arguments), model.head)

@@ -60,11 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     import_modules(arguments.imports)
     from .folder import LongRecord, batches, open_folder, record_ids
+    from .other_results import check_other_results
     from .outputs import check_outputs
     from .progress import Progress
     from .rhythm_model import RhythmModel, default_model
     from .rhythms_records import BATCH_SAMPLES, RhythmResults, add_batch, add_long
 
+    check_other_results(arguments.out, "rhythms")
     folder, refused = open_folder(arguments)
     if not getattr(arguments, "model_given", False):
         arguments.model, reason = default_model(folder.names, arguments)

@@ -96,8 +96,9 @@ def provide(folder: Path, project: str, files: Sequence[str], *, download_if_mis
     if not download_if_missing:
         where = f"in {folder}" if folder.is_dir() else f"in {folder}, which does not exist"
         raise FileNotFoundError(
-            f"{len(absent)} of {len(files)} files of {project} are missing or cut short {where}; the first is"
-            f" {absent[0]}; expected the layout of https://physionet.org/content/{project}/ (download_if_missing=False)"
+            f"{len(absent)} of {len(files)} files of {project} are missing or cut short {where}{_shown(absent)}; the"
+            f" first is {absent[0]}; expected the layout of https://physionet.org/content/{project}/"
+            f" (download_if_missing=False)"
         )
     download(folder, project, absent)
 
@@ -148,11 +149,21 @@ def download(folder: Path, project: str, files: Sequence[str]) -> None:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     except OSError as error:
-        left = len(incomplete_files(folder, files))
+        left = incomplete_files(folder, files)
+        # The text of the error is enough: what a library of connections raised on the way says nothing more.
         raise OSError(
-            f"download of {project} failed, {left} of {len(files)} files are still missing in {folder}: {error}."
-            " Call again to continue, or put a copy in the publisher's layout there"
-        ) from error
+            f"download of {project} failed, {len(left)} of {len(files)} files are still missing in {folder}"
+            f"{_shown(left)}: {error}. Call again to continue, put a copy in the publisher's layout there, or choose"
+            " records that are there; with download_if_missing=False, nothing is downloaded"
+        ) from None
+
+
+def _shown(files: Sequence[str]) -> str:
+    """Return the first records, or other files, of a list of files of a set."""
+    plain = (name if name.endswith((".csv", ".txt")) else posixpath.splitext(name)[0] for name in files)
+    names = list(dict.fromkeys(plain))
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f" ({', '.join(names[:3])}{more})" if names else ""
 
 
 def _download_one(folder: Path, project: str, sums: dict[str, str], name: str) -> None:

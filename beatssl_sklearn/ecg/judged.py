@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,8 @@ def judge_waves(true: Any, predicted: DataFrame, fs: float, tolerance: float = 0
     ----------
     true : DataFrame, or sequence of n_records dict
         Annotated waves: a table with the columns of `make_table`, or one dict per record, as the ``waves`` of
-        `fetch_ludb`. Of each lead, all waves from the first to the last one must be annotated.
+        `fetch_ludb`. Of each lead, all waves from the first to the last one must be annotated. Marks that hold for all
+        leads, as those of `fetch_qtdb`, are given to each of them: ``dict.fromkeys(leads, marks)``.
     predicted : DataFrame
         Delineated waves, as returned by `make_table` or `WaveSegmenter.delineate`.
     fs : float
@@ -120,8 +122,19 @@ def as_table(true: Any, fs: float, name: str) -> DataFrame:
     TypeError, ValueError
         If they are neither a table of waves nor a sequence of dicts; the message has `name`.
     """
-    if isinstance(true, (list, tuple)):
-        return table_of_marks(true, fs)
+    import pandas as pd
+
+    if not isinstance(true, pd.DataFrame):
+        if isinstance(true, (str, bytes, Mapping)) or not hasattr(true, "__len__"):
+            raise TypeError(
+                f"{name} must be a DataFrame with one row per wave, or a list of one dict per record (lead to wave to "
+                f"marks of shape (n_waves, 3)), got {type(true).__name__}"
+            )
+        return table_of_marks(true, fs, name)
+    if "lead" not in true and {"record", "wave"} <= {*true.columns}:
+        raise ValueError(
+            f"{name} has no column 'lead': marks that hold for all leads are given once for each of them, with its name"
+        )
     check_table(true, name)
     marks = true[list(_MARKS)].astype(np.float64)
     return true.assign(**marks.where(marks >= 0))

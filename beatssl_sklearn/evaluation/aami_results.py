@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,9 +20,9 @@ __all__ = ["AAMIScores"]
 _OF = ("classes", "records", "patients")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AAMIScores:
-    """Scores of classified heartbeats, as `aami_scores` returns them.
+    """Scores of classified heartbeats, as `aami_scores` returns them; `print` shows a table of them.
 
     Attributes
     ----------
@@ -47,9 +47,20 @@ class AAMIScores:
     scored: tuple[Any, ...]
     records: tuple[Any, ...]
     patients: NDArray[Any]
-    counts: NDArray[np.int64] = field(repr=False)
-    outcomes: Outcomes = field(repr=False)
+    counts: NDArray[np.int64]
+    outcomes: Outcomes
     average_precision: NDArray[np.float64] | None = None
+
+    def __repr__(self) -> str:
+        n_patients = len(np.unique(self.patients))
+        rates = self.gross
+        head = f"{len(self.records)} records, patients: {n_patients}, macro F1: {self.macro_f1:.3f}; all beats pooled:"
+        lines = [f"AAMIScores of {head}", f"{'':>8} {'beats':>8}" + "".join(f" {name:>11}" for name in RATES)]
+        n_beats = (self.outcomes.tp + self.outcomes.fn).sum(axis=0)
+        for k, (label, n) in enumerate(zip(self.scored, n_beats, strict=True)):
+            values = "".join(f" {float(getattr(rates, name)[k]):11.3f}" for name in RATES)
+            lines.append(f"{label!s:>8.8} {n:8d}{values}")
+        return "\n".join(lines)
 
     @property
     def confusion(self) -> NDArray[np.int64]:

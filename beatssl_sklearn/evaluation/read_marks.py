@@ -63,7 +63,9 @@ def read_marks(waves: Any, name: str, *, has_leads: bool = True) -> tuple[Marks,
         if not has_leads:
             leads = _without_lead(leads, name, number)
         if not isinstance(leads, Mapping) or not all(isinstance(kinds, Mapping) for kinds in leads.values()):
-            raise TypeError(f"{name}, record {number}, must be a dict of lead to dict of wave to array")
+            hint = '; one set for all leads is dict.fromkeys(leads, marks), or leads="nearest" takes it as true'
+            hint = hint if _is_one_set(leads) else ""
+            raise TypeError(f"{name}, record {number}, must be a dict of lead to dict of wave to array{hint}")
         for lead, kinds in leads.items():
             for wave, marks in kinds.items():
                 rows.append((number, lead, wave, _as_times(marks, f"{name}, record {number}, lead {lead}, {wave}")))
@@ -71,6 +73,11 @@ def read_marks(waves: Any, name: str, *, has_leads: bool = True) -> tuple[Marks,
     record, lead, wave = (np.repeat(np.array([row[k] for row in rows], object), sizes) for k in range(3))
     times = np.concatenate([np.zeros((0, 3)), *(times for *_, times in rows)])
     return _coded(record.astype(np.int64), lead, wave, times, name), len(waves)
+
+
+def _is_one_set(kinds: Any) -> bool:
+    """Whether these are the waves of a record, without leads."""
+    return isinstance(kinds, Mapping) and bool(kinds) and set(kinds) <= set(WAVES)
 
 
 def _without_lead(kinds: Any, name: str, number: int) -> Any:

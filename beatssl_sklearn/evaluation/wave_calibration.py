@@ -112,7 +112,7 @@ def confidence_trade(
     Parameters
     ----------
     true : DataFrame, or sequence of n_records dict
-        Annotated waves, as for `ecg.judge_waves`.
+        Annotated waves, as for `ecg.judge_waves`; marks that hold for all leads are ``dict.fromkeys(leads, marks)``.
     predicted : DataFrame
         Delineated waves with their confidence; delineate with ``wave_params={"min_confidence": 0}``.
     fs : float
@@ -142,9 +142,10 @@ def confidence_trade(
         raise ValueError(f"thresholds must be numbers from 0 to 1, got {thresholds!r:.80}")
     if "confidence" not in predicted or predicted["confidence"].isna().any():
         raise ValueError("predicted must have a confidence of each wave")
-    if isinstance(true, (list, tuple)) and len(predicted) and predicted["record"].max() >= len(true):
+    annotated = as_table(true, fs, "true")
+    if not isinstance(true, pd.DataFrame) and len(predicted) and predicted["record"].max() >= len(true):
         raise ValueError(f"true holds {len(true)} records, predicted has waves of record {predicted['record'].max()}")
-    annotated, minutes = as_table(true, fs, "true"), annotated_minutes(true, fs)
+    minutes = annotated_minutes(annotated, fs)
     marked = annotated[annotated[["onset", "peak", "offset"]].notna().any(axis=1)]
     n_true = marked["wave"].value_counts()
     rows = []

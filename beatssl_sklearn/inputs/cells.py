@@ -120,10 +120,12 @@ def _cells_of_table(X: Any) -> Cells | None:
     if len(kinds) == 1 and kinds[0] not in "fiub":
         return cells_of(X[X.columns[0]])
     for name, kind in zip(X.columns, kinds, strict=True):
-        if kind == "O" and len(X) and is_record(X[name].to_numpy()[0]):
+        first = X[name].to_numpy()[0] if kind == "O" and len(X) else None
+        if is_record(first) or isinstance(first, (str, os.PathLike)):
+            chosen = repr(name) if is_record(first) else "'name of the column'"
             raise ValueError(
                 f"X is a table of the columns {', '.join(map(str, X.columns))}; pass the one that holds the ECGs, as "
-                f"X[{name!r}] or by a ColumnTransformer"
+                f"X[{chosen}] or by a ColumnTransformer"
             )
     return None
 

@@ -88,6 +88,12 @@ class SignalEstimator(Nested):
                 f"record of one lead is X[None, None], and the parameter leads names its lead, such as leads='II'"
             )
         if array.ndim == 2 or hasattr(X, "columns"):
+            if n_leads is not None and n_leads > 1 and hasattr(X, "columns"):
+                raise ValueError(
+                    f"X is a table of {_columns_of(X)}: choose the column of records, as X['name of the column']; a "
+                    f"table of samples has one record of one lead in each row, and {n_leads} leads are expected: give "
+                    f"samples as an array with the axes (n_records, n_leads, n_times)"
+                )
             if n_leads is not None and n_leads > 1:
                 raise ValueError(
                     f"X has shape {array.shape} and no lead axis, but {n_leads} leads are expected: X must have the "
@@ -174,6 +180,13 @@ class SignalEstimator(Nested):
         if short > 0:
             table = np.pad(table, ((0, 0), (0, short)), mode="edge")
         return ArraySource(table[:, None, :], fs, name_leads(leads, 1), allow_nan, notes=notes)
+
+
+def _columns_of(table: Any) -> str:
+    names = [str(name) for name in table.columns]
+    if len(names) == 1:
+        return f"one column ({names[0]:.40})"
+    return f"{len(names)} columns ({', '.join(name[:40] for name in names[:4])}{', ...' if len(names) > 4 else ''})"
 
 
 class SignalTransformer(TransformerMixin, SignalEstimator):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from ..ecg.waves.find import WAVES
+from ..ecg.waves.rules import USUAL_LIMITS, WAVES
 from .figure import MARKERS, PALETTE, check_axes, figure_of, open_box, own_axes, own_figure
 
 if TYPE_CHECKING:
@@ -81,7 +83,11 @@ def plot_reliability(
 
 
 def plot_confidence_trade(
-    table: DataFrame, *, ax: Axes | None = None, figure: Figure | SubFigure | None = None, mark: float = 0.5
+    table: DataFrame,
+    *,
+    ax: Axes | None = None,
+    figure: Figure | SubFigure | None = None,
+    mark: float | Sequence[float] = USUAL_LIMITS,
 ) -> Figure:
     """Draw sensitivity over false waves a minute, as the least confidence rises.
 
@@ -93,38 +99,44 @@ def plot_confidence_trade(
         Where to draw. None makes axes that fill `figure`.
     figure : matplotlib.figure.Figure or matplotlib.figure.SubFigure, default=None
         An empty figure, which gets a size. None makes one that pyplot knows.
-    mark : float, default=.5
-        The threshold that gets a large point; the nearest one of the table.
+    mark : float or sequence of three floats, default=(.1, .5, .5)
+        The least confidence that gets a large point, of all waves, or of P, QRS and T; the nearest one of the table.
+        The default is `min_confidence` of a calibrated `WaveSegmenter`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The figure drawn on. Curves run from the highest threshold, on the left, to the lowest.
+        The figure drawn on. Curves run from the highest threshold, on the left, to the lowest. The legend says what is
+        found, and how many waves are false, at the large points.
 
     Raises
     ------
     TypeError
         If `ax` or `figure` is not of matplotlib.
     ValueError
-        If the table lacks a column or is empty, or `ax` belongs to no figure.
+        If the table lacks a column or is empty, `mark` has neither one number nor three, or `ax` belongs to no figure.
     ImportError
         If matplotlib is missing.
     """
     _check(table, ("wave", "threshold", "sensitivity", "false_per_minute"), "evaluation.confidence_trade")
+    marks = list(mark) if isinstance(mark, Sequence) else [mark] * len(WAVES)
+    if len(marks) != len(WAVES) or not all(isinstance(level, Real) for level in marks):
+        raise ValueError(f"mark must be one number, or those of P, QRS and T, got {mark!r:.60}")
     ax = own_axes(ax, figure, (5.6, 3.8))
-    for wave in WAVES:
+    for wave, level in zip(WAVES, marks, strict=True):
         rows = table[table["wave"] == wave].sort_values("threshold")
         if not rows["sensitivity"].notna().any():
             continue
         color, form = _COLORS[wave], _FORMS[wave]
-        chosen = rows.iloc[int((rows["threshold"] - mark).abs().to_numpy().argmin())]
-        name = f"{wave}, {chosen['threshold']:g}: {chosen['sensitivity']:.3f} at {chosen['false_per_minute']:.2g}"
+        chosen = rows.iloc[int((rows["threshold"] - level).abs().to_numpy().argmin())]
+        found, false = chosen["sensitivity"], chosen["false_per_minute"]
+        name = f"{wave} from {chosen['threshold']:g}: {100 * found:.1f} % found, {false:.2g} false/min"
         ax.plot(rows["false_per_minute"], rows["sensitivity"], "-", c=color, marker=form, ms=3, lw=1.6)
         ax.plot([chosen["false_per_minute"]], [chosen["sensitivity"]], form, c=color, ms=9, mec="white", label=name)
     ax.set(xlabel="false waves per minute and lead", ylabel="sensitivity")
     ax.grid(color="#dddddd", lw=0.6)
     open_box(ax)
-    ax.legend(fontsize=9, frameon=False, loc="lower right", title="wave, least confidence", title_fontsize=9)
+    ax.legend(fontsize=9, frameon=False, loc="lower right", title="least confidence (large points)", title_fontsize=9)
     return figure_of(ax)
 
 

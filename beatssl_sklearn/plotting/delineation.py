@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._optional import find_stack_level, import_optional
 from ..ecg.waves.find import WAVES
-from ..ecg.waves.table import CONSENSUS, check_table, wave_labels
+from ..ecg.waves.table import CONSENSUS, check_table, table_of_marks, wave_labels
 from ..ecg.wfdb import ECGRecord
 from .figure import figure_of
 from .layout import Page
@@ -57,9 +57,10 @@ def plot_delineation(
         Signals [mV]. Of an array of several records, the one at position `record` is drawn.
     fs : float, default=None
         Sampling rate [Hz], for an array.
-    table : DataFrame, default=None
-        Waves as returned by `make_table`. The waves of `record` are drawn, each in its lead. If none of them is in a
-        lead of the signal, the consensus is drawn in all leads. None draws the ECG only.
+    table : DataFrame, or sequence of n_records dict, default=None
+        Waves as returned by `make_table`, or one dict per record, as the ``waves`` of `fetch_ludb`. The waves of
+        `record` are drawn, each in its lead. If none of them is in a lead of the signal, the consensus is drawn in all
+        leads. None draws the ECG only.
     leads : sequence of n_leads str, default=None
         Names of the leads, for an array. None means the standard twelve, or numbers for any other number of leads. A
         single lead gets its name from a table of a single lead.
@@ -93,7 +94,7 @@ def plot_delineation(
         If shapes disagree, `fs` is missing or not positive, a wave is unknown or lies outside the recording, or the
         seconds shown do. If `record` is negative, or not a record of `x`, or not one of the names that the table has.
     TypeError
-        If `x` is no signal, or `table` is not a DataFrame.
+        If `x` is no signal, or `table` holds no waves, or stands in the place of `fs`.
     ImportError
         If matplotlib is missing.
 
@@ -125,6 +126,10 @@ def _one_of(x: Any, record: int | str) -> Any:
 
 def _marks_of(table: Any, record: int | str, known: bool) -> Any:
     """Return the waves of a record; `known` says that there is a record of this number."""
+    if hasattr(table, "__len__") and not isinstance(table, (str, bytes, Mapping)) and not hasattr(table, "columns"):
+        # Of a sequence that is read from files, only this record is read. The rate makes seconds, which are not used.
+        one = _one_of(table, record)
+        return table_of_marks([*({} for _ in range(int(record))), one], 1.0, "table")
     check_table(table)
     own = table[table["record"] == record]
     names = table["record"].unique().tolist()

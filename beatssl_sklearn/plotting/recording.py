@@ -129,7 +129,10 @@ def _of_record(record: ECGRecord, fs: Any, leads: Any) -> tuple[Any, float, Sequ
 
 def _check_fs(fs: Any) -> None:
     if isinstance(fs, bool) or not isinstance(fs, (int, float, np.integer, np.floating)):
-        raise TypeError(f"fs must be a number [Hz], got {type(fs).__name__}")
+        raise TypeError(
+            f"fs must be a number [Hz], got {type(fs).__name__}: the order is (signal, fs, ...); an ECGRecord has its "
+            f"own fs, and what follows is then given by name, such as table=..."
+        )
     check_rate(float(fs))
 
 

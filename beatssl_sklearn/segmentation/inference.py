@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..ecg.leads import resolve_leads
 from ..ecg.waves.find import Waves, find_waves
+from ..ecg.waves.rules import USUAL_LIMITS
 from ..inputs.front_end import FrontEnd
 from ..inputs.source import Block
 from ..inputs.windows import Window, windows
@@ -23,11 +24,8 @@ from .joining import joined, take
 
 WAVE_PARAMS: dict[str, Any] = {"qrs_peak": "r", "border_window": 0.08, "need_qrs": True, "min_confidence": 0.6}
 """How waves are found unless `wave_params` says otherwise: peaks as LUDB marks them, borders at their mean position."""
-CALIBRATED_PARAMS: dict[str, Any] = {"min_confidence": (0.1, 0.5, 0.5), "sure_p": (0.5, 0.2)}
-"""What is different where confidences are probabilities: what a network of a few epochs is sure of means nothing.
-
-On LUDB any limit of P from .1 to .5 has the same F1. Other records' P waves are harder, and losing all is worse.
-"""
+CALIBRATED_PARAMS: dict[str, Any] = {"min_confidence": USUAL_LIMITS, "sure_p": (0.5, 0.2)}
+"""What is different where confidences are probabilities: what a network of a few epochs is sure of means nothing."""
 # How far beyond its core a window's waves are considered [s].
 _SLACK_S = 0.05
 # Least distance of a peak from the borders of its wave [samples].
@@ -199,6 +197,11 @@ def calibrated_waves(
         checked["sure_p"] = min(calibration.raw_thresholds(probability)[0], 1.0), share
     waves = block_waves(block, model, checked)
     return waves._replace(confidence=calibration(waves.confidence, waves.wave))
+
+
+def all_waves(block: Block, model: SegmentationModel, params: Any) -> Waves:
+    """Find the waves of a block's records, whatever their confidence."""
+    return block_waves(block, model, {**checked_wave_params(params), "min_confidence": 0.0, "sure_p": None})
 
 
 def block_waves(block: Block, model: SegmentationModel, params: Mapping[str, Any]) -> Waves:

@@ -24,11 +24,11 @@ from ..persistence import load
 from ..training.net import history_rows
 from .augment import WaveAugment
 from .fitted_unet import FittedUNet, check_segmenter_file, check_unchanged
-from .inference import SegmentationModel, block_probabilities, block_waves, calibrated_waves, checked_wave_params
+from .inference import SegmentationModel, all_waves, block_probabilities
 from .masks import N_CLASSES, mean_dice, read_annotated
 from .reading import Reading
 from .run import check_segmenter, record_weights, split_records, train_unet
-from .tables import calibration_of, marked_waves, one_table, stacked, waves_table, with_consensus
+from .tables import calibration_of, delineated, marked_waves, stacked
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -300,8 +300,8 @@ class WaveSegmenter(LabelledEstimator):
         X : as for `fit`
             Annotated records that the network was not trained on: it is surer of those that it knows.
         waves : DataFrame, or sequence of n_records dict
-            What is marked in them, as for `ecg.judge_waves`: in a lead, all waves from the first to the last one. A
-            table counts records from 0.
+            What is marked in them, as for `ecg.judge_waves`: in a lead, all waves from the first to the last one; marks
+            that hold for all leads are ``dict.fromkeys(leads, marks)``. A table counts records from 0.
 
         Returns
         -------
@@ -319,8 +319,7 @@ class WaveSegmenter(LabelledEstimator):
             If fewer than five of the P, QRS or T waves are right, or wrong.
         """
         marked = marked_waves(waves, self._known_source(X).n_records)
-        params = {**checked_wave_params(self.wave_params), "min_confidence": 0.0, "sure_p": None}
-        found = ((block, block_waves(block, self._ready(), params)) for block in self._blocks(X))
+        found = ((block, all_waves(block, self._ready(), self.wave_params)) for block in self._blocks(X))
         self.unet_ = replace(self.unet_, calibration=calibration_of(found, marked, self.unet_.calibration))
         return self
 
@@ -340,14 +339,9 @@ class WaveSegmenter(LabelledEstimator):
             and in seconds, confidence: the mean probability of the wave's samples, or, after `calibrate`, that the wave
             is right. In each lead waves are in order and do not overlap, and a beat has one T. There are none where a
             lead has no signal (missing, constant for .6 s, or within .01 mV for 2 s). `sure_p` counts beats in windows
-            of 10 to 19 s.
+            of 10 to 19 s. A warning says if waves of an uncalibrated network are all below `min_confidence`.
         """
-        tables: list[DataFrame] = []
-        for block in self._blocks(X):
-            waves = calibrated_waves(block, self._ready(), self.wave_params, self.unet_.calibration)
-            table = waves_table(waves, block)
-            tables.append(with_consensus(table, block) if consensus else table)
-        return one_table(tables)
+        return delineated(self._blocks(X), self._ready, self.wave_params, self.unet_.calibration, consensus)
 
     @classmethod
     def load(cls, path: Any) -> WaveSegmenter:
@@ -384,7 +378,9 @@ class WaveSegmenter(LabelledEstimator):
         return self._read_as(X, self.unet_.encoder, reset=False)
 
     def _blocks(self, X: Any) -> Iterator[Block]:
-        source = self._known_source(X)
+        return self._checked_blocks(self._known_source(X))
+
+    def _checked_blocks(self, source: Source) -> Iterator[Block]:
         odd, front_end = RecordCheck(source, self.check), self.unet_.encoder.front_end
         for block in source.read(np.arange(source.n_records), _BLOCK):
             if odd.wanted:

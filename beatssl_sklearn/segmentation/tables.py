@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..ecg.waves.find import WAVES, Waves
 from ..ecg.waves.table import empty_table, make_table
 from ..inputs.source import Block
 from .calibration import WaveCalibration
+from .inference import SegmentationModel, all_waves, calibrated_waves, checked_wave_params
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,6 +34,58 @@ def waves_table(waves: Waves, block: Block) -> DataFrame:
     positions = waves.onset, waves.peak, waves.offset
     columns = block.rows[record], names[lead], waves.wave, *positions, block.fs, waves.confidence
     return make_table(*columns, leads=block.leads)
+
+
+def delineated(
+    blocks: Iterable[Block],
+    ready: Callable[[], SegmentationModel],
+    params: Any,
+    calibration: WaveCalibration | None,
+    consensus: bool,
+) -> DataFrame:
+    """Return the waves of all blocks as a table; see `WaveSegmenter.delineate`."""
+    tables: list[DataFrame] = []
+    unsure = UnsureWaves(params, calibration)
+    for block in blocks:
+        waves = calibrated_waves(block, ready(), params, calibration)
+        unsure.look(waves, block, ready())
+        table = waves_table(waves, block)
+        tables.append(with_consensus(table, block) if consensus else table)
+    unsure.tell()
+    return one_table(tables)
+
+
+class UnsureWaves:
+    """Whether a network that was never calibrated finds waves, and is sure of none.
+
+    Parameters
+    ----------
+    params : dict or None
+        The `wave_params` of the segmenter.
+    calibration : WaveCalibration or None
+        With one, a limit has a meaning, and nothing is told.
+    """
+
+    def __init__(self, params: Any, calibration: WaveCalibration | None) -> None:
+        self._params, self._wanted, self._n = params, calibration is None, 0
+
+    def look(self, waves: Waves, block: Block, model: SegmentationModel) -> None:
+        """Take what was found in a block; as long as that is nothing, look again and count what is below the limit."""
+        self._wanted = self._wanted and not len(waves.wave)
+        if self._wanted:
+            self._n += len(all_waves(block, model, self._params).wave)
+
+    def tell(self) -> None:
+        """Warn once of all blocks."""
+        if not (self._wanted and self._n):
+            return
+        least = checked_wave_params(self._params)["min_confidence"]
+        warnings.warn(
+            f"{self._n} waves were found and none reaches min_confidence={least} (wave_params): calibrate the "
+            f"segmenter on marked records, lower min_confidence, or train it for longer",
+            UserWarning,
+            stacklevel=find_stack_level(),
+        )
 
 
 def with_consensus(table: DataFrame, block: Block) -> DataFrame:
@@ -59,15 +112,10 @@ def marked_waves(waves: Any, n_records: int) -> DataFrame:
     """
     import pandas as pd
 
-    if not isinstance(waves, (pd.DataFrame, list, tuple)):
-        raise TypeError(
-            f"waves must be a DataFrame with one row per wave, or a list of one dict per record (lead to wave to marks "
-            f"of shape (n_waves, 3)), got {type(waves).__name__}"
-        )
-    if not isinstance(waves, pd.DataFrame) and len(waves) != n_records:
-        raise ValueError(f"waves holds {len(waves)} records, X has {n_records}")
     # The rate only makes columns of seconds, which are not used.
     table = as_table(waves, 1.0, "waves")
+    if not isinstance(waves, pd.DataFrame) and len(waves) != n_records:
+        raise ValueError(f"waves holds {len(waves)} records, X has {n_records}")
     unknown = table["record"][~table["record"].isin(range(n_records))]
     if len(unknown):
         raise ValueError(f"waves has marks of record {unknown.iloc[0]}, X has the records 0 to {n_records - 1}")

@@ -32,7 +32,7 @@ from ..persistence import load_shared, shipped_models
 from .fitted_unet import FittedUNet, check_unchanged
 from .inference import calibrated_waves
 from .segmenter import WaveSegmenter
-from .tables import waves_table
+from .tables import UnsureWaves, waves_table
 
 _MISSING = ("nan", "fill")
 # What does not change a measure beyond rounding is no part of the cache's key.
@@ -309,18 +309,20 @@ def measure_source(
     low = precision == "bf16" or (precision == "auto" and bf16_supported(place))
     model = unet.model(place, torch.bfloat16 if low else torch.float32)
     out = np.full((source.n_records, len(WAVE_MEASURES)), np.nan, dtype=np.float32)
-    odd = RecordCheck(source, check)
+    odd, unsure = RecordCheck(source, check), UnsureWaves(wave_params, unet.calibration)
     with tqdm(total=source.n_records, desc="WaveMeasures", unit="rec", disable=not verbose) as bar:
         for block in source.read(np.arange(source.n_records), batch_size):
             if odd.wanted:
                 odd.look(block, unet.encoder.front_end.find_rpeaks(block))
             whole = _with_limb_leads(block)
             waves = calibrated_waves(whole, model, wave_params, unet.calibration)
+            unsure.look(waves, whole, model)
             # Records count from 0 in the block.
             table = waves_table(waves, whole._replace(rows=np.arange(len(block.rows))))
             out[block.rows] = wave_measures(whole.signal, whole.fs, table, whole.leads)
             bar.update(len(block.rows))
     odd.tell()
+    unsure.tell()
     return out
 
 

@@ -52,6 +52,8 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
     ['V', 'N', 'V']
     """
 
+    # What messages call a row.
+    _step: ClassVar[str] = "beat"
     _in_file: ClassVar[tuple[str, ...]] = ("estimator_",)
     _check_file = check_beat_classifier
 
@@ -92,7 +94,7 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
             If a record has as many labels or weights as no beats, a value is missing, a weight cannot be used, or the
             classifier takes none; the message names the record.
         """
-        self.estimator_ = fitted_on(self.estimator, Beats.of(X, y, sample_weight), fit_params)
+        self.estimator_ = fitted_on(self.estimator, Beats.of(X, y, sample_weight, self._step), fit_params)
         return self
 
     @property
@@ -140,9 +142,9 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
             The accuracy over all beats; `evaluation.beat_scorer` has others.
         """
         check_is_fitted(self, "estimator_")
-        beats = Beats.of(X, y, sample_weight)
+        beats = Beats.of(X, y, sample_weight, self._step)
         weights = None if beats.weights is None else beats.weights[beats.known]
-        with named_rows(beats.rows, beats.lengths):
+        with named_rows(beats.rows, beats.lengths, beats.step):
             predicted = self.estimator_.predict(beats.rows[beats.known])
         return float(accuracy_score(beats.labels, predicted, sample_weight=weights))
 
@@ -150,14 +152,14 @@ class BeatClassifier(MetaEstimatorMixin, BaseEstimator):
         rows, lengths = self._rows(X)
         # Classifiers refuse empty input; one row of zeros shows the shape of what they return.
         shown = rows if len(rows) else np.zeros((1, rows.shape[1] or self.estimator_.n_features_in_))
-        with named_rows(rows, lengths):
+        with named_rows(rows, lengths, self._step):
             found = getattr(self.estimator_, method)(shown)[: len(rows)]
         return split_beats(found, lengths)
 
     def _rows(self, X: Sequence[NDArray]) -> tuple[NDArray, NDArray[np.int64]]:
         """Return the beats of all records as one table, and how many each record has."""
         check_is_fitted(self, "estimator_")
-        return flatten_beats(X)
+        return flatten_beats(X, self._step)
 
 
 def fitted_on(estimator: Any, beats: Beats, fit_params: Mapping[str, Any]) -> Any:
@@ -170,13 +172,13 @@ def fitted_on(estimator: Any, beats: Beats, fit_params: Mapping[str, Any]) -> An
     """
     if beats.weights is not None:
         fit_params = {**fit_params, _weight_parameter(estimator): beats.weights[beats.known]}
-    with named_rows(beats.rows, beats.lengths):
+    with named_rows(beats.rows, beats.lengths, beats.step):
         return clone(estimator).fit(beats.rows[beats.known], beats.labels, **fit_params)
 
 
 @contextmanager
-def named_rows(rows: NDArray, lengths: NDArray[np.int64]) -> Iterator[None]:
-    """Where a classifier refuses missing values, name record and beat.
+def named_rows(rows: NDArray, lengths: NDArray[np.int64], step: str) -> Iterator[None]:
+    """Where a classifier refuses missing values, name record and beat, or what else a step is.
 
     The classifier decides: tags do not tell of a pipeline whether a step of it fills them in.
     """
@@ -184,7 +186,7 @@ def named_rows(rows: NDArray, lengths: NDArray[np.int64]) -> Iterator[None]:
         yield
     except ValueError as error:
         if any(word in str(error) for word in ("NaN", "infinity")):
-            check_finite(rows, lengths)
+            check_finite(rows, lengths, step)
         raise
 
 

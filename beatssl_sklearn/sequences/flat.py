@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._optional import find_stack_level
 from ..ecg.beats import as_objects
 from ..inputs.labels import as_labels, checked_weights, missing_labels
 
@@ -43,6 +45,8 @@ class Beats(NamedTuple):
     known : ndarray of bool (n_beats,)
         Which beats these are.
     weights : ndarray of float64 (n_beats,) or None
+    step : str
+        What messages call a beat.
     """
 
     rows: NDArray[Any]
@@ -50,9 +54,10 @@ class Beats(NamedTuple):
     labels: NDArray[Any]
     known: NDArray[np.bool_]
     weights: NDArray[np.float64] | None
+    step: str = "beat"
 
     @classmethod
-    def of(cls, X: Sequence[NDArray], y: Sequence[Any], sample_weight: Any) -> Beats:
+    def of(cls, X: Sequence[NDArray], y: Sequence[Any], sample_weight: Any, step: str = "beat") -> Beats:
         """Flatten records, their labels and weights.
 
         Raises
@@ -60,20 +65,21 @@ class Beats(NamedTuple):
         ValueError, TypeError
             If they do not fit each other, or no beat has a label; the message names the record.
         """
-        rows, lengths = flatten_beats(X)
-        labels, known = flatten_labels(y, lengths)
-        weights = flatten_weights(sample_weight, lengths)
+        rows, lengths = flatten_beats(X, step)
+        labels, known = flatten_labels(y, lengths, step)
+        weights = flatten_weights(sample_weight, lengths, step)
         if len(rows) == 0:
-            raise ValueError(f"X: none of the {len(lengths)} records has a beat")
+            raise ValueError(f"X: none of the {len(lengths)} records has a {step}")
         if not known.any():
-            raise ValueError(f"y: none of the {len(rows)} beats has a label")
-        return cls(rows, lengths, labels, known, weights)
+            raise ValueError(f"y: none of the {len(rows)} {step}s has a label")
+        return cls(rows, lengths, labels, known, weights, step)
 
     def of_records(self, kept: NDArray[np.bool_]) -> Beats:
         """Return the beats of some records (n_records,)."""
         beats = np.repeat(kept, self.lengths)
         weights = None if self.weights is None else self.weights[beats]
-        return Beats(self.rows[beats], self.lengths[kept], self.labels[beats[self.known]], self.known[beats], weights)
+        labels, known = self.labels[beats[self.known]], self.known[beats]
+        return Beats(self.rows[beats], self.lengths[kept], labels, known, weights, self.step)
 
 
 def first_steps(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -83,7 +89,7 @@ def first_steps(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
     return starts
 
 
-def check_finite(rows: NDArray, lengths: NDArray[np.int64]) -> None:
+def check_finite(rows: NDArray, lengths: NDArray[np.int64], step: str = "beat") -> None:
     """Refuse rows with NaN or infinity.
 
     Raises
@@ -100,12 +106,12 @@ def check_finite(rows: NDArray, lengths: NDArray[np.int64]) -> None:
     record = int(np.searchsorted(np.cumsum(lengths), beat, side="right"))
     own = int(beat - lengths[:record].sum())
     raise ValueError(
-        f"X: record {record}, beat {own} has {rows[beat, column]} in column {column}; leave beats without a signal "
+        f"X: record {record}, {step} {own} has {rows[beat, column]} in column {column}; leave {step}s without a signal "
         f"out, or give an estimator that takes missing values"
     )
 
 
-def flatten_beats(X: Sequence[NDArray]) -> tuple[NDArray, NDArray[np.int64]]:
+def flatten_beats(X: Sequence[NDArray], step: str = "beat") -> tuple[NDArray, NDArray[np.int64]]:
     """Return the beats of all records as one table, and how many each record has.
 
     Raises
@@ -114,12 +120,12 @@ def flatten_beats(X: Sequence[NDArray]) -> tuple[NDArray, NDArray[np.int64]]:
         If a record is not a table, or its width is another one; the message names its index.
     """
     if not hasattr(X, "__len__"):
-        raise TypeError(f"X must hold one table of beats per record, got {X!r}")
+        raise TypeError(f"X must hold one table of {step}s per record, got {X!r}")
     records = [np.asarray(x) for x in X]
     width = next((r.shape[1] for r in records if r.ndim == 2 and len(r)), 0)
     for i, record in enumerate(records):
         if record.ndim != 2 or (len(record) and record.shape[1] != width):
-            raise ValueError(f"X: record {i} has shape {record.shape}; (n_beats, {width}) was expected")
+            raise ValueError(f"X: record {i} has shape {record.shape}; (n_{step}s, {width}) was expected")
     lengths = np.array([len(r) for r in records], dtype=np.int64)
     full = [r for r in records if len(r)]
     if len(full) == 1:
@@ -133,14 +139,17 @@ def split_beats(flat: NDArray, lengths: NDArray[np.int64]) -> NDArray[np.object_
     return as_objects(np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else [])
 
 
-def flatten_labels(y: Sequence[Any], lengths: NDArray[np.int64]) -> FlatLabels:
+def flatten_labels(y: Sequence[Any], lengths: NDArray[np.int64], step: str = "beat") -> FlatLabels:
     """Return the labels of all beats that have one; None, NaN and pandas' NA are no labels.
 
     Parameters
     ----------
     y : sequence of n_records arrays (n_beats,)
+        The label of a record of one beat, or window, may stand by itself.
     lengths : ndarray of int64 (n_records,)
         Beats of each record.
+    step : str, default="beat"
+        What messages call a beat.
 
     Raises
     ------
@@ -156,18 +165,33 @@ def flatten_labels(y: Sequence[Any], lengths: NDArray[np.int64]) -> FlatLabels:
     parts, known = [], [np.zeros(0, dtype=bool)]
     for i, (labels, n) in enumerate(zip(y, lengths, strict=True)):
         own = as_labels(labels, f"y, record {i},")
+        if own.shape == () and n == 1:
+            own = own[None]
         if own.shape != (n,):
-            hint = "; match_labels gives each beat its label" if own.ndim == 1 else ""
+            hint = "; match_labels gives each beat its label" if own.ndim == 1 and step == "beat" else ""
             raise ValueError(
-                f"record {i} has {n} beats but labels of shape {own.shape}; each beat needs one label{hint}"
+                f"record {i} has {n} {step}s but labels of shape {own.shape}; each {step} needs one label{hint}"
             )
         known.append(~missing_labels(own))
         if known[-1].any():
             parts.append(_plain(own[known[-1]], i))
+    _warn_of_empty(parts, step)
     kinds = {"text" if part.dtype.kind in "US" else "numbers" for part in parts}
     if len(kinds) > 1:
         raise TypeError("y: the labels of some records are text, and those of others numbers")
     return FlatLabels(np.concatenate(parts) if parts else np.zeros(0), np.concatenate(known))
+
+
+def _warn_of_empty(parts: list[NDArray[Any]], step: str) -> None:
+    """Warn of labels without a letter, as of empty cells: they are a class, and no missing label."""
+    n_empty = sum(int((part == "").sum()) for part in parts if part.dtype.kind == "U")
+    if n_empty:
+        warnings.warn(
+            f"y: {n_empty} {step}s have the empty text '' as their label, which is a class like any other; None or NaN "
+            f"leaves them out",
+            UserWarning,
+            stacklevel=find_stack_level(),
+        )
 
 
 def _plain(labels: NDArray[Any], record: int) -> NDArray[Any]:
@@ -182,7 +206,9 @@ def _plain(labels: NDArray[Any], record: int) -> NDArray[Any]:
     return plain
 
 
-def flatten_weights(sample_weight: Any, lengths: NDArray[np.int64]) -> NDArray[np.float64] | None:
+def flatten_weights(
+    sample_weight: Any, lengths: NDArray[np.int64], step: str = "beat"
+) -> NDArray[np.float64] | None:
     """Return the weight of each beat of all records, or None where there are none.
 
     Parameters
@@ -207,6 +233,6 @@ def flatten_weights(sample_weight: Any, lengths: NDArray[np.int64]) -> NDArray[n
     parts = [np.zeros(0)]
     for i, (own, n) in enumerate(zip(sample_weight, lengths, strict=True)):
         given = np.full(n, own) if np.ndim(own) == 0 else own
-        weights = checked_weights(given, int(n), f"sample_weight of record {i}", "beat")
+        weights = checked_weights(given, int(n), f"sample_weight of record {i}", step)
         parts.append(np.zeros(0) if weights is None else weights)
     return np.concatenate(parts)

@@ -100,6 +100,7 @@ class SequenceClassifier(BeatClassifier):
     ['A', 'A', 'A']
     """
 
+    _step: ClassVar[str] = "step"
     _in_file: ClassVar[tuple[str, ...]] = ("estimator_", "start_", "transitions_", "mixing_", "bias_", "centre_")
     _check_file = check_sequence_classifier
     bounds: ClassVar[Mapping[str, Any]] = {
@@ -142,7 +143,8 @@ class SequenceClassifier(BeatClassifier):
         X : sequence of n_records arrays (n_steps, n_dims)
             Features of the steps, in their order.
         y : sequence of n_records arrays (n_steps,)
-            Labels of the steps; None or NaN where a step has none.
+            Labels of the steps; None or NaN where a step has none. A record of one step, as one window that is the
+            whole record, may have its label by itself instead of an array.
         sample_weight : sequence of n_records arrays (n_steps,) or numbers, default=None
             Weights of the steps in the classifier's training, or one for all steps of a sequence. The chain takes all
             labelled steps alike, and those of weight 0 as steps without a label.
@@ -163,7 +165,7 @@ class SequenceClassifier(BeatClassifier):
             or infinite, or the classifier takes no weights; the message names the sequence.
         """
         self._check_parameters()
-        beats = Beats.of(X, y, sample_weight)
+        beats = Beats.of(X, y, sample_weight, self._step)
         every = group_codes(groups, len(beats.lengths))
         beats = beats._replace(weights=self._weights(beats))
         self.estimator_ = fitted_on(self._base(), beats, fit_params)
@@ -232,13 +234,22 @@ class SequenceClassifier(BeatClassifier):
         Returns
         -------
         float
-            The mean over the classes that occur in `y` or in what is predicted; `evaluation.beat_scorer` has others.
+            The mean over the classes that occur in `y` or in what is predicted; `evaluation.beat_scorer` has others. A
+            step that is predicted as None, since it has no value, counts as missed.
         """
         check_is_fitted(self, "estimator_")
-        beats = Beats.of(X, y, sample_weight)
+        beats = Beats.of(X, y, sample_weight, self._step)
         found = np.concatenate(list(self.predict(X)))[beats.known]
         weights = None if beats.weights is None else beats.weights[beats.known]
-        return float(f1_score(beats.labels, found, average="macro", sample_weight=weights, zero_division=0))
+        options = {"average": "macro", "sample_weight": weights, "zero_division": 0}
+        if not any(label is None for label in found):
+            return float(f1_score(beats.labels, found, **options))
+        # A step without a value has no answer, which is missed and is no class.
+        known = beats.labels.tolist(), found.tolist()
+        classes = sorted({label for own in known for label in own} - {None})
+        code = {label: k for k, label in enumerate(classes)} | {None: -1}
+        coded = ([code[label] for label in own] for own in known)
+        return float(f1_score(*coded, labels=range(len(classes)), **options))
 
     def _check_parameters(self) -> None:
         if self.transitions not in (None, "counted", "crf"):
@@ -329,7 +340,7 @@ class SequenceClassifier(BeatClassifier):
         """Return log probabilities (n_steps, n_classes)."""
         if not len(rows):
             return np.zeros((0, len(estimator.classes_)))
-        with named_rows(rows, lengths):
+        with named_rows(rows, lengths, self._step):
             if hasattr(estimator, "predict_proba"):
                 p = np.asarray(estimator.predict_proba(rows), dtype=np.float64)
             else:

@@ -260,7 +260,7 @@ def test_short_episodes_and_annotations(by_windows: Path, records: Path, tmp_pat
 
 
 def test_the_model_that_is_taken_if_none_is_given(write_record: WriteRecord, tmp_path: Path) -> None:
-    arguments = argparse.Namespace(folder=tmp_path, leads=None, positional=False, window=None)
+    arguments = argparse.Namespace(folder=tmp_path, leads=None, positional=False, fs=None, window=None)
     for name, seconds in (("a", 60), ("b", 121)):
         write_record(tmp_path / name, np.zeros((2, 100 * seconds)), 100, LEADS)
     assert rhythm_model.default_model(["a", "missing"], arguments) == ("af", "")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,6 +81,30 @@ def test_annotated_time() -> None:
     both = [TRUE[0] | {"V1": {"QRS": [[0, 5, -1], [90, 100, 110]]}}, {}]
     assert annotated_minutes(both, FS) == pytest.approx((1.3 + 1.1) / 60)
     assert annotated_minutes([{}], FS) == 0
+
+
+class ReadWhenIndexed(Sequence[dict[str, object]]):
+    """Marks as a loader of a set gives them: no list, and read at every access."""
+
+    def __init__(self, records: list[dict[str, object]]) -> None:
+        self.records = records
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.records[i]
+
+
+def test_any_sequence_of_marks_will_do() -> None:
+    rows = [(0, "II", "P", 95.0), (0, "II", "P", 150.0)]
+    for marks in (ReadWhenIndexed(TRUE), tuple(TRUE), np.array(TRUE, object)):
+        assert judged(marks, *rows) == [1, 0] and annotated_minutes(marks, FS) == pytest.approx(1.3 / 60)
+    for other in (iter(TRUE), "II", TRUE[0], None):
+        with pytest.raises(TypeError, match="true must be a DataFrame .* or a list of one dict per record"):
+            judged(other, *rows)
+    with pytest.raises(TypeError, match=r"true, record 0: .* dict.fromkeys\(leads, marks\)"):
+        judged([TRUE[0]["II"]], *rows)
 
 
 def test_nothing_to_judge() -> None:

@@ -41,6 +41,19 @@ def test_gross_rates() -> None:
     assert scores.macro_f1 == pytest.approx((6 / 9 + 1 / 2 + 2 / 3 + 0) / 4, rel=1e-12)
 
 
+def test_printed_scores_are_a_table() -> None:
+    scores = aami_scores(Y, PREDICTED, patients=["p", "p"])
+    head, names, *rows = repr(scores).splitlines()
+    assert head == f"AAMIScores of 2 records, patients: 1, macro F1: {scores.macro_f1:.3f}; all beats pooled:"
+    assert names.split() == ["beats", "sensitivity", "ppv", "f1", "fpr"]
+    table = scores.to_frame().set_index("class")
+    for row, label in zip(rows, scores.scored, strict=True):
+        name, n, *rates = row.split()
+        assert name == label and int(n) == table.loc[label, "n"]
+        expected = table.loc[label, names.split()[1:]].to_numpy(float)
+        np.testing.assert_allclose(np.array(rates, float), expected, atol=5e-4)
+
+
 def test_averages_count_records_where_a_rate_is_defined() -> None:
     scores = aami_scores(Y, PREDICTED, patients=["p", "p"])
     np.testing.assert_allclose(scores.by_record.f1[:, 1:3], [[2 / 3, 0.5], [np.nan, 1]])

@@ -442,6 +442,8 @@ def test_errors_of_parameters_and_types():
         delineation_counts(one, one, FS, tolerance=-0.1)
     with pytest.raises(TypeError, match="true must be a table of waves or a sequence .*, got dict"):
         delineation_scores(one[0], one, FS)
+    with pytest.raises(TypeError, match='true, record 0, .*; one set for all leads is .* leads="nearest" takes it'):
+        delineation_scores([{"QRS": [[1, 2, 3]]}], [], FS)
     with pytest.raises(TypeError, match="predicted, record 0, must be a dict of lead"):
         delineation_scores(one, [{"II": peaks(100)}], FS)
     with pytest.raises(ValueError, match="leads must be 'each' or 'nearest', got 'best'"):

@@ -223,3 +223,12 @@ def test_what_is_no_path_is_told_when_it_is_read_and_not_before():
         joblib.hash(Paths([path]))
         with pytest.raises((ValueError, OSError, TypeError)):
             Paths([path])[0]
+
+
+def test_of_a_whole_table_the_column_is_asked_for(pre):
+    embedder = RhythmEmbedder(pre, fs=100)
+    mixed = pd.DataFrame({"id": ["a", "b"], "age": [60, 70], "path": ["x/1", "x/2"]})
+    with pytest.raises(ValueError, match="X is a table of the columns id, age, path; pass the one that holds"):
+        embedder.transform(mixed)
+    with pytest.raises(ValueError, match=r"X is a table of 3 columns \(a, b, c\): choose the column of records"):
+        WaveSegmenter.load("waves").delineate(pd.DataFrame(np.zeros((4, 3)), columns=list("abc")))

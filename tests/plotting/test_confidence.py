@@ -47,10 +47,19 @@ def test_trade(pixels, check_layout) -> None:
     figure = plot_confidence_trade(TRADE)
     (ax,) = figure.axes
     named = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert named == ["P, 0.45: 0.980 at 2", "QRS, 0.5: 1.000 at 0.1"]
+    # The limits of calibrated segmenters: .1 for P, .5 for the others.
+    assert named == ["P from 0.2: 99.0 % found, 3 false/min", "QRS from 0.5: 100.0 % found, 0.1 false/min"]
+    large = [line for line in ax.lines if line.get_markersize() == 9]
+    assert [line.get_xdata() for line in large] == [[3.0], [0.1]]
     curve = next(line for line in ax.lines if len(line.get_xdata()) == 3)
     assert curve.get_xdata().tolist() == [3, 2, 1] and curve.get_ydata().tolist() == [0.99, 0.98, 0.9]
     assert pixels(figure).std() > 5
+    for mark, p in ((0.45, "P from 0.45: 98.0 % found, 2 false/min"), ((0.8, 0, 0), "P from 0.8: 90.0 % found")):
+        (ax,) = plot_confidence_trade(TRADE, mark=mark, figure=figure_module.Figure()).axes
+        assert ax.get_legend().get_texts()[0].get_text().startswith(p)
+    for mark in ((0.1, 0.5), "a"):
+        with pytest.raises(ValueError, match="mark must be one number, or those of P, QRS and T"):
+            plot_confidence_trade(TRADE, mark=mark)
 
 
 def test_own_axes() -> None:

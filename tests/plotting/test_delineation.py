@@ -171,6 +171,17 @@ def test_without_table_it_is_the_ecg(signal, pixels) -> None:
     assert plot_delineation(signal, FS).axes[0].get_legend() is None
 
 
+def test_marks_of_records_are_drawn_as_their_table(signal, pixels) -> None:
+    marks = [{}, {"II": WAVES}, {"II": [[1]]}]
+    # Only the record that is drawn is looked at.
+    drawing = plot_delineation(signal, FS, marks, record=1)
+    np.testing.assert_array_equal(
+        pixels(drawing), pixels(plot_delineation(signal, FS, table_of_marks([{"II": WAVES}], FS)))
+    )
+    with pytest.raises(TypeError, match="table, record 2, lead II: expected a dict of P, QRS and T, got list"):
+        plot_delineation(signal, FS, marks, record=2)
+
+
 def test_missing_marks_and_samples(signal, pixels) -> None:
     x = signal[:1].copy()
     x[0, 90:200] = np.nan
@@ -201,12 +212,14 @@ def test_errors(signal) -> None:
         plot_delineation(signal[None], FS, table, record=1)
     with pytest.raises(ValueError, match="fs must be a positive number"):
         plot_delineation(signal, 0.0, table)
-    with pytest.raises(TypeError, match="fs must be a number .Hz., got DataFrame"):
-        plot_delineation(signal, table)
+    with pytest.raises(TypeError, match=r"fs must be a number \[Hz\], got DataFrame: the order is \(signal, fs, ...\)"):
+        plot_delineation(signal, table, record=5)
     with pytest.raises(ValueError, match="leads must name the 12 rows"):
         plot_delineation(signal, FS, table, leads=["I"])
-    with pytest.raises(TypeError, match="must be a DataFrame"):
+    with pytest.raises(TypeError, match=r"table, record 0: expected a dict of leads, got int"):
         plot_delineation(signal, FS, [1])
+    with pytest.raises(TypeError, match="table must be a DataFrame"):
+        plot_delineation(signal, FS, 1)
 
 
 def test_waves_of_a_record_that_the_table_does_not_have():

@@ -24,6 +24,7 @@ from beatssl_sklearn import (
     RhythmEmbedder,
     VCGViews,
     WaveAugment,
+    WaveMeasures,
     WaveSegmenter,
     load,
     make_ecg,
@@ -545,7 +546,8 @@ def test_it_is_read_back_from_a_file(kind, pre, fitted, tmp_path, segmenter_of):
         "unfitted": BeatSSLPretrainer(**TINY),
     }[kind]
     augment = WaveAugment(noise=0.3)
-    changes = {"fs": FS, "augment": augment, "wave_params": {"max_gap": 0.05}, "leads": ("I", "V2"), "lr": 1e-3}
+    every = {"max_gap": 0.05, "min_confidence": 0}
+    changes = {"fs": FS, "augment": augment, "wave_params": every, "leads": ("I", "V2"), "lr": 1e-3}
     found = segmenter_of(given, **changes).fit(X[:, [0, 7]], Y)
     save(found, tmp_path / "waves.bssl")
     (tmp_path / "pre.bssl").unlink()
@@ -688,7 +690,21 @@ def test_bad_weights_and_context():
         WaveSegmenter("ptbxl-s", **{**BARE, "fs_model": 125, "widths": (8,) * 5}).fit(X, Y)
 
 
-# Calibrated confidences
+# Confidences
+
+
+def test_a_network_that_is_sure_of_nothing_says_so(learned, fitted):
+    never = copy.copy(learned).set_params(wave_params={"min_confidence": 1.0})
+    n_all = len(copy.copy(learned).set_params(wave_params={"min_confidence": 0}).delineate(LESSON.data))
+    said = rf"{n_all} waves were found and none reaches min_confidence=1.0 \(wave_params\): calibrate"
+    with pytest.warns(UserWarning, match=said) as caught:
+        assert never.delineate(LESSON.data).empty
+    assert len(caught) == 1 and caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="none reaches min_confidence"):
+        measures = WaveMeasures(never, fs=250).set_output(transform="pandas").fit_transform(LESSON.data)
+    assert measures["rr"].isna().all()
+    # Nothing at all was found.
+    assert never.set_params(check="ignore").delineate(np.zeros((1, 12, 1000))).empty
 
 
 def test_calibrated_confidences_are_told_kept_in_files_and_thresholds_of_waves(learned, tmp_path):

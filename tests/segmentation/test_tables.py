@@ -37,6 +37,8 @@ def test_dicts_and_tables_say_the_same() -> None:
         ([{"II": MARKS}, {"I": [[1, 2, 3]]}], TypeError, "waves, record 1, lead I: expected a dict of P, QRS and T"),
         (7, TypeError, "waves must be a DataFrame with one row per wave, or a list of one dict per record .*got int"),
         ({"II": MARKS}, TypeError, "waves must be a DataFrame .* got dict"),
+        ([{"II": MARKS}, MARKS], TypeError, r"waves, record 1: .* waves \(P\); .* dict.fromkeys\(leads, marks\)"),
+        (TABLE.drop(columns="lead"), ValueError, "waves has no column 'lead': marks that hold for all leads"),
         (TABLE.drop(columns="peak"), ValueError, "waves lacks the columns .'peak'."),
     ],
 )

@@ -288,3 +288,10 @@ def test_search_in_a_pipeline_of_beats():
         ecg.data, ragged(*(np.full(len(r), "N") for r in found[:-1]), np.array(["V"] * len(found[-1])))
     )
     assert [len(p) for p in pipe.predict(ecg.data)] == [len(r) for r in found]
+
+
+def test_an_empty_text_is_a_class_and_is_told():
+    X = [np.array([[0.0], [1.0], [2.0]])] * 2
+    with pytest.warns(UserWarning, match="y: 2 beats have the empty text '' as their label, which is") as caught:
+        head = BeatClassifier(LogisticRegression()).fit(X, [["N", "V", ""], np.array(["N", "", None], object)])
+    assert head.classes_.tolist() == ["", "N", "V"] and caught[0].filename == __file__

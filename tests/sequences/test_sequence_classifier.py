@@ -233,11 +233,11 @@ def test_missing_values_are_told_with_record_and_step(transitions):
     bad = [own.copy() for own in X]
     bad[2][3, 1] = np.nan
     head = SequenceClassifier(transitions=transitions)
-    with pytest.raises(ValueError, match="X: record 2, beat 3 has nan in column 1"):
+    with pytest.raises(ValueError, match="X: record 2, step 3 has nan in column 1"):
         head.fit(bad, Y)
     head.fit(X, Y)
     for method in (head.predict, head.predict_proba):
-        with pytest.raises(ValueError, match="X: record 0, beat 3 has nan in column 1"):
+        with pytest.raises(ValueError, match="X: record 0, step 3 has nan in column 1"):
             method(bad[2:3])
 
 
@@ -267,8 +267,8 @@ def test_a_classifier_may_take_missing_values(inner, cls):
         ({}, {"groups": [1, 2, None, 1, 1, 1]}, ValueError, "groups: the group of record 2 is missing"),
         ({"transitions": "crf"}, {"groups": [1] * 6}, ValueError, "needs sequences of at least two groups"),
         ({}, {"sample_weight": [1, 2]}, ValueError, "sample_weight holds the weights of 2 records, X has 6"),
-        ({}, {"y": [*Y[:4], Y[4][:3], Y[5]]}, ValueError, "record 4 has 11 beats but labels of shape"),
-        ({}, {"y": [np.full(n, None) for n in LENGTHS]}, ValueError, "none of the 42 beats has a label"),
+        ({}, {"y": [*Y[:4], Y[4][:3], Y[5]]}, ValueError, "record 4 has 11 steps but labels of shape"),
+        ({}, {"y": [np.full(n, None) for n in LENGTHS]}, ValueError, "none of the 42 steps has a label"),
     ],
 )
 def test_what_cannot_be_used_is_named(params, given, error, message):
@@ -353,3 +353,19 @@ def test_steps_without_a_value_have_no_label():
     first, second = head.predict_proba([gap, X[0]])
     assert np.isnan(first[1]).all() and np.isfinite(first[[0, 2]]).all()
     np.testing.assert_allclose(second, head.predict_proba([X[0]])[0])
+
+
+def test_a_record_of_one_step_may_have_its_label_by_itself():
+    """As where one window is the whole record: one label per record, an array of text."""
+    X = [np.array([[float(k % 2)]]) for k in range(12)]
+    y = np.array(["N", "A"] * 6)
+    head = SequenceClassifier(LogisticRegression(C=100)).fit(X, y)
+    arrays = SequenceClassifier(LogisticRegression(C=100)).fit(X, [[label] for label in y])
+    np.testing.assert_array_equal(flat(head.predict_proba(X)), flat(arrays.predict_proba(X)))
+    assert np.concatenate(list(head.predict(X))).tolist() == y.tolist()
+    assert head.score(X, y) == 1 and cross_val_score(head, X, y, cv=2, error_score="raise").tolist() == [1, 1]
+    # Without a label, and without a value: left out, and missed. N: 6 of 6; A: 3 of 5, one missed, one called N.
+    X[1], X[3] = np.full((1, 1), np.nan), np.zeros((1, 1))
+    assert head.score(X, [*y[:11], None]) == pytest.approx((12 / 13 + 6 / 8) / 2)
+    with pytest.raises(ValueError, match=r"record 0 has 2 steps but labels of shape \(\); each step needs one label$"):
+        head.score([np.zeros((2, 1)), *X[1:]], y)

@@ -5,7 +5,7 @@ from .consensus import consensus
 from .find import WAVES, Waves, find_waves
 from .intervals import beat_intervals, record_intervals
 from .measures import WAVE_MEASURES, wave_measures
-from .table import make_table
+from .table import make_table, table_of_marks
 from .usual_measures import USUAL_MEASURES
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "make_table",
     "read_waves",
     "record_intervals",
+    "table_of_marks",
     "wave_measures",
     "write_waves",
 ]

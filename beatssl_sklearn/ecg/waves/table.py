@@ -113,7 +113,9 @@ def make_table(
     )
 
 
-def table_of_marks(waves: Iterable[Mapping[str, Mapping[str, ArrayLike]]], fs: float) -> DataFrame:
+def table_of_marks(
+    waves: Iterable[Mapping[str, Mapping[str, ArrayLike]]], fs: float, name: str = "waves"
+) -> DataFrame:
     """Make a table of waves in the form of LUDB's marks.
 
     Parameters
@@ -123,6 +125,8 @@ def table_of_marks(waves: Iterable[Mapping[str, Mapping[str, ArrayLike]]], fs: f
         `fetch_ludb`. A mark that is negative or NaN is missing.
     fs : float
         Sampling rate [Hz].
+    name : str, default="waves"
+        Name of the parameter in messages.
 
     Returns
     -------
@@ -146,15 +150,20 @@ def table_of_marks(waves: Iterable[Mapping[str, Mapping[str, ArrayLike]]], fs: f
     1    T  190.0    0.46
     """
     if isinstance(waves, Mapping):
-        raise TypeError("waves must be a sequence of one dict per record, got a single dict: put it into a list")
+        raise TypeError(f"{name} must be a sequence of one dict per record, got a single dict: put it into a list")
     names: dict[str, int] = {}
     keys: list[tuple[int, int, int]] = []
     parts: list[NDArray[np.float64]] = [np.empty((0, 3))]
     for i, of_record in enumerate(waves):
         if not isinstance(of_record, Mapping):
-            raise TypeError(f"waves, record {i}: expected a dict of leads, got {type(of_record).__name__}")
+            raise TypeError(f"{name}, record {i}: expected a dict of leads, got {type(of_record).__name__}")
         for lead, of_lead in of_record.items():
-            where = f"waves, record {i}, lead {lead}"
+            where = f"{name}, record {i}, lead {lead}"
+            if lead in WAVES and not isinstance(of_lead, Mapping):
+                raise TypeError(
+                    f"{name}, record {i}: expected a dict of leads, got one of waves ({lead}); marks that hold for all "
+                    f"leads are given to each of them: dict.fromkeys(leads, marks)"
+                )
             if not isinstance(of_lead, Mapping):
                 raise TypeError(f"{where}: expected a dict of P, QRS and T, got {type(of_lead).__name__}")
             for wave, values in of_lead.items():
@@ -200,10 +209,16 @@ def check_table(table: Any, name: str = "table") -> None:
     import pandas as pd
 
     if not isinstance(table, pd.DataFrame):
-        raise TypeError(f"{name} must be a DataFrame of waves, got {type(table).__name__}")
+        hint = "; ecg.waves.table_of_marks makes one of a dict per record" if _are_marks(table) else ""
+        raise TypeError(f"{name} must be a DataFrame of waves, got {type(table).__name__}{hint}")
     missing = [column for column in _NEEDED if column not in table.columns]
     if missing:
         raise ValueError(f"{name} lacks the columns {missing}: expected one row per wave with {list(_NEEDED)}")
+
+
+def _are_marks(table: Any) -> bool:
+    """Whether these are the marks of records, one dict each, without looking at more than one."""
+    return isinstance(table, Sequence) and len(table) > 0 and isinstance(table[0], Mapping)
 
 
 def wave_labels(table: DataFrame) -> NDArray[np.int8]:

@@ -97,8 +97,10 @@ def test_errors_of_marks_and_tables() -> None:
         table_of_marks([{}, {"II": {"U": [[1, 2, 3]]}}], 500.0)
     with pytest.raises(ValueError, match=r"record 0, lead II, wave P: .*\(1, 2\)"):
         table_of_marks([{"II": {"P": [[1, 2]]}}], 500.0)
-    with pytest.raises(TypeError, match="waves must be a DataFrame"):
+    with pytest.raises(TypeError, match="waves must be a DataFrame of waves, got list$"):
         check_table([], "waves")
+    with pytest.raises(TypeError, match="got list; ecg.waves.table_of_marks makes one"):
+        check_table([{"II": {"P": [[1, 2, 3]]}}], "waves")
     with pytest.raises(ValueError, match=r"lacks the columns \['peak'\]"):
         check_table(empty_table().drop(columns="peak"))
     with pytest.raises(TypeError, match="leads must be a sequence"):

@@ -151,6 +151,14 @@ class TestPaths:
         with pytest.raises(TypeError, match="path must be"):
             read_wfdb(path)
 
+    def test_the_name_of_one_of_its_files_is_no_record(self, write_record, tmp_path):
+        write_record(tmp_path)
+        hint = r"record 'rec.dat': there is no file 'rec.dat.hea'; 'rec.hea' is there: name the record .* 'rec'$"
+        with pytest.raises(FileNotFoundError, match=hint):
+            read_wfdb(tmp_path / "rec.dat")
+        with pytest.raises(FileNotFoundError, match=r"there is no file 'other.dat.hea'$"):
+            read_wfdb(tmp_path / "other.dat")
+
     def test_only_regular_files_are_opened(self, write_record, tmp_path):
         path = write_record(tmp_path)
         data = tmp_path / "rec.dat"
