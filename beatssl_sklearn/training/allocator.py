@@ -1,8 +1,8 @@
 """Memory that glibc keeps between the steps of a training.
 
 Every step allocates the same large maps anew. By default, glibc takes each block above 32 MB from the kernel and gives
-it back when it is freed, and the kernel clears every page again: a tenth of a step and more on a CPU. While
-`kept_memory` runs, blocks come from the heap, and the heap stays.
+it back when it is freed, and the kernel clears every page again: up to a sixth of a step on a CPU. While `kept_memory`
+runs, blocks come from the heap, and the heap stays.
 """
 
 from __future__ import annotations
