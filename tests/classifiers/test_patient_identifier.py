@@ -27,7 +27,8 @@ GALLERY, PROBE = slice(0, None, 2), slice(1, None, 2)
 
 
 def identifier(metric, **changes):
-    found = PatientIdentifier(metric, **({"n_dims": 16, "shrinkage": None, "random_state": 0} | changes))
+    """Return an identifier for these embeddings, which are normally distributed: a limit has nothing to do."""
+    found = PatientIdentifier(metric, **({"n_dims": 16, "shrinkage": None, "limit": None, "random_state": 0} | changes))
     return found.fit(TRAIN, TRAIN_PATIENTS).enroll(TEST[GALLERY], TEST_PATIENTS[GALLERY])
 
 
@@ -51,11 +52,24 @@ def test_directions_count_by_the_share_that_lies_between_patients():
     patients = np.arange(4000).repeat(4)
     own = np.stack([2 * rng.normal(size=4000), np.zeros(4000)], axis=1)
     Z = own.repeat(4, axis=0) + rng.normal(size=(16000, 2))
-    found = PatientIdentifier(shrinkage=0.0).fit(Z, patients)
+    found = PatientIdentifier(shrinkage=0.0, limit=None).fit(Z, patients)
     # Within patients the first direction has the deviation 1, and 4 / 5 of its variance lie between patients.
     expected = np.array([0.8, 0.0])
-    np.testing.assert_allclose(np.abs(np.linalg.norm(found.map_, axis=0)), expected, atol=0.03)
+    np.testing.assert_allclose(np.linalg.norm(found.map_ / found.deviation_, axis=0), expected, atol=0.03)
     assert PatientIdentifier(shrinkage=0.0, n_dims=1).fit(Z, patients).map_.shape == (1, 2)
+
+
+@pytest.mark.parametrize("metric", ["whitened", "arcface"])
+def test_columns_are_limited(metric):
+    odd, odder = TEST[PROBE].copy(), TEST[PROBE].copy()
+    odd[:, 3], odder[:, 3] = 200, 2000
+    limited, plain = identifier(metric, limit=3.0), identifier(metric, limit=None)
+    np.testing.assert_allclose(limited.decision_function(odd), limited.decision_function(odder), atol=1e-6)
+    assert np.abs(plain.decision_function(odd) - plain.decision_function(odder)).max() > 0.01
+    far = identifier(metric, limit=1e4)
+    np.testing.assert_allclose(far.decision_function(odd), plain.decision_function(odd), atol=0.01)
+    with pytest.raises(ValueError, match="limit"):
+        identifier(metric, limit=0)
 
 
 def test_records_of_a_patient_that_are_equal():
