@@ -19,7 +19,6 @@ from ..components import is_registered, registered
 from ..files.tensor_file import read_tensor_file, write_tensor_file
 from .by_name import named_encoders, with_encoders
 from .description import describe
-from .format_2 import upgraded
 from .restoring import restore
 
 FORMAT = 3
@@ -154,11 +153,9 @@ def _estimator_of(config: Any, arrays: dict[str, NDArray]) -> tuple[Any, str]:
         If it describes none.
     """
     try:
-        if config["format"] not in (2, FORMAT):
-            raise ValueError(f"the file has format {config['format']!r:.40}, this version reads 2 and {FORMAT}")
+        if config["format"] != FORMAT:
+            raise ValueError(f"the file has format {config['format']!r:.40}, this version reads {FORMAT}")
         version = str(config["version"])
-        if config["format"] == 2:
-            config = upgraded(config, arrays)
         if config.get("half"):
             arrays = {k: a.astype(np.float32) if a.dtype == np.float16 else a for k, a in arrays.items()}
         restored = restore(with_encoders(config, load_shared, shipped_models()), arrays)
