@@ -90,20 +90,30 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--results", type=Path, help="JSON file for the results")
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.out is not None:
         train(options)
         return
-    print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    rates, seconds = [], []
+    load = os.getloadavg()[0]
+    print(f"load of the machine: {load:.1f} on {os.cpu_count()} cores")
+    rows, rates, seconds = [], [], []
     for _ in range(options.rounds):
         one, several = (measure(n, sys.argv[1:]) for n in (1, options.processes))
+        rows.append({"1": one, str(options.processes): several})
         rates.append(several["rate"] / one["rate"])
         seconds.append(one["cpu"] / several["cpu"])
         print(f"records/s: {one['rate']:.0f} and {several['rate']:.0f}, x {rates[-1]:.2f}", end="; ")
         print(f"CPU seconds of an epoch: {one['cpu']:.2f} and {several['cpu']:.2f}, x {seconds[-1]:.2f}")
-    print(f"median: x {statistics.median(rates):.2f} in records/s, x {statistics.median(seconds):.2f} in CPU seconds")
+    medians = {"records_per_s": round(statistics.median(rates), 3), "cpu_s": round(statistics.median(seconds), 3)}
+    print(f"median: x {medians['records_per_s']:.2f} in records/s, x {medians['cpu_s']:.2f} in CPU seconds")
+    if options.results is not None:
+        command = "python -m benchmarks.bench_distributed " + " ".join(sys.argv[1:])
+        about = {"command": command, "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "load": round(load, 1)}
+        found = {"about": about, "rounds": rows, "faster": medians}
+        options.results.parent.mkdir(parents=True, exist_ok=True)
+        options.results.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=None, help="JSON file for the figures")
     options = parser.parse_args(arguments)
-    results: dict[str, Any] = {}
+    command = f"python -m benchmarks.bench_records --n-records {options.n_records} --rounds {options.rounds}"
+    results: dict[str, Any] = {"about": {"command": command, "date": time.strftime("%Y-%m-%d")}}
     for fs in (500, 100):
         with tempfile.TemporaryDirectory() as folder:
             found, sizes = readers(Path(folder), fs, options.n_records)

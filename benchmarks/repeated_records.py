@@ -12,9 +12,9 @@ from beatssl_sklearn.ecg import LEADS, ECGRecord
 
 
 @lru_cache(maxsize=4)
-def simulated(n: int, fs: float) -> np.ndarray:
-    """Return signals (n, 12, n_times) of 10 s [mV], of which all processes make the same, once."""
-    return np.asarray(make_ecg(n, fs=fs, duration=10, rhythm="mixed", random_state=0).data)
+def simulated(n: int, fs: float, duration: float = 10) -> np.ndarray:
+    """Return signals (n, 12, n_times) [mV] of some seconds, of which all processes make the same, once."""
+    return np.asarray(make_ecg(n, fs=fs, duration=duration, rhythm="mixed", random_state=0).data)
 
 
 class Repeated:
@@ -28,10 +28,12 @@ class Repeated:
         Records of the data set.
     fs : float
         Their rate [Hz].
+    duration : float, default=10
+        Their length [s].
     """
 
-    def __init__(self, n_different: int, n_records: int, fs: float) -> None:
-        self.n_different, self.fs = n_different, fs
+    def __init__(self, n_different: int, n_records: int, fs: float, duration: float = 10) -> None:
+        self.n_different, self.fs, self.duration = n_different, fs, duration
         self.rows = range(n_records)
 
     @property
@@ -47,7 +49,8 @@ class Repeated:
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
-            part = Repeated(self.n_different, 0, self.fs)
+            part = Repeated(self.n_different, 0, self.fs, self.duration)
             part.rows = self.rows[key]
             return part
-        return ECGRecord(simulated(self.n_different, self.fs)[self.rows[key] % self.n_different], self.fs, LEADS)
+        some = simulated(self.n_different, self.fs, self.duration)
+        return ECGRecord(some[self.rows[key] % self.n_different], self.fs, LEADS)

@@ -70,7 +70,7 @@ FOREIGN_OF = {
     "views": {"torch"},
     "inputs": {"sklearn", "joblib", "scipy"},
     "quality": {"pandas"},
-    "records": {"fsspec", "h5py", "pyarrow", "tqdm", "zarr"},
+    "records": {"fsspec", "h5py", "numcodecs", "pyarrow", "tqdm", "zarr"},
     "training": {"torch", "skorch", "tqdm"},
     "plotting": {"matplotlib", "sklearn", "scipy"},
     "datasets": {"wfdb", "sklearn", "tqdm"},
@@ -82,14 +82,15 @@ FOREIGN_OF = {
     "finetuning": {"torch", "sklearn", "skorch", "scipy"},
     "segmentation": {"torch", "sklearn", "skorch", "scipy", "pandas", "tqdm"},
     "evaluation": {"joblib", "sklearn", "scipy", "tqdm", "pandas"},
-    "scale": {"joblib", "sklearn", "tqdm", "pandas", "pyarrow", "filelock", "distributed", "ray", "pyspark", "py4j"},
+    "scale": {"joblib", "sklearn", "tqdm", "pandas", "pyarrow", "filelock"}
+    | {"dask", "distributed", "ray", "pyspark", "py4j"},
     "export": {"torch", "onnx", "onnxruntime"},
     "cli": {"joblib", "sklearn", "tqdm", "pandas", "matplotlib"},
 }
 # Slow to import, or not always there: only where they are used.
 LATE_ONLY = {
-    *("distributed", "ecgdatakit", "edfio", "fsspec", "h5py", "huggingface_hub", "matplotlib", "onnx"),
-    *("onnxruntime", "pandas", "py4j", "pyarrow", "pydicom", "pyspark", "ray", "sleepecg", "wfdb", "zarr"),
+    *("dask", "distributed", "ecgdatakit", "edfio", "fsspec", "h5py", "huggingface_hub", "matplotlib", "numcodecs"),
+    *("onnx", "onnxruntime", "pandas", "py4j", "pyarrow", "pydicom", "pyspark", "ray", "sleepecg", "wfdb", "zarr"),
 }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .chunk_files import ChunkFiles
 from .store_format import ARRAYS, Kind, open_root
 
 
@@ -22,18 +24,20 @@ class SignalChunks:
     options : dict
         What fsspec needs for it.
     kinds : list of Kind
+    store_id : str
+        Tells the store from one that has taken its place.
     """
 
-    def __init__(self, url: str, options: dict[str, Any], kinds: list[Kind]) -> None:
-        self._url, self._options, self._kinds = url, options, kinds
+    def __init__(self, url: str, options: dict[str, Any], kinds: list[Kind], store_id: str) -> None:
+        self._url, self._options, self._kinds, self._id = url, options, kinds, store_id
         self._reset()
 
     def _reset(self) -> None:
-        self._arrays: dict[int, Any] = {}
+        self._arrays: dict[int, tuple[Any, ChunkFiles | None]] = {}
         self._last: tuple[int, int, NDArray[np.int16]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_url": self._url, "_options": self._options, "_kinds": self._kinds}
+        return {"_url": self._url, "_options": self._options, "_kinds": self._kinds, "_id": self._id}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -51,14 +55,23 @@ class SignalChunks:
         if last is not None and last[:2] == (k, c):
             return last[2]
         size = self._kinds[k].chunk
-        digital: NDArray[np.int16] = read_rows(self._array(k), c * size, (c + 1) * size)
+        array, files = self._array(k)
+        digital = None if files is None else files.read(c)
+        if digital is None:
+            digital = read_rows(array, c * size, (c + 1) * size)
         self._last = (k, c, digital)
         return digital
 
-    def _array(self, k: int) -> Any:
+    def _array(self, k: int) -> tuple[Any, ChunkFiles | None]:
         # Threads that come at once may each open it, and keep the first. A lock would be held for ever after a fork.
         if k not in self._arrays:
-            self._arrays.setdefault(k, array_of(open_root(self._url, self._options), k, "signal"))
+            root, kind = open_root(self._url, self._options), self._kinds[k]
+            if str(root.attrs.get("id")) != self._id:
+                raise OSError("another store has taken its place since these records were opened; open them again")
+            array = array_of(root, k, "signal")
+            as_told = array.chunks == (kind.chunk, len(kind.leads), kind.n_times) and "://" not in self._url
+            files = ChunkFiles(Path(self._url) / str(k) / "signal", array) if as_told else None
+            self._arrays.setdefault(k, (array, files))
         return self._arrays[k]
 
 
@@ -134,6 +147,8 @@ def read_table(root: Any, kinds: list[Kind], label: str) -> tuple[NDArray[Any], 
             if len(gone) < n or gone.any():
                 row = int(np.argmax(gone)) if gone.any() else len(gone)
                 raise FileNotFoundError(f"store {label!r}: the chunk of {k}/{name} with row {row} is missing")
+        if read["step"].shape[1] != len(kind.leads):
+            raise OSError(f"store {label!r}: its attributes are damaged: {k}/step has not {len(kind.leads)} leads")
         names.append(found)
         step.append(np.pad(read["step"], ((0, 0), (0, n_leads - len(kind.leads)))))
         whole.append(np.stack([np.full(n, k), np.arange(n), read["length"], read["position"]], axis=1).astype(np.int64))

@@ -154,9 +154,13 @@ def kinds_of(root: Any, label: str) -> list[Kind]:
         If the attributes are no such description.
     """
     try:
-        return [
+        kinds = [
             Kind(float(k["fs"]), tuple(map(str, k["leads"])), int(k["n_times"]), int(k["chunk"]), int(k["n_records"]))
             for k in root.attrs["kinds"]
         ]
+        for kind in kinds:
+            if not (0 < kind.fs < np.inf and kind.leads and min(kind.n_times, kind.chunk) > 0 <= kind.n_records):
+                raise ValueError(f"{kind}")
+        return kinds
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"store {label!r}: its attributes are damaged: {error!r:.100}; pack it again") from error
+        raise ValueError(f"store {label!r}: its attributes are damaged: {error!r:.200}; pack it again") from error

@@ -68,7 +68,7 @@ class ZarrRecords(StoredRecords):
         self._url, self._options = as_url(store), dict(storage_options or {})
         label = label_of(self._url)
         root = open_root(self._url, self._options)
-        self._kinds, self._id = kinds_of(root, label), str(root.attrs.get("id"))
+        self._kinds = kinds_of(root, label)
         n_records = sum(kind.n_records for kind in self._kinds)
         if not root.attrs.get("complete"):
             raise ValueError(
@@ -79,7 +79,7 @@ class ZarrRecords(StoredRecords):
         del table["position"]
         patients = names[:, 1].tolist()
         super().__init__(label, names[:, 0].tolist(), patients if any(patients) else None, table)
-        self._chunks = SignalChunks(self._url, self._options, self._kinds)
+        self._chunks = SignalChunks(self._url, self._options, self._kinds, str(root.attrs.get("id")))
 
     @property
     def fs(self) -> float | None:

@@ -15,8 +15,8 @@ from ..components import check_number
 from .given_records import GivenRecords
 from .job import DatasetResult, Job, run_job, workers_of
 from .kinds import Delineation, Embedding, Kind
-from .manifest import read_manifest
-from .shard_file import shard_info, shard_path
+from .manifest import manifest_digest, read_manifest
+from .shard_file import own_shard, read_shard, shard_path
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -212,21 +212,21 @@ def read_dataset(
     ------
     ValueError
         If the folder has no such job, the job is not finished and `partial` is False, or a shard is not whole.
+    OSError
+        If a shard is damaged; the message names it.
     """
     arrow = import_optional("pyarrow", "reading shards", "parquet")
-    parquet = import_optional("pyarrow.parquet", "reading shards", "parquet")
     folder = Path(out)
     manifest = read_manifest(folder)
     if manifest is None:
         raise ValueError(f"{folder} holds nothing that embed_dataset or delineate_dataset wrote")
-    numbers = range(-(-manifest["records"]["number"] // manifest["shard_size"]))
-    paths = [shard_path(folder, number) for number in numbers]
-    whole = [path for path in paths if shard_info(path) is not None]
-    if len(whole) < len(paths) and not (partial and whole):
+    digest, size, n = manifest_digest(manifest), manifest["shard_size"], manifest["records"]["number"]
+    numbers = range(-(-n // size))
+    whole = [number for number in numbers if own_shard(folder, number, size, n, digest) is not None]
+    if len(whole) < len(numbers) and not (partial and whole):
         raise ValueError(
-            f"{folder}: {len(paths) - len(whole)} of {len(paths)} shards are missing or not whole; the call that made "
-            f"them goes on if it is repeated, and partial=True reads what is there"
+            f"{folder}: {len(numbers) - len(whole)} of {len(numbers)} shards are missing, not whole or of another job; "
+            f"the call that made them goes on if it is repeated, and partial=True reads what is there"
         )
-    chosen = None if columns is None else list(columns)
-    tables = [parquet.read_table(path, columns=chosen, page_checksum_verification=True) for path in whole]
+    tables = [read_shard(shard_path(folder, number), columns) for number in whole]
     return arrow.concat_tables(table.replace_schema_metadata() for table in tables).to_pandas()

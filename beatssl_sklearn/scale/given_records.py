@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,8 @@ class GivenRecords:
     """
 
     def __init__(self, records: Any, ids: Sequence[Any] | None = None, patients: Sequence[Any] | None = None) -> None:
-        if isinstance(records, (str, bytes)) or not hasattr(records, "__getitem__") or not hasattr(records, "__len__"):
+        sliced = hasattr(records, "__getitem__") and hasattr(records, "__len__")
+        if not sliced or isinstance(records, (str, bytes, Mapping)):
             raise TypeError(f"records must be a collection of records or an array, got {type(records).__name__}")
         self._records = records
         self._cells: Cells | None = cells_of(records)

@@ -22,7 +22,7 @@ from .given_records import GivenRecords
 from .kinds import Kind
 from .manifest import MANIFEST, check_same, make_manifest, manifest_digest, read_manifest, write_manifest
 from .shard import Stopped, Task, Work
-from .shard_file import Failure, Note, ShardInfo, shard_info, shard_path, shard_paths
+from .shard_file import Failure, Note, ShardInfo, own_shard, shard_path, shard_paths
 
 FAILURES, NOTES = "_failures.csv", "_warnings.csv"
 _LOCK = ".lock"
@@ -198,9 +198,8 @@ def _finished(job: Job, digest: str, numbers: Sequence[int], size: int) -> dict[
         path = shard_path(job.folder, number)
         if not path.exists():
             continue
-        info = shard_info(path)
-        expected = (number, number * size, min(job.records.n, (number + 1) * size), digest)
-        if info is None or (info.number, info.start, info.stop, info.job) != expected:
+        info = own_shard(job.folder, number, size, job.records.n, digest)
+        if info is None:
             warnings.warn(
                 f"{path} is not whole, or of another job: it is made anew", UserWarning, stacklevel=find_stack_level()
             )

@@ -84,7 +84,8 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         manifest = json.loads(content)
-        if not isinstance(manifest["records"]["number"], int) or not isinstance(manifest["shard_size"], int):
+        numbers = (manifest["records"]["number"], manifest["shard_size"])
+        if not all(isinstance(number, int) and number > 0 for number in numbers):
             raise TypeError("numbers are missing")
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / MANIFEST} is damaged; overwrite=True begins anew") from error

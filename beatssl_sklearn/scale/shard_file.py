@@ -149,3 +149,27 @@ def shard_info(path: Path) -> ShardInfo | None:
     except (arrow.ArrowInvalid, OSError, KeyError, TypeError, ValueError):
         return None
     return info._replace(failures=[Failure(*f) for f in info.failures], notes=[Note(*n) for n in info.notes])
+
+
+def own_shard(folder: Path, number: int, size: int, n_records: int, job: str) -> ShardInfo | None:
+    """Return what a shard says of itself; None if it is not whole, or not this one of the job."""
+    info = shard_info(shard_path(folder, number))
+    expected = (number, number * size, min(n_records, (number + 1) * size), job)
+    return info if info is not None and (info.number, info.start, info.stop, info.job) == expected else None
+
+
+def read_shard(path: Path, columns: Sequence[str] | None) -> Any:
+    """Return the table of a shard.
+
+    Raises
+    ------
+    OSError
+        If it is damaged.
+    """
+    arrow = import_optional("pyarrow", "reading shards", "parquet")
+    parquet = import_optional("pyarrow.parquet", "reading shards", "parquet")
+    chosen = None if columns is None else list(columns)
+    try:
+        return parquet.read_table(path, columns=chosen, page_checksum_verification=True)
+    except (OSError, arrow.ArrowException) as error:
+        raise OSError(f"{path} is damaged ({error}); remove it, and repeat the call that made it") from error

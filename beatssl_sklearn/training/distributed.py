@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 # What torchrun sets in the environment of each process.
 _OF_TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+# torch has renamed it, and warns of the old name.
+_gather_into: Any = getattr(dist, "all_gather_single", None) or getattr(dist, "all_gather_into_tensor", None)
 # Processes on different machines round differently, in bf16 by less than this share.
 _LOSSES_DIFFER = 0.02
 
@@ -145,7 +147,7 @@ class Ranks:
             own = torch.cat([own, own.new_zeros((most - len(own), *own.shape[1:]))])
         every = own.new_empty((self.size * most, *own.shape[1:]))
         with _answering():
-            dist.all_gather_into_tensor(every, own.contiguous(), group=self._tensors)
+            _gather_into(every, own.contiguous(), group=self._tensors)
         if min(counts) == most:
             return every
         return torch.cat([part[:n] for part, n in zip(every.split(most), counts, strict=True)])

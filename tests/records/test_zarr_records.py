@@ -6,6 +6,7 @@ import functools
 import http.server
 import json
 import pickle
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from beatssl_sklearn.records.quantize import MISSING, quantize, restore
 
 X = make_ecg(20, fs=100, duration=4, random_state=0).data
 X[3, 1, 50:90] = np.nan
+KIND = {"fs": 100.0, "leads": ["I"], "n_times": 400, "chunk": 6, "n_records": 20}
 PATIENTS = [f"p{i // 2}" for i in range(len(X))]
 
 
@@ -175,6 +177,9 @@ def test_a_missing_table_is_found(own: Path, name: str) -> None:
         ({"format": "other"}, "store 'b.zarr' is another program's"),
         ({"complete": False}, "store 'b.zarr' is half written: 20 records are complete; run the same packing again"),
         ({"kinds": [{"fs": 100}]}, "store 'b.zarr': its attributes are damaged"),
+        ({"kinds": [KIND | {"chunk": 0}]}, "store 'b.zarr': its attributes are damaged"),
+        ({"kinds": [KIND | {"n_records": -1}]}, "store 'b.zarr': its attributes are damaged"),
+        ({"kinds": [KIND | {"fs": "nan"}]}, "store 'b.zarr': its attributes are damaged"),
     ],
 )
 def test_other_stores_are_refused(own: Path, changes: dict[str, object], text: str) -> None:
@@ -195,6 +200,22 @@ def test_damaged_descriptions_are_named(own: Path) -> None:
         ZarrRecords(own)
     with pytest.raises(ValueError, match="store 'b.zarr': its zarr.json is damaged"):
         pack_records(make_ecg(2, fs=100, duration=2).data, own, fs=100)
+
+
+def test_leads_that_the_store_has_not_are_named(own: Path) -> None:
+    described = json.loads((own / "zarr.json").read_text())
+    described["attributes"]["kinds"] = [KIND]
+    (own / "zarr.json").write_text(json.dumps(described))
+    with pytest.raises(OSError, match="store 'b.zarr': its attributes are damaged: 0/step has not 1 leads"):
+        ZarrRecords(own)
+
+
+def test_a_store_that_took_the_place_of_another_is_noticed(own: Path) -> None:
+    records = ZarrRecords(own)
+    shutil.rmtree(own)
+    pack_records(X[::-1], own, fs=100, chunk=6)
+    with pytest.raises(OSError, match="store 'b.zarr', record '2': another store has taken its place"):
+        records[2]
 
 
 @pytest.mark.parametrize("key", [None, 1.5, True, [[0]]])

@@ -19,12 +19,14 @@ from beatssl_sklearn import (
     BeatEmbedder,
     RhythmEmbedder,
     WaveSegmenter,
+    ZarrRecords,
     delineate_dataset,
     embed_dataset,
     make_ecg,
+    pack_records,
     read_dataset,
 )
-from beatssl_sklearn.scale import shard
+from beatssl_sklearn.scale import manifest, shard
 
 SHARDS: dict[str, Any] = {"batch_size": 4, "shard_size": 8}
 
@@ -174,6 +176,43 @@ def test_another_job_is_refused(
     assert len(read_dataset(places)) >= len(records)
 
 
+def test_a_folder_of_another_version_is_refused(
+    embedder: RhythmEmbedder, lazy: Callable[..., Any], places: Path, monkeypatch: Any
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(manifest, "__version__", "0.0.1")
+        embed_dataset(embedder, lazy(), places, **SHARDS)
+    with pytest.raises(ValueError, match="the version of beatssl_sklearn is '[^']*', was '0.0.1'"):
+        embed_dataset(embedder, lazy(), places, **SHARDS)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"records": {"number": 24}, "shard_size": 0}'])
+def test_a_damaged_manifest_is_named(
+    content: str, embedder: RhythmEmbedder, lazy: Callable[..., Any], places: Path
+) -> None:
+    embed_dataset(embedder, lazy(), places, **SHARDS)
+    (places / "_manifest.json").write_text(content)
+    with pytest.raises(ValueError, match="_manifest.json is damaged; overwrite=True begins anew"):
+        read_dataset(places)
+    with pytest.raises(ValueError, match="_manifest.json is damaged; overwrite=True begins anew"):
+        embed_dataset(embedder, lazy(), places, **SHARDS)
+
+
+def test_chunks_of_a_store_that_cannot_be_read_are_failures(
+    embedder: RhythmEmbedder, signals: np.ndarray, tmp_path: Path, places: Path
+) -> None:
+    store = tmp_path / "a.zarr"
+    pack_records(signals, store, fs=100, chunk=4)
+    (store / "0/signal/c/1/0/0").unlink()
+    damaged = store / "0/signal/c/4/0/0"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    result = embed_dataset(embedder, ZarrRecords(store), places, **SHARDS)
+    assert [failure.row for failure in result.failures] == [*range(4, 8), *range(16, 20)]
+    assert result.failures[0].message == "store 'a.zarr', record '4': a chunk of the signals is missing"
+    assert "checksum" in result.failures[4].message
+    assert read_dataset(places)["row"].tolist() == [*range(4), *range(8, 16), *range(20, 24)]
+
+
 def test_two_jobs_in_one_folder(embedder: RhythmEmbedder, lazy: Callable[..., Any], places: Path) -> None:
     places.mkdir()
     with FileLock(places / ".lock"), pytest.raises(BlockingIOError, match="another job is writing into"):
@@ -187,12 +226,63 @@ def test_half_of_a_shard_is_made_anew(
     embed_dataset(embedder, lazy(), places, **SHARDS)
     path = places / "part-000001.parquet"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ValueError, match="1 of 3 shards are missing or not whole"):
+    with pytest.raises(ValueError, match="1 of 3 shards are missing, not whole or of another job"):
         read_dataset(places)
     assert len(read_dataset(places, partial=True, columns=["row"])) == 16
     with pytest.warns(UserWarning, match="part-000001.parquet is not whole"):
         embed_dataset(embedder, lazy(), places, **SHARDS)
     np.testing.assert_array_equal(numbers_of(read_dataset(places)), embedder.transform(signals))
+
+
+def test_shards_that_changed_places_are_noticed(
+    embedder: RhythmEmbedder, signals: np.ndarray, lazy: Callable[..., Any], places: Path
+) -> None:
+    embed_dataset(embedder, lazy(), places, **SHARDS)
+    one, other = places / "part-000001.parquet", places / "part-000002.parquet"
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+    with pytest.raises(ValueError, match="2 of 3 shards are missing, not whole or of another job"):
+        read_dataset(places)
+    with pytest.warns(UserWarning, match="is not whole, or of another job"):
+        assert embed_dataset(embedder, lazy(), places, **SHARDS).n_made == 2
+    np.testing.assert_array_equal(numbers_of(read_dataset(places)), embedder.transform(signals))
+
+
+def test_a_flipped_bit_names_the_shard(embedder: RhythmEmbedder, lazy: Callable[..., Any], places: Path) -> None:
+    embed_dataset(embedder, lazy(), places, **SHARDS)
+    import pyarrow.parquet
+
+    path = places / "part-000001.parquet"
+    content = bytearray(path.read_bytes())
+    # The last byte of a column's numbers.
+    column = pyarrow.parquet.read_metadata(path).row_group(0).column(9)
+    content[column.data_page_offset + column.total_compressed_size - 1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(OSError, match="part-000001.parquet is damaged .* remove it, and repeat the call"):
+        read_dataset(places)
+    path.unlink()
+    assert embed_dataset(embedder, lazy(), places, **SHARDS).n_made == 1
+    assert len(read_dataset(places)) == 24
+
+
+def test_what_is_no_collection_is_refused(embedder: RhythmEmbedder, signals: np.ndarray, tmp_path: Path) -> None:
+    for records in ((signal for signal in signals), {"a": signals}, "folder", 3):
+        with pytest.raises(TypeError, match="records must be a collection of records or an array, got"):
+            embed_dataset(embedder, records, tmp_path / "shards", **SHARDS)
+    assert not (tmp_path / "shards").exists()
+
+
+def test_an_error_of_progress_leaves_the_folder_free(
+    embedder: RhythmEmbedder, lazy: Callable[..., Any], places: Path
+) -> None:
+    def progress(n: int) -> None:
+        if n:
+            raise RuntimeError("the window was closed")
+
+    with pytest.raises(RuntimeError, match="window"):
+        embed_dataset(embedder, lazy(), places, **SHARDS, progress=progress)
+    assert embed_dataset(embedder, lazy(), places, **SHARDS).n_made == 2
 
 
 def test_a_full_disk_keeps_what_is_finished(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def check(embedder: RhythmEmbedder, signals: np.ndarray, places: Path, **engine:
 
 def test_dask_threads(embedder: RhythmEmbedder, signals: np.ndarray, places: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")
-    with distributed.Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None):
+    with distributed.Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"):
         check(embedder, signals, places, engine="dask")
 
 
@@ -40,11 +41,26 @@ def test_processes(engine: str, tmp_path: Path) -> None:
     if engine != "joblib":
         pytest.importorskip({"dask": "distributed"}.get(engine, engine), reason=f"{engine} is not installed")
     program = Path(__file__).with_name("dataset_to_kill.py")
-    subprocess.run([sys.executable, program, tmp_path, engine, "24", "4"], check=True, capture_output=True, timeout=600)
+    command = [sys.executable, program, tmp_path, engine, "24", "4"]
+    # Beside other programs, Ray's workers would wait.
+    environment = os.environ | {"RAY_worker_niceness": "0"}
+    subprocess.run(command, check=True, capture_output=True, timeout=600, env=environment)
     X = make_ecg(24, fs=100, duration=4, random_state=0).data
     expected = RhythmEmbedder("ptbxl-s", fs=100, check="ignore", device="cpu", batch_size=4).transform(X)
     np.testing.assert_array_equal(read_dataset(tmp_path).loc[:, "mean_0":].to_numpy(), expected)
     assert len(list(tmp_path.glob("part-*.parquet"))) == 6
+
+
+@pytest.mark.slow
+def test_joblib_that_is_stopped_says_so_alone(embedder: RhythmEmbedder, signals: np.ndarray, tmp_path: Path) -> None:
+    """What joblib cancels is no warning, which would be an error here."""
+    embed_dataset(embedder, signals, tmp_path, **SHARDS)
+    for path in tmp_path.glob("part-*.parquet"):
+        path.unlink()
+    (tmp_path / "part-000000.parquet").mkdir()
+    with pytest.warns(UserWarning) as warned, pytest.raises(OSError, match="part-000000.parquet cannot be written"):
+        embed_dataset(embedder, signals, tmp_path, **SHARDS, engine="joblib", n_jobs=2)
+    assert ["is not whole" in str(one.message) for one in warned] == [True]
 
 
 @pytest.mark.spark

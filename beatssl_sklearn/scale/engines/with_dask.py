@@ -11,6 +11,13 @@ from typing import Any
 from ..._optional import import_optional
 from .lost import WorkerLost
 
+# A cluster looks at itself, and at what its workers do, many times a second: 5 % of a core, whether they work or not.
+_QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "5s",
+}
+
 
 def check() -> None:
     """Dask must be there."""
@@ -24,7 +31,9 @@ def run(work: Callable[[Any], Any], tasks: Iterator[Any], n_jobs: int) -> Iterat
         try:
             client = distributed.default_client()
         except ValueError:
-            options = {"n_workers": n_jobs, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+            stack.enter_context(import_optional("dask.config", "engine='dask'", "dask").set(_QUIET))
+            # Any free port: a second cluster on this machine would not get the usual one.
+            options = {"n_workers": n_jobs, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
             cluster = stack.enter_context(distributed.LocalCluster(**options))
             client = stack.enter_context(distributed.Client(cluster))
         n_ahead = 2 * max(1, sum(client.nthreads().values()))

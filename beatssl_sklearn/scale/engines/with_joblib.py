@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from typing import Any
@@ -22,10 +23,22 @@ def run(work: Callable[[Any], Any], tasks: Iterator[Any], n_jobs: int) -> Iterat
     """Make shards in processes of loky."""
     with parallel_config(backend="loky", inner_max_num_threads=1):
         parallel = Parallel(n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=2 * n_jobs)
+    results = parallel(delayed(_call)(work, task, os.getpid()) for task in tasks)
     try:
-        yield from parallel(delayed(_call)(work, task, os.getpid()) for task in tasks)
+        yield from _closing(results)
     except BrokenExecutor as error:
         raise WorkerLost(str(error)) from error
+
+
+def _closing(results: Any) -> Iterator[Any]:
+    """Yield results; whoever stops before the last one has said why, and joblib need not warn of it."""
+    try:
+        for result in results:  # noqa: UP028
+            yield result
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            results.close()
 
 
 # Drivers that a thread of this process looks after.

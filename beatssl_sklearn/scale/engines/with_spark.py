@@ -53,7 +53,8 @@ def run(work: Callable[[Any], Any], tasks: Iterator[Any], n_jobs: int) -> Iterat
 
 def _local_session(sql: Any, n_jobs: int) -> Any:
     builder = sql.SparkSession.builder.master(f"local[{n_jobs}]").appName("beatssl_sklearn")
-    session = builder.config("spark.ui.enabled", "false").config("spark.log.level", "ERROR").getOrCreate()
+    quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR"}
+    session = builder.config(map=quiet).getOrCreate()
     # By default workers are "python3", which need not be this Python, with its packages.
     session.sparkContext.pythonExec = sys.executable
     return session
