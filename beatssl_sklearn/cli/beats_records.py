@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import BeatEmbedder
+from ..ecg.beat_morphology import stretches_morphology
 from ..ecg.beat_timing import beat_timing
 from ..ecg.wfdb import write_annotations
 from ..ecg.wfdb.annotation_codes import CODES
@@ -67,7 +68,7 @@ class BeatModel:
         self.batch_size: int = arguments.batch_size
         self.check: str = arguments.check
         self.allow_nan = bool(self._embedder.allow_nan)
-        self.timing = bool(self._embedder.timing)
+        self.timing, self.morphology = bool(self._embedder.timing), bool(self._embedder.morphology)
         self.model = self._embedder.encoder_.model(arguments.device, self._embedder.precision)
         self.head = Head(steps_after_embedder(pipeline))
         n_columns = len(self._embedder.get_feature_names_out())
@@ -86,10 +87,16 @@ class BeatModel:
     def label_waiting(self, waiting: Waiting, rpeaks: NDArray[np.int64], record: LongRecord) -> LabelledBeats:
         """Label the beats of a record whose embeddings wait on disk."""
         fs = record.reader.fs
-        timing = beat_timing(rpeaks, fs) if self.timing else np.zeros((len(rpeaks), 0), np.float32)
+        more = [np.zeros((len(rpeaks), 0), np.float32)]
+        if self.morphology:
+            # The typical beat is known once all beats are: the signal is read again, half an hour at a time.
+            more.append(stretches_morphology(record.reader.read, record.reader.n_times, rpeaks, fs))
+        if self.timing:
+            more.append(beat_timing(rpeaks, fs))
+        described = np.concatenate(more, axis=1)
 
         def read(start: int, stop: int) -> NDArray[np.float32]:
-            return np.concatenate([waiting.read(start, stop), timing[start:stop]], axis=1)
+            return np.concatenate([waiting.read(start, stop), described[start:stop]], axis=1)
 
         labels = self.head.of_long(read, len(rpeaks))
         return LabelledBeats(rpeaks, labels, fs, record.reader.n_times / fs / 60)

@@ -1,5 +1,6 @@
 """Signals: files, leads, R peaks, waves, features and simulation; numpy and scipy only."""
 
+from .beat_morphology import MORPHOLOGY_NAMES, beat_morphology
 from .beat_timing import TIMING_NAMES, beat_timing
 from .beats import keep_inside
 from .episode_windows import merge_episodes, window_labels, window_shares
@@ -16,6 +17,7 @@ from .wfdb import ECGRecord, WFDBFolder, read_annotations, read_wfdb, write_anno
 
 __all__ = [
     "LEADS",
+    "MORPHOLOGY_NAMES",
     "TIMING_NAMES",
     "RR_MEASURES",
     "ECGRecord",
@@ -23,6 +25,7 @@ __all__ = [
     "WFDBFolder",
     "annotated_minutes",
     "beat_intervals",
+    "beat_morphology",
     "beat_timing",
     "detect_rpeaks",
     "episode_mask",

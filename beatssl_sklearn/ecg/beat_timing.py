@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
+from .column_medians import column_medians
 from .matching import as_positions
 from .waves.table import check_rate
 
@@ -144,8 +145,7 @@ def _around(x: NDArray[np.float64], k: int) -> NDArray[np.float64]:
 
 
 def _centred_median(x: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.median(_around(x, k), axis=1)
-    return found
+    return column_medians(_around(x, k).T)
 
 
 def _causal_median(x: NDArray[np.float64], k: int) -> NDArray[np.float64]:
@@ -155,7 +155,7 @@ def _causal_median(x: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     for i in range(1, min(k, len(x))):
         found[i] = np.median(x[:i])
     if len(x) > k:
-        found[k:] = np.median(sliding_window_view(x, k)[: len(x) - k], axis=1)
+        found[k:] = column_medians(sliding_window_view(x, k)[: len(x) - k].T)
     return found
 
 
@@ -198,9 +198,11 @@ def _level(log_rr: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
             level[piece] = np.quantile(log_rr[piece], q)
         yield _prev(log_rr - level)
         yield _next(log_rr - level)
-    ranked = np.sort(_around(log_rr, min(241, 2 * len(log_rr) - 1)), axis=1)
+    around = np.array(_around(log_rr, min(241, 2 * len(log_rr) - 1)))
     for q in (0.5, 0.8):
-        yield _prev(log_rr - ranked[:, round(q * (ranked.shape[1] - 1))])
+        place = round(q * (around.shape[1] - 1))
+        around.partition(place, axis=1)
+        yield _prev(log_rr - around[:, place])
 
 
 def _held(log_rr: NDArray[np.float64], rr: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:

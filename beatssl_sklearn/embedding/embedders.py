@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ..components import check_bounds, register
+from ..ecg.beat_morphology import MORPHOLOGY_NAMES
 from ..ecg.beat_timing import TIMING_NAMES
 from .embedder import Embedder
 from .output import RecordOutput
@@ -124,7 +125,8 @@ class RhythmEmbedder(RecordOutput, Embedder):
 class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
     """One embedding per heartbeat: an object array of one array (n_beats, n_dims) per record.
 
-    Records without a beat become (0, n_dims). Parameters as for `RhythmEmbedder`, but for `timing`.
+    Records without a beat become (0, n_dims). Parameters as for `RhythmEmbedder`, but for `timing` and
+    `morphology`.
 
     Parameters
     ----------
@@ -137,6 +139,9 @@ class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
         Whether the columns of `ecg.beat_timing` follow those of the embedding: RR intervals before and after the beat
         against what is usual. An embedding sees .7 s and no rhythm, so that premature beats need them. They follow
         from the R peaks of the beats that are embedded, whether detected or given.
+    morphology : bool, default=False
+        Whether the columns of `ecg.beat_morphology` stand between embedding and timing: QRS, T and P wave of each beat,
+        measured in the signal beside the record's typical beat.
 
     Attributes
     ----------
@@ -158,11 +163,13 @@ class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
         precision: str = "auto",
         memory: Any = None,
         timing: bool = False,
+        morphology: bool = False,
     ) -> None:
         read: dict[str, Any] = {"fs": fs, "leads": leads, "allow_nan": allow_nan, "check": check, "reliable": reliable}
         run: dict[str, Any] = {"batch_size": batch_size, "device": device, "precision": precision, "memory": memory}
         super().__init__(pretrainer, **read, **run)
         self.timing = timing
+        self.morphology = morphology
 
     def fit_transform(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None) -> NDArray[np.object_]:
         """Fit, and embed the heartbeats of the same records.
@@ -193,18 +200,20 @@ class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
         -------
         ndarray (n_records,) of object
             Arrays (n_beats, n_dims) float32; the method `rpeaks` returns where the beats are. With `timing`, its
-            columns are the last ones.
+            columns are the last ones; those of `morphology` stand before them.
         """
         check_is_fitted(self)
-        check_bounds({"timing": self.timing}, {"timing": bool})
+        given = {"timing": self.timing, "morphology": self.morphology}
+        check_bounds(given, dict.fromkeys(given, bool))
         source = self._read(X, self.encoder_, reset=False)
-        embedded: NDArray[np.object_] = self._embedded(embed_beats, source, rpeaks, self.timing)
+        embedded: NDArray[np.object_] = self._embedded(embed_beats, source, rpeaks, *given.values())
         return embedded
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the columns of each record's array.
 
-        They tell the phase of the beat, as ``beat1_0``; those of the timing are `ecg.TIMING_NAMES`.
+        They tell the phase of the beat, as ``beat1_0``; those of morphology and timing are
+        `ecg.MORPHOLOGY_NAMES` and `ecg.TIMING_NAMES`.
 
         Parameters
         ----------
@@ -217,7 +226,8 @@ class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
         """
         check_is_fitted(self)
         names = beat_names(self.encoder_.model(self.device, self.precision))
-        return np.concatenate([names, np.array(TIMING_NAMES, dtype=object)]) if self.timing else names
+        more = (MORPHOLOGY_NAMES if self.morphology else ()) + (TIMING_NAMES if self.timing else ())
+        return np.array([*names, *more], dtype=object)
 
 
 @register

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from torch import Tensor
 
+from ..ecg.beat_morphology import beat_morphology
 from ..ecg.beat_timing import beat_timing
 from ..ecg.beats import as_objects
 from ..ecg.preprocess import resampling_ratio
@@ -41,6 +42,7 @@ class BlockEmbedding(NamedTuple):
     beats: list[NDArray[np.float32]] | None
     samples: list[NDArray[np.float32]] | None
     times: NDArray[np.float64] | None
+    morphology: list[NDArray[np.float32]] | None = None
 
 
 def embed(
@@ -53,6 +55,7 @@ def embed(
     index: NDArray[np.int64] | None = None,
     check: str = "warn",
     reliable: str = "keep",
+    morphology: bool = False,
 ) -> Iterator[BlockEmbedding]:
     """Embed records block by block.
 
@@ -75,6 +78,8 @@ def embed(
         What to do with records that look odd, after the last one.
     reliable : {"keep", "warn", "drop", "raise"}
         What to do with records of a low quality; see `RhythmEmbedder`.
+    morphology : bool
+        Whether the columns of `beat_morphology` are wanted of the beats.
 
     Yields
     ------
@@ -100,6 +105,9 @@ def embed(
             found = model.front_end.find_rpeaks(block) if known is None else known
             odd.look(block, found, given=detected is None and peaks is not None)
         embedded = embed_block(unreliable.look(block), model, batch_size, levels, peaks, detected)
+        if morphology and peaks is not None:
+            described = (beat_morphology(x, own, block.fs) for x, own in zip(block.signal, peaks, strict=True))
+            embedded = embedded._replace(morphology=list(described))
         yield embedded if embedded.rhythm is None else embedded._replace(rhythm=model.read_out(embedded.rhythm))
     odd.tell()
     unreliable.tell()
@@ -143,6 +151,7 @@ def embed_beats(
     source: Source,
     rpeaks: Sequence[NDArray] | None = None,
     timing: bool = False,
+    morphology: bool = False,
     *,
     batch_size: int,
     device: Any = None,
@@ -150,22 +159,23 @@ def embed_beats(
     check: str = "warn",
     reliable: str = "keep",
 ) -> NDArray[np.object_]:
-    """Return one array (n_beats, n_dims) per record, as an object array; with `timing`, its columns come last."""
-    run: dict[str, Any] = {"batch_size": batch_size, "check": check, "reliable": reliable}
+    """Return one array (n_beats, n_dims) per record, as an object array; morphology and timing come last."""
+    run: dict[str, Any] = {"batch_size": batch_size, "check": check, "reliable": reliable, "morphology": morphology}
     found = []
     for block in embed(source, encoder.model(device, precision), levels=("beat",), rpeaks=rpeaks, **run):
-        found += _with_timing(block, reliable == "drop") if timing else block.beats or []
+        found += _described(block, timing, reliable == "drop") if timing or morphology else block.beats or []
     return as_objects(found)
 
 
-def _with_timing(block: BlockEmbedding, drop: bool) -> list[NDArray[np.float32]]:
-    """Return the embeddings of the beats of each record, with the columns of `beat_timing` after them.
+def _described(block: BlockEmbedding, timing: bool, drop: bool) -> list[NDArray[np.float32]]:
+    """Return the embeddings of the beats of each record, with morphology and timing after them, where wanted.
 
     With `drop`, these are NaN where the embedding is.
     """
     rows = []
-    for beats, peaks in zip(block.beats or [], block.rpeaks or [], strict=True):
-        own = np.concatenate([beats, beat_timing(peaks, block.fs)], axis=1)
+    for i, (beats, peaks) in enumerate(zip(block.beats or [], block.rpeaks or [], strict=True)):
+        parts = [beats] if block.morphology is None else [beats, block.morphology[i]]
+        own = np.concatenate([*parts, beat_timing(peaks, block.fs)] if timing else parts, axis=1)
         if drop:
             own[np.isnan(own[:, 0])] = np.nan
         rows.append(own)

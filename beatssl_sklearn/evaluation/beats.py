@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -175,7 +176,8 @@ def cross_val_predict_beats(
     X : sequence of n_records
         Embeddings (n_beats, n_dims) of each record, or what the pipeline takes.
     y : sequence of n_records arrays (n_beats,)
-        Labels; None or NaN where a beat has none.
+        Labels; None or NaN where a beat has none. A record of one step, as one window that is the whole record, may
+        have its label by itself, as for `SequenceClassifier`.
     groups : array-like of shape (n_records,), default=None
         Patient of each record; each lies in one fold.
     cv : int, splitter or iterable of splits, default=None
@@ -202,7 +204,7 @@ def cross_val_predict_beats(
     n = _n_records(y)
     if len(X) != n:
         raise ValueError(f"y holds the labels of {n} records, X has {len(X)}")
-    classes = np.unique(flatten_labels(y, np.array([len(labels) for labels in y], dtype=np.int64)).labels)
+    classes = np.unique(flatten_labels(y, np.array([_n_labels(labels) for labels in y], dtype=np.int64)).labels)
     found: list[Any] = [None] * n
     for train, test in _splits(n, groups, cv):
         given = {name: take(v, train) if _per_record(v, n) else v for name, v in (params or {}).items()}
@@ -224,14 +226,19 @@ def _n_records(y: Any) -> int:
     Raises
     ------
     TypeError
-        If they are not one sequence per record; the message names the record.
+        If they are not one sequence, or one label, per record; the message names the record.
     """
     if not hasattr(y, "__len__") or isinstance(y, str):
         raise TypeError(f"y must hold the labels of the beats of each record, got {type(y).__name__}")
     for i, labels in enumerate(y):
-        if not hasattr(labels, "__len__") or isinstance(labels, str):
+        if not (hasattr(labels, "__len__") or isinstance(labels, (Number, np.generic))):
             raise TypeError(f"y must hold the labels of the beats of each record, record {i} has {labels!r:.60}")
     return len(y)
+
+
+def _n_labels(labels: Any) -> int:
+    """Return how many labels a record has: a label by itself is one."""
+    return len(labels) if hasattr(labels, "__len__") and not isinstance(labels, str) else 1
 
 
 def _splits(n: int, groups: ArrayLike | None, cv: Any) -> Any:

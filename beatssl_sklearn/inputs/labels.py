@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_labels", "check_labels", "checked_weights", "missing_labels"]
+from .._optional import find_stack_level
+
+__all__ = ["as_labels", "check_labels", "checked_weights", "missing_labels", "warn_of_empty"]
 
 
 def as_labels(values: Any, name: str = "y") -> NDArray[Any]:
@@ -77,7 +80,7 @@ def _is_missing(label: Any) -> bool:
 
 
 def check_labels(labels: NDArray[Any], name: str, what: str = "label") -> None:
-    """Refuse labels of which one is missing, or that cannot be put in order.
+    """Refuse labels of which one is missing, or that cannot be put in order; warn of empty texts.
 
     Parameters
     ----------
@@ -102,6 +105,38 @@ def check_labels(labels: NDArray[Any], name: str, what: str = "label") -> None:
         except TypeError:
             kinds = sorted({type(label).__name__ for label in labels.ravel().tolist()})
             raise TypeError(f"{name} must hold {what}s of one type, got {' and '.join(kinds)}") from None
+    warn_of_empty(labels, name, what)
+
+
+def warn_of_empty(
+    labels: NDArray[Any], name: str, what: str = "label", of: str = "record", cure: str | None = None
+) -> None:
+    """Warn of labels without a letter, as of empty cells of a table: they are a class, and no missing label.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n, ...)
+        As returned by `as_labels`.
+    name, what, of : str
+        Name of the parameter, what each row has one of, and what a row is, for the message.
+    cure : str, default=None
+        What to do if they stand for nothing; None is to leave the rows out.
+    """
+    if labels.dtype.kind not in "UO":
+        return
+    empty = np.array([isinstance(v, str) and v == "" for v in labels.ravel().tolist()], dtype=bool)
+    n_empty = int(empty.reshape(len(labels), -1).any(axis=1).sum()) if len(labels) else 0
+    if not n_empty:
+        return
+    one = n_empty == 1
+    subject, whose = (f"1 {of} has", "its") if one else (f"{n_empty} {of}s have", "their")
+    cure = cure or f"leave {'this' if one else 'these'} {of}{'' if one else 's'} out if it stands for a missing {what}"
+    kind = "class" if what == "label" else what
+    warnings.warn(
+        f"{name}: {subject} the empty text '' as {whose} {what}, which is a {kind} like any other; {cure}",
+        UserWarning,
+        stacklevel=find_stack_level(),
+    )
 
 
 def _refuse_missing(labels: NDArray[Any], name: str, what: str, of: str = "record") -> None:

@@ -14,8 +14,10 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ..components import Bounds, check_bounds, register
+from ..ecg.beat_morphology import MORPHOLOGY_NAMES
 from ..ecg.beat_timing import TIMING_NAMES, pieces
 from ..ecg.beats import as_objects
+from ..ecg.column_medians import column_medians
 from .file_checks import check_beat_context
 from .flat import check_finite, flatten_beats
 
@@ -48,13 +50,15 @@ class BeatContext(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
         last beat is repeated.
     n_components : int, default=16
         Principal components of the differences from the typical beats, over all beats; 0 is none.
+    morphology : bool, default=False
+        Whether the columns before the timing are those of `BeatEmbedder` ``(morphology=True)``; they are kept.
 
     Attributes
     ----------
     components_ : ndarray (n_components, n_embedding)
         Principal axes of the differences, divided by their standard deviations.
     n_features_in_ : int
-        Columns of a record, timing included.
+        Columns of a record, morphology and timing included.
 
     Notes
     -----
@@ -66,7 +70,8 @@ class BeatContext(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
       ratio of sizes. The phases before the R peak hold the P wave.
     - ``change_before{k}``, ``change_after{k}``: log of the distance from the neighbour over the typical beat's size.
     - ``component{j}``: principal components of the difference, over the size of the typical beat.
-    - the timing, then all but changes and components of the neighbours: ``-1_rarity1``, ``+1_prev_causal8``.
+    - the timing, then rarities, distances, likenesses, sizes and timing of the neighbours: ``-1_rarity1``,
+      ``+1_prev_causal8``. The morphology stands before the neighbours.
 
     Examples
     --------
@@ -85,13 +90,22 @@ class BeatContext(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
         "timing": bool,
         "neighbours": Bounds(Integral, 0, 100),
         "n_components": Bounds(Integral, 0),
+        "morphology": bool,
     }
 
-    def __init__(self, phases: int = 7, timing: bool = True, neighbours: int = 1, n_components: int = 16) -> None:
+    def __init__(
+        self,
+        phases: int = 7,
+        timing: bool = True,
+        neighbours: int = 1,
+        n_components: int = 16,
+        morphology: bool = False,
+    ) -> None:
         self.phases = phases
         self.timing = timing
         self.neighbours = neighbours
         self.n_components = n_components
+        self.morphology = morphology
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -218,17 +232,21 @@ class BeatContext(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
         own += TIMING_NAMES if self.timing else ()
         changes = [f"change_{side}{k}" for side in ("before", "after") for k in ks]
         components = [f"component{j}" for j in range(1, len(self.components_) + 1)]
+        morphology = MORPHOLOGY_NAMES if self.morphology else ()
         shifted = [f"{shift:+d}_{name}" for shift in self._shifts() for name in own]
-        return np.array([*own, *changes, *components, *shifted], dtype=object)
+        return np.array([*own, *changes, *components, *morphology, *shifted], dtype=object)
 
     def _shifts(self) -> list[int]:
         return [side * k for k in range(1, self.neighbours + 1) for side in (-1, 1)]
 
     def _embedding_width(self, n_columns: int) -> int:
-        width = n_columns - (len(TIMING_NAMES) if self.timing else 0)
+        blocks = {"timing": self.timing * len(TIMING_NAMES), "morphology": self.morphology * len(MORPHOLOGY_NAMES)}
+        width = n_columns - sum(blocks.values())
         if width < 1:
+            wanted = ", ".join(f"{name}=True" for name, n in blocks.items() if n)
+            lacking = " and ".join(f"the {name}" for name, n in blocks.items() if n)
             raise ValueError(
-                f"timing=True: X has {n_columns} columns, and none of the timing; BeatEmbedder(timing=True) adds them"
+                f"{wanted}: X has {n_columns} columns, and none of {lacking}; BeatEmbedder({wanted}) adds them"
             )
         if width % self.phases:
             raise ValueError(f"phases={self.phases}: the {width} columns of the embedding do not divide into them")
@@ -238,16 +256,19 @@ class BeatContext(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
         """Return the columns of the beats of a record, of which ``read(start, stop)`` returns rows."""
         width, n_changes, n_components = self.components_.shape[1], 2 * self.phases, len(self.components_)
         described = np.empty((n_beats, len(self.get_feature_names_out())), dtype=np.float32)
-        n_own = 4 * self.phases + 1 + self.n_features_in_ - width
+        n_morphology = len(MORPHOLOGY_NAMES) if self.morphology else 0
+        timing = width + n_morphology
+        n_own = 4 * self.phases + 1 + self.n_features_in_ - timing
+        n_single = n_own + n_changes + n_components + n_morphology
         for piece in pieces(n_beats):
             first = max(0, piece.start - 1)
             rows = read(first, min(n_beats, piece.stop + 1))
             within = slice(piece.start - first, piece.stop - first)
             found = _Stretch(rows[:, :width], within, self.phases).columns(self.components_)
             differences, changes, components = found
-            own = (differences, rows[within, width:], changes, components)
-            np.concatenate(own, axis=1, out=described[piece, : n_own + n_changes + n_components], casting="same_kind")
-        places = np.split(np.arange(described.shape[1])[n_own + n_changes + n_components :], len(self._shifts()) or 1)
+            own = (differences, rows[within, timing:], changes, components, rows[within, width:timing])
+            np.concatenate(own, axis=1, out=described[piece, :n_single], casting="same_kind")
+        places = np.split(np.arange(described.shape[1])[n_single:], len(self._shifts()) or 1)
         for shift, columns in zip(self._shifts(), places, strict=False):
             described[:, columns[0] : columns[-1] + 1] = described[_neighbours(n_beats, shift), :n_own]
         return described
@@ -261,8 +282,8 @@ class _Stretch:
 
     def __init__(self, record: NDArray, piece: slice, phases: int) -> None:
         beats = record[piece].astype(np.float32)
-        distance = np.linalg.norm(beats - np.median(beats, axis=0), axis=1)
-        typical = np.median(beats[distance <= np.median(distance)], axis=0)
+        distance = np.linalg.norm(beats - column_medians(beats), axis=1)
+        typical = column_medians(beats[distance <= np.median(distance)])
         self.beats, self.typical = (x.reshape(*x.shape[:-1], phases, -1) for x in (beats, typical))
         self.size = float(np.linalg.norm(_shape(self.typical), axis=1).mean()) + _TINY
         every = np.arange(len(record))[piece]

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._file_values import check_array
 from ..components import check_bounds, check_number
+from ..ecg.beat_morphology import MORPHOLOGY_NAMES
 from ..ecg.beat_timing import TIMING_NAMES
 
 
@@ -57,7 +58,10 @@ def check_beat_context(context: Any) -> None:
     if not hasattr(context, "components_"):
         return
     check_number("n_features_in_", context.n_features_in_, Integral, 1)
-    width = context.n_features_in_ - (len(TIMING_NAMES) if context.timing else 0)
+    more = context.timing * len(TIMING_NAMES) + context.morphology * len(MORPHOLOGY_NAMES)
+    width = context.n_features_in_ - more
     if width < 1 or width % context.phases:
-        raise ValueError(f"n_features_in_={context.n_features_in_} does not fit timing and phases={context.phases}")
+        raise ValueError(
+            f"n_features_in_={context.n_features_in_} does not fit timing, morphology and phases={context.phases}"
+        )
     check_array("components_", context.components_, "f", context.n_components, width)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._optional import find_stack_level
 from ..ecg.beats import as_objects
-from ..inputs.labels import as_labels, checked_weights, missing_labels
+from ..inputs.labels import as_labels, checked_weights, missing_labels, warn_of_empty
 
 __all__ = [
     "Beats",
@@ -175,23 +173,12 @@ def flatten_labels(y: Sequence[Any], lengths: NDArray[np.int64], step: str = "be
         known.append(~missing_labels(own))
         if known[-1].any():
             parts.append(_plain(own[known[-1]], i))
-    _warn_of_empty(parts, step)
     kinds = {"text" if part.dtype.kind in "US" else "numbers" for part in parts}
     if len(kinds) > 1:
         raise TypeError("y: the labels of some records are text, and those of others numbers")
-    return FlatLabels(np.concatenate(parts) if parts else np.zeros(0), np.concatenate(known))
-
-
-def _warn_of_empty(parts: list[NDArray[Any]], step: str) -> None:
-    """Warn of labels without a letter, as of empty cells: they are a class, and no missing label."""
-    n_empty = sum(int((part == "").sum()) for part in parts if part.dtype.kind == "U")
-    if n_empty:
-        warnings.warn(
-            f"y: {n_empty} {step}s have the empty text '' as their label, which is a class like any other; None or NaN "
-            f"leaves them out",
-            UserWarning,
-            stacklevel=find_stack_level(),
-        )
+    flat = np.concatenate(parts) if parts else np.zeros(0)
+    warn_of_empty(flat, "y", of=step, cure="None or NaN leaves them out")
+    return FlatLabels(flat, np.concatenate(known))
 
 
 def _plain(labels: NDArray[Any], record: int) -> NDArray[Any]:

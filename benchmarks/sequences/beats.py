@@ -24,7 +24,7 @@ _WINDOW = (0.25, 0.45)
 
 @dataclass
 class BeatSet:
-    """Beats of records: embedding and timing (n_beats, n_dims), labels (None where there is no class), groups."""
+    """Beats of records: embedding, morphology and timing (n_beats, n_dims), labels (None is no class), groups."""
 
     names: list[str]
     groups: NDArray[Any]
@@ -61,8 +61,9 @@ def shipped_labeller() -> SequenceClassifier:
 
 def beat_pipeline() -> Pipeline:
     """Return the pipeline that ships as "beats", not fitted."""
-    steps = [("embed", BeatEmbedder("ptbxl", timing=True)), ("context", BeatContext(n_components=0))]
-    return Pipeline([*steps, ("label", shipped_labeller())])
+    embedder = BeatEmbedder("ptbxl", timing=True, morphology=True)
+    context = BeatContext(n_components=0, morphology=True)
+    return Pipeline([("embed", embedder), ("context", context), ("label", shipped_labeller())])
 
 
 def load_beats(name: str, args: Any, n_records: int | None = None) -> BeatSet:
@@ -75,10 +76,10 @@ def load_beats(name: str, args: Any, n_records: int | None = None) -> BeatSet:
         groups = read.block
     n = len(read.data) if n_records is None else min(n_records, len(read.data))
     key = hashlib.sha256(b"".join(np.ascontiguousarray(w).tobytes() for w in load("ptbxl").encoder_.weights.values()))
-    path = args.cache / f"{name}-{n}-{key.hexdigest()[:12]}.joblib"
+    path = args.cache / f"{name}-{n}-morphology-{key.hexdigest()[:12]}.joblib"
     if path.exists():
         return joblib.load(path)
-    embedder = BeatEmbedder("ptbxl", timing=True, batch_size=64, check="ignore")
+    embedder = BeatEmbedder("ptbxl", timing=True, morphology=True, batch_size=64, check="ignore")
     rpeaks, labels, beats, detected, detected_beats = [], [], [], [], []
     for i in range(n):
         record = read.data[i]

@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "sequences")
     parser.add_argument("--records", type=int, default=None, help="first records of each set, for trials")
     parser.add_argument("--out", type=Path, default=ROOT / "beatssl_sklearn" / "weights" / "beats.bssl")
+    parser.add_argument("--stored", type=Path, default=STORED, help="what the head says of a minute, for tests")
     args = parser.parse_args()
     threadpool_limits(1)
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -53,7 +54,8 @@ def main() -> None:
     whole = fetch_mitdb(args.data / "mitdb", records=[208], download_if_missing=False).data[0]
     minute = [ECGRecord(whole.signal[:, : 60 * 360], whole.fs, whole.leads)]
     found = load(args.out)
-    np.savez_compressed(STORED, label=found.predict(minute)[0].astype(str), probability=found.predict_proba(minute)[0])
+    label, probability = found.predict(minute)[0].astype(str), found.predict_proba(minute)[0]
+    np.savez_compressed(args.stored, label=label, probability=probability)
 
 
 if __name__ == "__main__":

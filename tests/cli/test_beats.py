@@ -45,10 +45,10 @@ def labelled_beats() -> tuple[list[ECGRecord], list[np.ndarray], list[np.ndarray
     return records, [rpeaks[kept] for rpeaks, kept in zip(ecg.rpeaks, inside, strict=True)], types
 
 
-def fitted(*steps: Any, timing: bool = True) -> Pipeline:
+def fitted(*steps: Any, timing: bool = True, morphology: bool = False) -> Pipeline:
     """Return a pipeline after the embedder of beats, of which only what follows it is fitted."""
     records, rpeaks, types = labelled_beats()
-    embedder = BeatEmbedder("ptbxl-s", timing=timing, check="ignore")
+    embedder = BeatEmbedder("ptbxl-s", timing=timing, morphology=morphology, check="ignore")
     rows: Any = embedder.transform(records, rpeaks=rpeaks)
     for step in steps[:-1]:
         rows = step.fit_transform(rows)
@@ -136,6 +136,15 @@ def test_a_long_record_has_the_labels_of_the_whole_one(
         assert beats(heads, records, tmp_path) == 0
     assert shown == [2000, 2560]
     assert_tables_are_the_pipelines(heads, records, tmp_path)
+
+
+def test_a_long_record_has_the_morphology_of_the_whole_one(short_pieces: None, records: Path, tmp_path: Path) -> None:
+    """The typical beat is known at the end: the record is read again."""
+    path = tmp_path / "heads.bssl"
+    steps = (BeatContext(n_components=4, morphology=True), SequenceClassifier())
+    save(fitted(*steps, morphology=True), path, by_name=True)
+    assert beats(path, records, tmp_path / "out") == 0
+    assert_tables_are_the_pipelines(path, records, tmp_path / "out")
 
 
 def test_the_beats_of_a_long_record_are_never_in_memory_together(

@@ -30,7 +30,7 @@ from beatssl_sklearn import (
     make_ecg,
     save,
 )
-from beatssl_sklearn.ecg import TIMING_NAMES, beat_timing
+from beatssl_sklearn.ecg import MORPHOLOGY_NAMES, TIMING_NAMES, beat_morphology, beat_timing
 from beatssl_sklearn.ecg.beats import keep_inside
 from beatssl_sklearn.ecg.leads import LEADS
 
@@ -749,3 +749,29 @@ def test_timing_is_kept_by_clones_and_files(pre, tmp_path):
         np.testing.assert_array_equal(other.transform(X[:1])[0], embedder.transform(X[:1])[0])
     with pytest.raises(TypeError, match="timing must be True or False, got 'yes'"):
         BeatEmbedder(pre, timing="yes").transform(X)
+
+
+def test_morphology_stands_between_embedding_and_timing(pre, tmp_path):
+    plain, both = BeatEmbedder(pre), BeatEmbedder(pre, timing=True, morphology=True, batch_size=3)
+    beats, peaks = plain.transform(X), both.rpeaks(X)
+    for signal, found, own, at in zip(X, both.transform(X), beats, peaks, strict=True):
+        width = own.shape[1]
+        np.testing.assert_allclose(found[:, :width], own, atol=1e-5)
+        np.testing.assert_array_equal(found[:, width : width + 40], beat_morphology(signal, at, FS))
+        np.testing.assert_array_equal(found[:, width + 40 :], beat_timing(at, FS))
+    names = [*plain.get_feature_names_out(), *MORPHOLOGY_NAMES]
+    assert both.get_feature_names_out().tolist() == [*names, *TIMING_NAMES]
+    alone = BeatEmbedder(pre, morphology=True)
+    assert alone.get_feature_names_out().tolist() == names
+    save(alone, tmp_path / "m.bssl")
+    for other in (clone(alone), load(tmp_path / "m.bssl"), pickle.loads(pickle.dumps(alone))):
+        np.testing.assert_array_equal(other.transform(X[:1])[0], alone.transform(X[:1])[0])
+    # A part of the cache's key.
+    cached = BeatEmbedder(pre, memory=joblib.Memory(tmp_path / "cache", verbose=0))
+    widths = [cached.set_params(morphology=m).transform(X[:2])[0].shape[1] for m in (False, True, False)]
+    assert widths == [width, width + 40, width]
+    given = [np.array([250]), np.zeros(0, int), *([np.array([100, 180, 260, 340])] * 6)]
+    found = alone.transform(X, rpeaks=given)
+    assert [f.shape for f in found[:2]] == [(1, width + 40), (0, width + 40)] and not found[0][:, width:].any()
+    with pytest.raises(TypeError, match="morphology must be True or False, got 1"):
+        BeatEmbedder(pre, morphology=1).transform(X)

@@ -15,7 +15,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from beatssl_sklearn import BeatClassifier, BeatEmbedder, ECGRecord, fetch_mitdb, match_labels
+from beatssl_sklearn import BeatClassifier, BeatEmbedder, ECGRecord, SequenceClassifier, fetch_mitdb, match_labels
+from beatssl_sklearn.ecg.beats import as_objects
 from beatssl_sklearn.evaluation import beat_score, beat_scorer, cross_val_predict_beats
 
 
@@ -164,6 +165,25 @@ def test_folds_are_of_records(beats):
             cross_val_predict_beats(classifier, X, y, **options)
     with pytest.raises(ValueError, match="labels of 9 records, X has 10"):
         cross_val_predict_beats(classifier, X, y[:9])
+
+
+def test_predictions_out_of_fold_take_what_embedders_and_heads_take(beats):
+    """Ragged objects, lists of lists, and one label of a record of one window give what arrays give."""
+    X, y, patient = beats
+    head = SequenceClassifier(GaussianNB())
+    expected = cross_val_predict_beats(head, X, y, groups=patient, cv=3)
+    as_lists = [x.tolist() for x in X], [labels.tolist() for labels in y]
+    for own, labels in (as_lists, (as_objects(X), as_objects(y)), (tuple(X), tuple(map(tuple, y)))):
+        for a, b in zip(cross_val_predict_beats(head, own, labels, groups=patient, cv=3), expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+    windows = [np.full((1, 2), float(i % 2)) for i in range(6)]
+    for labels in (list("NANANA"), np.array(list("NANANA")), [["N"], "A", ["N"], "A", "N", "A"]):
+        found = cross_val_predict_beats(head, windows, labels, cv=3)
+        assert [own.tolist() for own in found] == [[label] for label in "NANANA"]
+    numbers = cross_val_predict_beats(head, windows, [0, 1] * 3, cv=3, method="predict_proba")
+    assert [own.shape for own in numbers] == [(1, 2)] * 6
+    with pytest.raises(ValueError, match="record 0 has 2 steps but labels of shape"):
+        cross_val_predict_beats(head, [np.zeros((2, 1))] * 4, list("NANA"), cv=2)
 
 
 def test_real_beats_from_detection_to_score(data_dir):

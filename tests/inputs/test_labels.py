@@ -1,5 +1,7 @@
 """Missing labels, and weights that cannot be used."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,6 +47,27 @@ def test_labels_that_cannot_be_compared_are_told():
         check_labels(as_labels(np.array([1, "a", 2], dtype=object)), "y")
     with pytest.raises(ValueError, match="classes must be an array of labels: .* inhomogeneous"):
         as_labels([[1, 2], [3]], "classes")
+
+
+@pytest.mark.parametrize(
+    "kind", [list, np.array, lambda y: np.array(y, object), lambda y: pd.Series(y, dtype="category")]
+)
+def test_an_empty_text_is_a_label_and_is_told(kind):
+    said = (
+        "y: 2 records have the empty text '' as their label, which is a class like any other; leave these records out"
+    )
+    with pytest.warns(UserWarning, match=said) as caught:
+        check_labels(as_labels(kind(["a", "", "b", ""])), "y")
+    assert len(caught) == 1
+
+
+def test_an_empty_text_is_told_of_groups_and_tables_and_of_nothing_else():
+    with pytest.warns(UserWarning, match="groups: 1 record has the empty text '' as its group, which is a group like"):
+        check_labels(as_labels([["a", "b"], ["", ""]]), "groups", "group")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for labels in ([" ", "a"], [0, 1], [], [b"", b"a"], [0.0, 1.5], np.array([0, 1], object)):
+            check_labels(as_labels(labels), "y")
 
 
 def test_weights_are_numbers_of_records():

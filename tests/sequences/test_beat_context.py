@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import clone
 
 from beatssl_sklearn import load, save
-from beatssl_sklearn.ecg import TIMING_NAMES
+from beatssl_sklearn.ecg import MORPHOLOGY_NAMES, TIMING_NAMES
 from beatssl_sklearn.sequences import BeatContext
 
 # Five beats of two phases of two columns. Four are alike, and the third one differs in its second phase.
@@ -62,6 +62,23 @@ def test_timing_stands_beside_the_context_with_that_of_neighbours():
     own = 4 * 7 + 1 + 42
     assert len(names) == 5 * own + 2 * 7 + 3 and context.n_features_in_ == 56
     assert names[own : own + 2] == ["change_before1", "change_before2"]
+
+
+def test_morphology_is_kept_and_is_not_the_neighbours():
+    blocks = [some(6), some(6, 1, 40), some(6, 2, 42)]
+    record = np.concatenate(blocks, axis=1)
+    context = BeatContext(neighbours=2, n_components=3, morphology=True).fit([record])
+    found, names = described(context, record), context.get_feature_names_out().tolist()
+    without = BeatContext(neighbours=2, n_components=3).fit([np.concatenate(blocks[::2], axis=1)])
+    assert len(set(names)) == len(names) and set(names) - set(without.get_feature_names_out()) == set(MORPHOLOGY_NAMES)
+    for k, name in enumerate(MORPHOLOGY_NAMES):
+        np.testing.assert_array_equal(found[name], blocks[1][:, k])
+    for name, column in described(without, np.concatenate(blocks[::2], axis=1)).items():
+        np.testing.assert_array_equal(found[name], column)
+    read = context.transform_stretches(lambda start, stop: record[start:stop], len(record))
+    np.testing.assert_array_equal(read, context.transform([record])[0])
+    with pytest.raises(ValueError, match="timing=True, morphology=True: X has 82 columns, and none of the timing and"):
+        BeatContext(morphology=True).fit([record[:, 14:]])
 
 
 def test_voltage_does_not_matter_beyond_the_typical_beat():
