@@ -186,7 +186,10 @@ class BeatSSL(Objective):
 
     @classmethod
     def shipped(cls, **changes: Any) -> BeatSSL:
-        """Return what the shipped encoders were trained with: predictions from one view, no contrast.
+        """Return what `"ptbxl"` was trained with: predictions from one view, no contrast.
+
+        `"ptbxl-s"` has the contrast of both levels, too: ``BeatSSL.shipped(rhythm_targets="soft",
+        beat_targets="hard")``.
 
         Parameters
         ----------
@@ -196,7 +199,7 @@ class BeatSSL(Objective):
         Returns
         -------
         BeatSSL
-            Predictions only.
+            Predictions only, unless `changes` say otherwise.
         """
         settings: dict[str, Any] = {"rhythm_targets": "none", "beat_targets": "none"}
         settings |= {"feature_weight": 4.0, "beat_feature_weight": 1.0, "views": VCGViews(lead_subset=0.25)}
