@@ -21,6 +21,7 @@ from .configs import MEANING, NETWORKS, ROWS, encoder_params, make_pretrainer
 from .data import Records, feature_table, hand_features, load_ptbxl
 from .models import embeddings, fit_or_load, given_vectors, load_model
 from .results import Row, command_of
+from .wave_vectors import wave_vectors
 
 QUICK: dict[str, Any] = {
     "size": "s",
@@ -141,7 +142,8 @@ class Study:
     def embedding(self, name: str, encoder: int = 0, leads: Any = None, fit_leads: Any = None) -> NDArray[np.float32]:
         """Embed all records with an encoder of a row (or its hand features), seen through some leads.
 
-        The scales of hand features come from `fit_leads`; encoders have nothing to fit. Rows joined by "+" stand side
+        The scales of hand features, and what stands for missing wave measures, come from `fit_leads`; encoders have
+        nothing to fit. Rows joined by "+" stand side
         by side.
         """
         if "+" in name:
@@ -150,6 +152,8 @@ class Study:
             if leads is not None:
                 raise ValueError(f"--vectors {name}: the vectors are of twelve leads")
             return given_vectors(file, self.records)
+        if name == "waves":
+            return wave_vectors(self.records, leads, fit_leads, self.args.cache)
         if name in NETWORKS or self.given(name):
             chosen = self.encoders(name)[encoder % len(self.encoders(name))]
             return embeddings(chosen, self.records, self.args.cache, leads=leads, device=self.args.device)

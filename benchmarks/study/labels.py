@@ -79,7 +79,7 @@ def row_digest(study: Study, name: str, seed: int) -> str:
     """Return a digest of the encoder of a row and draw."""
     if "+" in name:
         return "+".join(row_digest(study, part, seed) for part in name.split("+"))
-    if name in ("features", "boosting"):
+    if name in ("features", "boosting") or name == "waves" and study.vectors(name) is None:
         return name
     if (file := study.vectors(name)) is not None:
         return f"v{joblib.hash(np.load(file)['values'])[:11]}"

@@ -69,17 +69,25 @@ def cell(study: Study, table: Table, name: str, shown_as: str, trained_on: str) 
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse(make_parser(__doc__, ("random", "features", "hard", "paper", "ours")), "leads", argv)
+    parser = make_parser(__doc__, ("random", "features", "hard", "paper", "ours"))
+    sets = parser.add_argument("--lead-sets", type=lambda s: s.split(";"), default=list(LEAD_SETS))
+    sets.help = f"some of: {'; '.join(LEAD_SETS)}"
+    parser.add_argument("--same-only", action="store_true", help="no classifiers of twelve leads that see fewer")
+    args = parse(parser, "leads", argv)
+    unknown = sorted(set(args.lead_sets) - set(LEAD_SETS))
+    if unknown:
+        parser.error(f"--lead-sets has {unknown[0]!r}; known are {'; '.join(LEAD_SETS)}")
     study = Study(args)
     table = Table(args.out / "leads.csv", KEYS)
-    lines = []
+    lines, trained_on = [], ("these",) if args.same_only else ("12", "these")
     for name in args.rows:
-        for shown_as in LEAD_SETS:
+        for shown_as in args.lead_sets:
             own = cell(study, table, name, shown_as, "same")
-            twelve = own if shown_as == "12" else cell(study, table, name, shown_as, "12")
-            scores = [with_interval(c, s) for s in ("auroc", "f1") for c in (twelve, own)]
-            lines.append([name, shown_as, *scores])
-    header = ["row", "leads", *(f"{s}, trained on {on}" for s in ("AUROC", "F1") for on in ("12", "these"))]
+            cells = [own]
+            if not args.same_only:
+                cells.insert(0, own if shown_as == "12" else cell(study, table, name, shown_as, "12"))
+            lines.append([name, shown_as, *(with_interval(c, s) for s in ("auroc", "f1") for c in cells)])
+    header = ["row", "leads", *(f"{s}, trained on {on}" for s in ("AUROC", "F1") for on in trained_on)]
     about = [
         f"PTB-XL superclasses, fold {args.test_fold}, linear probes on frozen embeddings, all labels; 95 % intervals",
         f"by bootstrap over patients. {'; '.join(f'{n}: {study.budget(n)}' for n in args.rows if study.budget(n))}.",

@@ -18,6 +18,7 @@ from beatssl_sklearn import Pretrainer, RhythmEmbedder, save
 
 from .data import Records
 from .trials import TaughtBeatSSL
+from .wave_vectors import filled
 
 # Parameters that change where and how a fit runs, and not its result.
 _NOT_OF_THE_RESULT = ("checkpoint_dir", "device", "n_jobs", "verbose", "callbacks", "precision", "memory")
@@ -77,7 +78,7 @@ def digest_of(pretrainer: Pretrainer) -> str:
 def given_vectors(path: str, records: Records) -> NDArray[np.float32]:
     """Read vectors that were computed elsewhere: an .npz with `record_id` (n,) and `values` (n, n_dims).
 
-    NaN becomes the median over the training records.
+    NaN becomes the median over the training records, or 0.
     """
     with np.load(path, allow_pickle=False) as kept:
         place = {number: i for i, number in enumerate(kept["record_id"].tolist())}
@@ -85,10 +86,7 @@ def given_vectors(path: str, records: Records) -> NDArray[np.float32]:
         if missing:
             raise ValueError(f"{path} lacks {len(missing)} records, the first is {missing[0]}")
         values = kept["values"][[place[number] for number in records.record_id.tolist()]].astype(np.float32)
-    absent = np.isnan(values)
-    if absent.any():
-        values[absent] = np.broadcast_to(np.nanmedian(values[records.train], axis=0), values.shape)[absent]
-    return values
+    return filled(values, values[records.train])
 
 
 def remembered(path: Path, compute: Any) -> NDArray[np.float32]:

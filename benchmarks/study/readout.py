@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -20,34 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
-from beatssl_sklearn import WaveMeasures, WFDBFolder, fit_readout, save
+from beatssl_sklearn import fit_readout, save
 
 from .data import load_ptbxl
 from .models import load_model
-
-_AT_ONCE = 256
-
-
-def measured(X: WFDBFolder, record_id: NDArray[np.int64], path: Path) -> NDArray[np.float32]:
-    """Return the measures (n_records, n_measures) of records, NaN where one is missing; kept in a file."""
-    measures = WaveMeasures(missing="nan", verbose=0)
-    names = measures.get_feature_names_out()
-    done: dict[int, NDArray[np.float32]] = {}
-    if path.exists():
-        with np.load(path, allow_pickle=False) as kept:
-            done = dict(zip(kept["record_id"].tolist(), kept["values"], strict=True))
-    wanted = [i for i, number in enumerate(record_id.tolist()) if number not in done]
-    for part in tqdm(range(0, len(wanted), _AT_ONCE), desc="measures"):
-        rows = wanted[part : part + _AT_ONCE]
-        done |= dict(zip(record_id[rows].tolist(), measures.transform(X[rows]).astype(np.float32), strict=True))
-        waiting = path.with_suffix(".part.npz")
-        np.savez(waiting, record_id=np.array(list(done)), values=np.stack(list(done.values())), names=names.astype(str))
-        os.replace(waiting, path)
-    return np.stack([done[number] for number in record_id.tolist()])
+from .wave_vectors import measured
 
 
 def main(argv: list[str] | None = None) -> None:
