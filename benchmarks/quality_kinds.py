@@ -10,6 +10,17 @@ import numpy as np
 from .quality_sets import Signals, Spoiler
 
 N_LEADS = 12
+# Ratio of the QRS complexes to noise at each electrode, as in the Noise Stress Test [dB].
+RATIOS = (18, 12, 6, 0, -6)
+ACCEPTABLE = (
+    "as recorded", "noise .05 mV at all electrodes", "baseline wander .3 mV", "electrodes move, 18 dB",
+    "muscle noise, 18 dB",
+)  # fmt: skip
+"""Kinds that a person would accept: the others are scored against them."""
+BETWEEN = (
+    "hum .05 mV", "electrodes move, 12 dB", "electrodes move, 6 dB", "muscle noise, 12 dB", "muscle noise, 6 dB",
+)  # fmt: skip
+"""Kinds that people would judge differently."""
 
 
 class Kinds:
@@ -47,10 +58,15 @@ class Kinds:
             "noise 1 mV in one lead": lambda one: self._noisy(one, 1, 1.0),
             "noise 1 mV in two leads": lambda one: self._noisy(one, 2, 1.0),
             "noise .5 mV in four leads": lambda one: self._noisy(one, 4, 0.5),
+            "one lead clipped at half its height": lambda one: self._clipped(one, 1),
+            "all leads clipped at half their height": lambda one: self._clipped(one, N_LEADS),
             "baseline wander 1.5 mV": lambda one: self._electrodes(one, 1.5, ("bw",)),
             "noise alone, .3 mV": lambda one: self._alone(one, 0.3),
             "noise alone, 2 mV": lambda one: self._alone(one, 2.0),
         }
+        for kind, name in (("em", "electrodes move"), ("ma", "muscle noise")):
+            for ratio in RATIOS:
+                ways[f"{name}, {ratio} dB"] = lambda one, kind=kind, ratio=ratio: self._ratio(one, kind, ratio)
         for name, way in ways.items():
             copies = x.astype(np.float32, copy=True)
             for one in copies:
@@ -86,6 +102,15 @@ class Kinds:
     def _noisy(self, x: Signals, n_leads: int, size: float) -> None:
         for lead in self._some(n_leads):
             x[lead] += size * self._stretch(x)
+
+    def _clipped(self, x: Signals, n_leads: int) -> None:
+        for lead in self._some(n_leads):
+            own = x[lead] - np.median(x[lead])
+            x[lead] = np.clip(own, own.min() / 2, own.max() / 2)
+
+    def _ratio(self, x: Signals, kind: str, ratio: float) -> None:
+        height = np.median(np.percentile(x, 99.5, axis=1) - np.percentile(x, 0.5, axis=1))
+        self._electrodes(x, float(np.sqrt(height**2 / 8 / 10 ** (ratio / 10))), (kind,))
 
     def _alone(self, x: Signals, size: float) -> None:
         x[:] = 0

@@ -17,7 +17,7 @@ from beatssl_sklearn.ecg import LEADS, resample
 
 Signals = NDArray[np.float32]
 N_PARTS = 5
-_MARKS = ("baseline_drift", "static_noise", "burst_noise", "electrodes_problems")
+MARKS = ("baseline_drift", "static_noise", "burst_noise", "electrodes_problems")
 
 
 class QualitySet(NamedTuple):
@@ -33,6 +33,10 @@ class QualitySet(NamedTuple):
     bad : bool ndarray of shape (n_records,)
     parts : ndarray of int64, shape (n_records,)
         Part of the patients that each record belongs to, for cross-validation.
+    marks : bool ndarray of shape (n_records, n_kinds)
+        Kinds of marks, those of `MARKS`; without a column where there are none.
+    n_last_fold : int
+        Records of the last fold, which are the last ones; 0 without folds.
     """
 
     name: str
@@ -41,6 +45,8 @@ class QualitySet(NamedTuple):
     bad_leads: NDArray[np.float64]
     bad: NDArray[np.bool_]
     parts: NDArray[np.int64]
+    marks: NDArray[np.bool_] = np.zeros((0, 0), bool)
+    n_last_fold: int = 0
 
 
 def unpacker(data: Path, name: str) -> Any:
@@ -86,13 +92,13 @@ def ptbxl_rows(data: Path) -> dict[int, dict[str, str]]:
 def ptbxl_marked(data: Path) -> QualitySet:
     """PTB-XL, folds 1-9: records that somebody has looked at, some with marks of noise in leads."""
     module, rows = unpacker(data, "ptbxl"), ptbxl_rows(data)
-    signals, leads, bad, parts = [], [], [], []
+    signals, leads, bad, parts, kinds, folds = [], [], [], [], [], []
     for fold in range(1, 10):
         for ecg_id, x in zip(*module.load_fold(fold), strict=True):
             row = rows[int(ecg_id)]
             if "device" not in row:
                 continue
-            marks = [row[mark] for mark in _MARKS if row[mark].strip(" ,")]
+            marks = [row[mark] for mark in MARKS if row[mark].strip(" ,")]
             named = [named_leads(mark) for mark in marks]
             own = np.zeros(12)
             for leads_of_mark in named:
@@ -103,8 +109,11 @@ def ptbxl_marked(data: Path) -> QualitySet:
             signals.append((x / 1000).astype(np.float32))
             leads.append(own)
             bad.append(bool(marks))
+            kinds.append([bool(row[mark].strip(" ,")) for mark in MARKS])
             parts.append(fold % N_PARTS)
-    return QualitySet("PTB-XL marks", np.stack(signals), 100.0, np.array(leads), np.array(bad), np.array(parts))
+            folds.append(fold)
+    columns = (np.array(column) for column in (leads, bad, parts, kinds))
+    return QualitySet("PTB-XL marks", np.stack(signals), 100.0, *columns, n_last_fold=folds.count(9))
 
 
 def cinc2017(data: Path) -> Iterator[QualitySet]:

@@ -22,6 +22,9 @@ def add_parser(commands: Any) -> None:
         "--map", metavar="MODEL", default="ptbxl-s", help="embedder of the page's map, or none [%(default)s]"
     )
     command.add_argument(
+        "--waves", metavar="MODEL", default="waves", help="segmenter of the page's intervals, or none [%(default)s]"
+    )
+    command.add_argument(
         "--pictures", type=positive, default=6, metavar="N", help="records that the page shows [%(default)s]"
     )
     add_id(command)
@@ -33,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     from .._optional import import_optional
     from ..files.table_formats import open_table
+    from .check_intervals import MeasuredIntervals
     from .check_records import CheckedRecords, as_batch
     from .folder import batches, open_folder, record_ids
     from .outputs import check_file, check_outputs
@@ -49,19 +53,23 @@ def run(arguments: argparse.Namespace) -> int:
         outputs.append(arguments.report)
     folder, refused = open_folder(arguments)
     check_outputs(outputs, arguments)
+    # The page alone has intervals.
+    intervals = None if arguments.report is None else MeasuredIntervals(folder.names, arguments)
     with table, Progress(len(folder), "check", arguments.quiet) as bar:
         checked = CheckedRecords(table, record_ids(folder.names, arguments), arguments)
         for part in batches(folder, arguments, True, refused, bar):
             batch = as_batch(part, refused, bar)
             if batch is not None:
                 checked.add(batch, refused, bar)
+                if intervals is not None:
+                    intervals.add(batch, refused, bar)
             bar.update(1 if batch is None else len(batch))
         if not checked.rows:
             raise ValueError(f"none of {len(folder)} records could be checked")
-    if arguments.report is not None:
+    if intervals is not None:
         from .check_report import write_report
 
-        write_report(arguments.report, checked, folder, refused, arguments)
+        write_report(arguments.report, checked, intervals, folder, refused, arguments)
         say(f"{arguments.report}: a page on {len(checked.rows)} records")
     say(f"{arguments.out}: {len(checked.rows)} records, {checked.n_doubtful} of them doubtful")
     return refused.summary(len(folder))

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..files.atomic import write_atomically
 from ..formats import ECGFolder
+from .check_intervals import INTERVALS, MeasuredIntervals
 from .check_records import CheckedRecords
 from .messages import described, printable, shown
 from .progress import Progress
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _MOST_ON_MAP, _PICTURE_S = 1000, 10.0
 # Least size on a logarithmic axis [mV].
 _LEAST_MV = 1e-4
+# Least and largest value that a histogram shows, and the width of a bar [ms].
+_OF_INTERVAL = {"PR": (60, 360, 10), "QRS": (40, 240, 5), "QT": (240, 640, 10), "QTcF": (300, 600, 10)}
 _COLOUR = "#0072B2"
 _STYLE = """
 :root { color-scheme: light; }
@@ -36,13 +39,19 @@ h1 { font-size: 1.7rem; margin-bottom: 0; } h2 { font-size: 1.25rem; margin-top:
 table { border-collapse: collapse; margin: 1rem 0; } td, th { padding: .25rem .9rem .25rem 0; text-align: left;
   vertical-align: top; border-bottom: 1px solid #ddd; } th { font-weight: 600; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; }
-.charts { display: flex; flex-wrap: wrap; gap: 1.2rem; } .charts img { width: 30rem; max-width: 100%; }
+.charts { display: flex; flex-wrap: wrap; gap: 1.2rem; align-items: start; }
+.charts img { flex: 1 1 20rem; min-width: 0; max-width: min(30rem, 100%); }
 figure { margin: 1.5rem 0; } figure img { width: 100%; border: 1px solid #eee; } figcaption { margin-bottom: .3rem; }
 """
 
 
 def write_report(
-    path: Path, checked: CheckedRecords, folder: ECGFolder, refused: Refused, arguments: argparse.Namespace
+    path: Path,
+    checked: CheckedRecords,
+    intervals: MeasuredIntervals,
+    folder: ECGFolder,
+    refused: Refused,
+    arguments: argparse.Namespace,
 ) -> None:
     """Write the page.
 
@@ -50,6 +59,7 @@ def write_report(
     ----------
     path : Path
     checked : CheckedRecords
+    intervals : MeasuredIntervals
     folder : ECGFolder
         Where the records that are shown are read again.
     refused : Refused
@@ -58,11 +68,13 @@ def write_report(
     """
     rows = list(checked.rows.values())
     with Progress(arguments.pictures, "page", arguments.quiet) as bar:
-        parts = [_summary(rows, len(refused.names), arguments), "<h2>Signals</h2>", _charts(rows), "<h2>Findings</h2>"]
-        parts += [_findings(rows)]
+        parts = [_summary(rows, len(refused.names), arguments), "<h2>Signals</h2>", _charts(rows)]
+        if intervals.of:
+            parts += ["<h2>Intervals</h2>", _intervals(intervals, arguments)]
+        parts += ["<h2>Findings</h2>", _findings(rows)]
         if arguments.map != "none":
             parts += ["<h2>Map of embeddings</h2>", _map(checked, folder, refused, bar, arguments)]
-        parts += ["<h2>Strangest records</h2>", *_strangest(checked, folder, refused, bar, arguments)]
+        parts += ["<h2>Strangest records</h2>", *_strangest(checked, intervals, folder, refused, bar, arguments)]
     title = f"Check of {html.escape(printable(str(arguments.folder)))}"
     page = (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
@@ -107,6 +119,25 @@ def _charts(rows: list[dict[str, Any]]) -> str:
         _histogram([row["baseline"] for row in rows], "baseline wander [mV]"),
     ]
     return f'<div class="charts">{"".join(charts)}</div>'
+
+
+def _intervals(intervals: MeasuredIntervals, arguments: argparse.Namespace) -> str:
+    """Return a table of intervals, and their histograms."""
+    lines = "<tr><th>interval [ms]</th><th>records</th><th>5 %</th><th>median</th><th>95 %</th></tr>"
+    charts = []
+    for name in INTERVALS:
+        ms = np.array([own[name] for own in intervals.of.values()])
+        ms = ms[np.isfinite(ms)]
+        numbers = [f"{v:.0f}" for v in np.percentile(ms, [5, 50, 95])] if len(ms) else [""] * 3
+        cells = "".join(f'<td class="n">{text}</td>' for text in (str(len(ms)), *numbers))
+        lines += f"<tr><td>{name}</td>{cells}</tr>"
+        if len(ms):
+            low, high, step = _OF_INTERVAL[name]
+            charts.append(_histogram(np.clip(ms, low, high), f"{name} [ms]", np.arange(low, high + step, step)))
+    model = printable(str(arguments.waves))
+    text = f"Medians over the heartbeats of {len(intervals.of)} records, by the model {model}. "
+    text += "Where fewer than half of the beats show an interval, it is left out, as PR in fibrillation."
+    return f'<p class="small">{html.escape(text)}</p><table>{lines}</table><div class="charts">{"".join(charts)}</div>'
 
 
 def _histogram(values: Any, name: str, bins: Any = None) -> str:
@@ -175,12 +206,17 @@ def _map(
 
 
 def _strangest(
-    checked: CheckedRecords, folder: ECGFolder, refused: Refused, bar: Progress, arguments: argparse.Namespace
+    checked: CheckedRecords,
+    intervals: MeasuredIntervals,
+    folder: ECGFolder,
+    refused: Refused,
+    bar: Progress,
+    arguments: argparse.Namespace,
 ) -> list[str]:
     """Return pictures of the records with the lowest scores, and of those with findings."""
     by_score = sorted(checked.rows, key=lambda name: checked.rows[name]["score"])
     found = [name for name, row in checked.rows.items() if row["findings"]]
-    doubtful = sorted(found, key=lambda name: -checked.rows[name]["certainty"])
+    doubtful = sorted(found, key=lambda name: -np.nan_to_num(checked.rows[name]["certainty"]))
     # In turn, so that a set with many noisy records shows its swapped leads, too.
     both = [name for pair in zip(by_score, doubtful, strict=False) for name in pair] + by_score
     positions = {name: i for i, name in enumerate(folder.names)}
@@ -189,6 +225,8 @@ def _strangest(
         row = checked.rows[name]
         why = "; ".join(text for text in (row["reasons"], row["findings"]) if text) or "nothing"
         caption = f"<b>{html.escape(shown(name))}</b>: quality {row['score']:.2f}; found: {html.escape(why)}"
+        known = [f"{key} {ms:.0f} ms" for key, ms in intervals.of.get(name, {}).items() if np.isfinite(ms)]
+        caption += f"; {', '.join(known)}" if known else ""
         picture = _picture(folder, positions[name], refused, bar)
         parts.append(f"<figure><figcaption>{caption}</figcaption>{picture}</figure>")
         bar.update()

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         return delineate_into_shards(_segmenter(arguments), arguments)
     check_shards(arguments)
     from .._optional import import_optional
-    from .delineate_record import RecordWaves, delineated
+    from .delineate_record import RecordWaves, UnsureRecords, delineated
     from .delineate_results import Results
     from .folder import open_folder, record_ids
     from .outputs import check_outputs
@@ -86,14 +86,15 @@ def run(arguments: argparse.Namespace) -> int:
         import_optional("matplotlib", "--plot", "plot")
     segmenter = _segmenter(arguments)
     folder, refused = open_folder(arguments)
-    written = Results(arguments, record_ids(folder.names, arguments))
+    written, unsure = Results(arguments, record_ids(folder.names, arguments)), UnsureRecords()
     check_outputs(written.paths, arguments)
     with written as results, Progress(len(folder), "delineate", arguments.quiet) as bar:
         for name in folder.names:
             with RecordWaves(name) as waves:
-                if delineated(waves, segmenter, arguments, refused, bar):
+                if delineated(waves, segmenter, arguments, refused, unsure, bar):
                     results.add(waves, refused, bar)
             bar.update()
+        unsure.tell(results.n_records, refused, bar)
         if not results.n_records:
             raise ValueError(f"none of {len(folder)} records could be delineated")
     say(f"{arguments.out}: {results.n_waves} waves of {results.n_records} records")

@@ -13,7 +13,9 @@ import numpy as np
 from ..ecg.waves.table import CONSENSUS, make_table, wave_labels
 from ..ecg.wfdb.reader import WFDBReader
 from ..segmentation.long_records import PIECE_S, delineate_pieces, pieces, survey
+from ..segmentation.tables import NoSureWaves
 from .folder import lacks, record_reader
+from .messages import shown
 from .progress import Progress
 from .refused import RECORD_ERRORS, Refused
 
@@ -69,8 +71,34 @@ class RecordWaves:
         return make_table(0, lead, rows["wave"], onset, peak, offset, self.reader.fs, rows["confidence"])
 
 
+class UnsureRecords:
+    """Records in which waves were found and none is sure enough: a matter of the model, told once for all of them."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._n_waves, self._least = 0, 0.0
+
+    def look(self, name: str, found: list[NoSureWaves]) -> None:
+        """Take what was said of a record without waves, piece by piece."""
+        if found:
+            self._names.append(name)
+            self._n_waves += sum(own.n_waves for own in found)
+            self._least = found[0].least
+
+    def tell(self, n_records: int, refused: Refused, bar: Progress) -> None:
+        """Warn of them, once."""
+        if self._names:
+            where = f"{len(self._names)} of {n_records} records have no wave, {shown(self._names[0])} the first"
+            refused.note(f"{where}: {NoSureWaves(self._n_waves, self._least)}", bar)
+
+
 def delineated(
-    waves: RecordWaves, segmenter: Any, arguments: argparse.Namespace, refused: Refused, bar: Progress
+    waves: RecordWaves,
+    segmenter: Any,
+    arguments: argparse.Namespace,
+    refused: Refused,
+    unsure: UnsureRecords,
+    bar: Progress,
 ) -> bool:
     """Fill in the waves of a record; return whether it could be used."""
     try:
@@ -82,6 +110,7 @@ def delineated(
         return False
     n_pieces = len(pieces(waves.reader.n_times, waves.reader.fs, PIECE_S))
     where = "in a part of it: " if n_pieces > 1 else ""
+    n_waves, not_sure = 0, []
     for done in range(n_pieces):
         if n_pieces > 1:
             bar.note(f"{done} of {n_pieces} pieces of {waves.name}")
@@ -93,9 +122,15 @@ def delineated(
             refused.add(waves.name, error, bar)
             return False
         for warning in odd:
-            refused.warn(waves.name, f"{where}{warning.message}", bar)
+            if isinstance(warning.message, NoSureWaves):
+                not_sure.append(warning.message)
+            else:
+                refused.warn(waves.name, f"{where}{warning.message}", bar)
+        n_waves += len(table)
         # Not among what is tried: a full disk is no fault of the record.
         waves.add(table)
+    if not n_waves:
+        unsure.look(waves.name, not_sure)
     bar.note("")
     return True
 

@@ -13,8 +13,9 @@ from ..ecg.rpeaks import detect_rpeaks
 from ..inputs.measures import measure_block
 from ..inputs.source import Block
 from .coarse import coarsen, without_gaps
-from .lead_model import lead_model
-from .lead_shapes import limb_errors, median_beats, shape_inputs
+from .lead_model import lead_model, swap_logits
+from .lead_noise import are_too_noisy
+from .lead_shapes import limb_errors, median_beats
 from .reading import open_records, read_blocks, record_names
 from .swaps import SWAPS
 
@@ -52,7 +53,9 @@ class Judged(NamedTuple):
     likely : list of str
         The most likely mistake of the leads; "" if it is less likely than none.
     certainty : ndarray of shape (n_records,)
-        Probability of that mistake, or of none, if nine of ten records are right.
+        Probability of that mistake, or of none, if nine of ten records are right; NaN where it is doubted.
+    doubted : list of str
+        A mistake that would be the most likely one, if the heartbeats were not too noisy to tell.
     """
 
     scores: dict[str, NDArray[np.float64]]
@@ -60,6 +63,7 @@ class Judged(NamedTuple):
     limb_error: NDArray[np.float64]
     likely: list[str]
     certainty: NDArray[np.float64]
+    doubted: list[str]
 
 
 def check_leads(X: Any, fs: float | None = None, leads: Sequence[str] | str | None = None) -> DataFrame:
@@ -92,7 +96,8 @@ def check_leads(X: Any, fs: float | None = None, leads: Sequence[str] | str | No
         - fs_too_high, fs_too_low: probability that heartbeats and QRS complexes look too fast, or too slow, because
           `fs` is not the rate;
         - likely: the most likely mistake of the leads, and certainty: its probability, or that of none, if nine of ten
-          records are right; both the leads as they are and without the mistake are evidence;
+          records are right; both the leads as they are and without the mistake are evidence. NaN where a mistake is
+          suspected and the heartbeats are too noisy to tell;
         - findings: all that is likely, in words.
 
     Raises
@@ -108,6 +113,11 @@ def check_leads(X: Any, fs: float | None = None, leads: Sequence[str] | str | No
     and T, products and correlations of leads, and heights. The models were fitted on PTB-XL, as recorded and with the
     leads swapped. ``benchmarks/results/leads.md`` has the AUROC of each. A swap of LA and LL, or of two neighbours on
     the left of the chest, changes little, and many of them cannot be seen. Patients with dextrocardia look swapped.
+
+    Noise looks like swaps. So a mistake counts only if the median of every other heartbeat shows it, and the median of
+    those between them, too. Half of the difference of the two is noise. It must be less than .3 of the QRS complexes,
+    and for LA and LL, which P waves tell, less than .3 of these. Otherwise `findings` has "too noisy to tell", with the
+    mistake in brackets.
 
     Examples
     --------
@@ -142,19 +152,15 @@ def judge(block: Block) -> Judged:
     certain = _settle(logits, errors, coarse.signal, block.leads)
     fast, slow = rate_scores(block, rpeaks)
     likely, certainty = _likely(_explained(certain, beats))
+    # Einthoven's law needs no heartbeats.
+    by_law = np.isin(likely, ["inverted I", "inverted II"]) & (errors > _BROKEN)
+    suspects = ["" if known else name for name, known in zip(likely, by_law, strict=True)]
+    noisy = are_too_noisy(coarse, block.leads, factor, suspects)
     every = dict(zip(SWAPS, _sigmoid(certain).T, strict=True)) | scores
     every |= {"wrong_unit": 1 - right, "fs_too_high": fast, "fs_too_low": slow}
-    return Judged(every, unit, errors, likely, certainty)
-
-
-def swap_logits(beats: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the logit of each mistake of `SWAPS` (n_records, n_swaps) from median heartbeats; NaN without them."""
-    model = lead_model()
-    out = np.full((len(beats), len(SWAPS)), np.nan)
-    known = np.isfinite(beats).all(axis=(1, 2)) & (np.abs(beats).max(axis=(1, 2), initial=0) > 0)
-    if known.any():
-        out[known] = shape_inputs(beats[known]) @ model.weights.T + model.intercepts
-    return out
+    doubted = [name if hidden else "" for name, hidden in zip(likely, noisy, strict=True)]
+    likely = ["" if hidden else name for name, hidden in zip(likely, noisy, strict=True)]
+    return Judged(every, unit, errors, likely, np.where(noisy, np.nan, certainty), doubted)
 
 
 def _units(x: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float64]]:
@@ -274,6 +280,7 @@ def findings(judged: Judged) -> list[str]:
     texts = []
     for i, likely in enumerate(judged.likely):
         parts = [likely] if likely else []
+        parts += [f"too noisy to tell ({judged.doubted[i]})"] if judged.doubted[i] else []
         parts += [f"inverted {name}" for name in DERIVED if judged.scores[f"inverted {name}"][i] > _REPORTED]
         if judged.limb_error[i] > _BROKEN and not parts:
             parts.append("limb leads contradict Einthoven's law")

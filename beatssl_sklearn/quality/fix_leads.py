@@ -34,7 +34,7 @@ def fix_leads(
         Names of the leads of arrays; None is as for embedders.
     certainty : float, default=0.95
         Least probability of a mistake, if nine of ten records are right, between .5 and 1. Of swaps that change little,
-        ten times its odds are asked for (.995 instead of .95): LA and LL, and neighbours from V2 on.
+        a hundred times its odds are asked for (.9995 instead of .95): LA and LL, and neighbours from V2 on.
 
     Returns
     -------
@@ -57,8 +57,8 @@ def fix_leads(
     mistakes of electrodes, at most one per record is undone; `check_leads` says more of each.
 
     Patients can look like swaps that change little. Of PTB-XL's records that were changed as they are, nearly all were
-    of this kind. So the stricter line for these swaps halves such changes, and leaves the other mistakes as they were.
-    ``benchmarks/results/leads.md`` has what it costs.
+    of this kind. So the line for these swaps is stricter, which leaves the other mistakes as they were.
+    ``benchmarks/results/leads.md`` has what it costs. Nothing is undone where heartbeats are too noisy to tell.
 
     Examples
     --------

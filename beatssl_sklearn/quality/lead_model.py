@@ -9,6 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .lead_shapes import shape_inputs
+from .swaps import SWAPS
+
 
 class LeadModel(NamedTuple):
     """Logistic models.
@@ -34,3 +37,13 @@ def lead_model() -> LeadModel:
     """Return the models of the package."""
     with (files(__package__) / "leads.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         return LeadModel(*(arrays[name] for name in LeadModel._fields))
+
+
+def swap_logits(beats: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the logit of each mistake of `SWAPS` (n_records, n_swaps) from median heartbeats; NaN without them."""
+    model = lead_model()
+    out = np.full((len(beats), len(SWAPS)), np.nan)
+    known = np.isfinite(beats).all(axis=(1, 2)) & (np.abs(beats).max(axis=(1, 2), initial=0) > 0)
+    if known.any():
+        out[known] = shape_inputs(beats[known]) @ model.weights.T + model.intercepts
+    return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,8 +12,8 @@ from .coarse import Coarse, cut_beats
 
 # The median heartbeat on a common grid [s], around the R peak.
 _GRID = np.arange(-0.24, 0.385, 0.01)
-# P wave, QRS complex, ST segment and T wave: from and to [s], and seconds of a bin.
-_PARTS = ((-0.24, -0.06, 0.03), (-0.06, 0.08, 0.01), (0.08, 0.38, 0.04))
+PARTS = ((-0.24, -0.06, 0.03), (-0.06, 0.08, 0.01), (0.08, 0.38, 0.04))
+"""P wave; QRS complex; ST segment and T wave of a median heartbeat: from and to [s], and seconds of a bin."""
 _LEAST = 1e-3
 
 
@@ -31,18 +33,38 @@ def median_beats(coarse: Coarse, leads: tuple[str, ...]) -> NDArray[np.float32]:
         In the unit of the records, each lead with mean 0, on a grid of 10 ms. NaN without three heartbeats, or without
         the leads I, II and V1 to V6.
     """
-    n = len(coarse.signal)
-    out = np.full((n, len(INDEPENDENT), len(_GRID)), np.nan, np.float32)
+    return medians(coarse, leads, range(len(coarse.signal)), (slice(None),))[0]
+
+
+def medians(
+    coarse: Coarse, leads: tuple[str, ...], records: Sequence[int], which: Sequence[slice]
+) -> NDArray[np.float32]:
+    """Return the medians of some heartbeats of some records, as `median_beats` does of all.
+
+    Parameters
+    ----------
+    coarse, leads : as for `median_beats`
+    records : sequence of int
+        Positions of the records.
+    which : sequence of slice
+        The heartbeats of each median.
+
+    Returns
+    -------
+    ndarray of float32, shape (len(which), len(records), 8, n_grid)
+    """
+    out = np.full((len(which), len(records), len(INDEPENDENT), len(_GRID)), np.nan, np.float32)
     _, present = place_leads(np.zeros((len(leads), 1), np.float32), leads)
     if not present[INDEPENDENT].all():
         return out
-    for i in range(n):
-        beats, _ = cut_beats(coarse, i)
+    for i, record in enumerate(records):
+        beats, _ = cut_beats(coarse, record)
         if beats.shape[-1] < 3:
             continue
-        median = np.sort(beats, axis=-1)[..., beats.shape[-1] // 2]
-        placed = place_leads(median, leads)[0][INDEPENDENT]
-        out[i] = placed @ _interpolation(median.shape[1], coarse.rate)
+        for k, own in enumerate(which):
+            ordered = np.sort(beats[..., own], axis=-1)
+            median = ordered[..., ordered.shape[-1] // 2]
+            out[k, i] = place_leads(median, leads)[0][INDEPENDENT] @ _interpolation(median.shape[1], coarse.rate)
     # The level before the P wave would be nearer to zero, but is noisier.
     return np.asarray(out - out.mean(axis=-1, keepdims=True))
 
@@ -69,12 +91,12 @@ def shape_inputs(beats: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     upper = np.triu_indices(len(INDEPENDENT))
     off_diagonal = np.triu_indices(len(INDEPENDENT), 1)
-    qrs = beats[..., _within(*_PARTS[1][:2])]
+    qrs = beats[..., within(*PARTS[1][:2])]
     scale = np.maximum(np.sqrt((qrs**2).mean(axis=(1, 2), keepdims=True)), _LEAST)
     x = beats / scale
     columns = []
-    for start, stop, width in _PARTS:
-        part = x[..., _within(start, stop)]
+    for start, stop, width in PARTS:
+        part = x[..., within(start, stop)]
         step = round(width / 0.01)
         n_bins = part.shape[-1] // step
         columns.append(part[..., : n_bins * step].reshape(len(x), len(INDEPENDENT), n_bins, step).mean(axis=-1))
@@ -84,14 +106,15 @@ def shape_inputs(beats: NDArray[np.float32]) -> NDArray[np.float32]:
         # Of small waves, the products of the largest leads must not be all.
         columns.append((products / (size**2).mean(axis=1)[:, None, None])[:, *upper])
         columns.append(correlations[:, *off_diagonal])
-    inner = x[..., _within(*_PARTS[1][:2])]
+    inner = x[..., within(*PARTS[1][:2])]
     inner = inner - inner[..., :1]
     for height in (inner.max(axis=-1), -inner.min(axis=-1)):
         columns.append(np.log(np.maximum(height, 0.02)))
     return np.concatenate([c.reshape(len(x), -1) for c in columns], axis=1).astype(np.float32)
 
 
-def _within(start: float, stop: float) -> slice:
+def within(start: float, stop: float) -> slice:
+    """Return where a part of a median heartbeat is, from its times around the R peak [s]."""
     first, last = np.searchsorted(_GRID, [start - 1e-6, stop - 1e-6])
     return slice(int(first), int(last))
 

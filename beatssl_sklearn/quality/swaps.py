@@ -43,7 +43,7 @@ LIMB_SWAPS: tuple[str, ...] = tuple(f"swap {name}" for name in _LIMB)
 """Mistakes that change all six limb leads: electrodes of arms and leg."""
 # Neighbours on the left of the chest, and LA and LL, show nearly the same heart: patients look like their swaps.
 _SUBTLE = ("swap LA/LL", "swap V2/V3", "swap V3/V4", "swap V4/V5", "swap V5/V6")
-_ODDS_OF_SUBTLE = 10.0
+_ODDS_OF_SUBTLE = 100.0
 
 
 def least_certainty(mistake: str, certainty: float) -> float:
@@ -59,7 +59,7 @@ def least_certainty(mistake: str, certainty: float) -> float:
     Returns
     -------
     float
-        The same; ten times its odds for swaps that change little: LA and LL, and neighbours from V2 on.
+        The same; a hundred times its odds for swaps that change little: LA and LL, and neighbours from V2 on.
     """
     odds = certainty / (1 - certainty) * (_ODDS_OF_SUBTLE if mistake in _SUBTLE else 1.0)
     return odds / (1 + odds) if mistake in _SUBTLE else certainty

@@ -55,6 +55,29 @@ def delineated(
     return one_table(tables)
 
 
+class NoSureWaves(UserWarning):
+    """Waves were found, and none is sure enough.
+
+    Parameters
+    ----------
+    n_waves : int
+        How many were found.
+    least : float
+        Confidence that is asked for.
+    """
+
+    def __init__(self, n_waves: int, least: float) -> None:
+        # Arguments as they are, so that it can be pickled.
+        super().__init__(n_waves, least)
+        self.n_waves, self.least = n_waves, least
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_waves} waves were found and none reaches min_confidence={self.least} (wave_params): calibrate "
+            f"the segmenter on marked records, lower min_confidence, or train it for longer"
+        )
+
+
 class UnsureWaves:
     """Whether a network that was never calibrated finds waves, and is sure of none.
 
@@ -80,12 +103,7 @@ class UnsureWaves:
         if not (self._wanted and self._n):
             return
         least = checked_wave_params(self._params)["min_confidence"]
-        warnings.warn(
-            f"{self._n} waves were found and none reaches min_confidence={least} (wave_params): calibrate the "
-            f"segmenter on marked records, lower min_confidence, or train it for longer",
-            UserWarning,
-            stacklevel=find_stack_level(),
-        )
+        warnings.warn(NoSureWaves(self._n, least), stacklevel=find_stack_level())
 
 
 def with_consensus(table: DataFrame, block: Block) -> DataFrame:

@@ -30,6 +30,7 @@ print(RhythmEmbedder(pretrainer).transform(ecg.data).shape)
 
 # %%
 # A falling loss shows that something is learnt. Only your own task shows whether it is of use
-# (:doc:`/user_guide/pitfalls`).
+# (:doc:`/user_guide/pitfalls`). ``plot_history(pretrainer)`` also draws the parts of the loss.
 
-plot_history(pretrainer)
+keys = ("train_loss", "valid_loss", "effective_rank")
+plot_history([{key: epoch[key] for key in keys} for epoch in pretrainer.history_])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beatssl_sklearn import make_ecg
+from beatssl_sklearn import ECGRecord, WaveSegmenter, WFDBFolder, load, make_ecg
 from beatssl_sklearn.cli.main import main
 from beatssl_sklearn.ecg import LEADS
+from beatssl_sklearn.ecg.waves import record_intervals
 
 WriteRecord = Callable[..., None]
 Refusal = Callable[..., str]
@@ -42,8 +44,49 @@ def test_a_row_per_record_and_a_page(records: Path, tmp_path: Path, capsys: pyte
     assert "4 records, 2 of them doubtful" in stdout and "skipped bad" in stderr
     text = page.read_text(encoding="utf-8")
     assert text.count("<figure>") == 2 and "data:image/png;base64," in text
+    # Two of the four records have intervals by the shipped segmenter, and the others none or wrong ones.
+    assert "<h2>Intervals</h2>" in text and "Histogram: QTcF [ms]" in text and "by the model waves" in text
+    n_with_qrs = int(re.search(r'<td>QRS</td><td class="n">(\d+)</td>', text)[1])
+    assert 2 <= n_with_qrs <= 3
     # Names of files are text, and nothing is fetched.
     assert "two<b>" not in text and "http:" not in text and "https:" not in text
+
+
+def test_intervals_are_those_of_the_segmenter(write_record: WriteRecord, tmp_path: Path) -> None:
+    ecg = make_ecg(2, fs=500, random_state=1)
+    for i, signal in enumerate(ecg.data):
+        write_record(tmp_path / "in" / f"r{i}", signal, 500, LEADS)
+    records = WFDBFolder(tmp_path / "in")
+    model = load("waves").set_params(allow_nan=True, check="ignore")
+    expected = record_intervals(model.delineate(records, consensus=True), 500, n_records=2)
+    page = tmp_path / "page.html"
+    command = ["check", str(tmp_path / "in"), "--out", str(tmp_path / "t.csv"), "--report", str(page), "--quiet"]
+    assert main([*command, "--map", "none"]) == 0
+    text = page.read_text(encoding="utf-8")
+    for name in ("PR", "QRS", "QT", "QTcF"):
+        low, median, high = np.percentile(expected[name], [5, 50, 95])
+        cells = "".join(f'<td class="n">{v:.0f}</td>' for v in (2, low, median, high))
+        assert f"<td>{name}</td>{cells}" in text
+        assert text.count(f"{name} {expected[name][0]:.0f} ms") >= 1
+    assert main([*command, "--map", "none", "--waves", "none"]) == 0
+    assert "Intervals" not in page.read_text(encoding="utf-8")
+
+
+def test_a_record_without_intervals_is_named(
+    records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = WaveSegmenter.delineate
+
+    def fails(self: WaveSegmenter, X: list[ECGRecord], **options: bool) -> pd.DataFrame:
+        if X[0].fs == 250:
+            raise RuntimeError("odd samples")
+        return plain(self, X, **options)
+
+    monkeypatch.setattr(WaveSegmenter, "delineate", fails)
+    options = ["--out", str(tmp_path / "t.csv"), "--report", str(tmp_path / "p.html"), "--map", "none", "--quiet"]
+    assert main(["check", str(records), *options]) == 0
+    stdout, stderr = capsys.readouterr()
+    assert "no intervals of sub/two<b>: odd samples" in stderr and "4 records" in stdout
 
 
 def test_parquet_and_refusals(records: Path, tmp_path: Path, refusal: Refusal) -> None:

@@ -23,6 +23,7 @@ from beatssl_sklearn.ecg.waves import beat_intervals, record_intervals
 from beatssl_sklearn.ecg.waves.table import CONSENSUS, TABLE_COLUMNS, make_table
 from beatssl_sklearn.files.table_formats import CSVTable
 from beatssl_sklearn.segmentation.long_records import delineate_file
+from beatssl_sklearn.segmentation.tables import NoSureWaves
 
 # Any rate, any leads, one record longer than a window.
 RECORDS = {
@@ -204,6 +205,31 @@ class TestRefusedRecords:
             assert delineate(mixed, tmp_path / "out", *command, "--strict", "--allow-nan") == 1
         assert "skipped f_gap" not in capsys.readouterr().err
         assert "f_gap" in set(pd.read_csv(tmp_path / "out" / "intervals.csv")["record"])
+
+    def test_a_model_that_is_sure_of_nothing_is_told_once(
+        self,
+        good: Path,
+        cheap: CheapSegmenter,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr("beatssl_sklearn.cli.delineate_record.PIECE_S", 10.0)
+        plain = cheap.delineate
+
+        def unsure(X: list[ECGRecord], *, consensus: bool = False) -> pd.DataFrame:
+            # Of the four leads it is sure, and in one piece of the long record.
+            if X[0].fs == 100 or (X[0].fs == 128 and len(cheap.seen) == 2):
+                return plain(X, consensus=consensus)
+            cheap.seen.append(X[0])
+            warnings.warn(NoSureWaves(3, 0.5), stacklevel=1)
+            return plain(X, consensus=consensus).iloc[:0]
+
+        monkeypatch.setattr(cheap, "delineate", unsure)
+        assert delineate(good, tmp_path / "out") == 0
+        stderr = capsys.readouterr().err
+        assert stderr.count("warning: ") == 1
+        assert "2 of 4 records have no wave, a1 the first: 6 waves were found and none reaches min_conf" in stderr
 
     def test_none_is_left(self, cheap: CheapSegmenter, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "data").mkdir()

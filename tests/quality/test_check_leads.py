@@ -22,6 +22,13 @@ def with_arms_swapped(x: np.ndarray) -> np.ndarray:
     return np.concatenate([-x[:, :1], x[:, [2, 1, 4, 3, 5]], x[:, 6:]], axis=1)
 
 
+def slow_noise(rng: np.random.Generator, shape: tuple[int, ...], size: float) -> np.ndarray:
+    """Noise of this size [mV] below about 5 Hz, as of moving electrodes."""
+    white = rng.normal(size=shape)
+    smooth = np.apply_along_axis(np.convolve, -1, white, np.hanning(round(0.2 * FS)), "same")
+    return size * smooth / smooth.std()
+
+
 def test_every_mistake_undoes_itself() -> None:
     assert len(SWAPS) == 16 and all(np.array_equal(m @ m, np.eye(8)) for m in SWAPS.values())
 
@@ -49,9 +56,9 @@ def test_leads_that_depend_on_others_tell_which_one_is_inverted(right: np.ndarra
 
 
 def test_swaps_that_change_little_are_asked_for_more() -> None:
-    # Odds of 19 become 190, by hand; those of the other mistakes stay.
-    assert least_certainty("swap V5/V6", 0.95) == pytest.approx(190 / 191)
-    assert least_certainty("swap LA/LL", 0.5) == pytest.approx(10 / 11)
+    # Odds of 19 become 1900, by hand; those of the other mistakes stay.
+    assert least_certainty("swap V5/V6", 0.95) == pytest.approx(1900 / 1901)
+    assert least_certainty("swap LA/LL", 0.5) == pytest.approx(100 / 101)
     assert least_certainty("swap LA/RA", 0.95) == least_certainty("inverted V6", 0.95) == 0.95
     x = make_ecg(24, fs=FS, random_state=3).data
     x[:, [10, 11]] = x[:, [11, 10]]
@@ -61,6 +68,21 @@ def test_swaps_that_change_little_are_asked_for_more() -> None:
         expected = np.where(table["certainty"] >= asked, table["likely"], "")
         assert fix_leads(x, fs=FS, certainty=certainty)[1]["done"].tolist() == expected.tolist()
     assert (table["likely"] == "swap V5/V6").any()
+
+
+def test_noise_is_no_swap_and_is_told() -> None:
+    """Noise of half the height of P waves and more: what it makes of leads is doubted, in any unit."""
+    rng = np.random.default_rng(1)
+    x = make_ecg(40, fs=FS, random_state=5).data
+    x = x + slow_noise(rng, x.shape, 0.2)
+    table = check_leads(x, fs=FS)
+    doubted = table["findings"].str.contains("too noisy to tell")
+    assert doubted.any() and (table["likely"] != "").mean() <= 0.05
+    assert table["certainty"].isna().tolist() == doubted.tolist() and (table.loc[doubted, "likely"] == "").all()
+    # Nothing is undone where nothing can be told.
+    fixed, done = fix_leads(x, fs=FS)
+    assert done["done"][doubted].eq("").all() and np.array_equal(fixed[doubted], x[doubted].astype(np.float32))
+    assert check_leads(1000 * x, fs=FS)["certainty"].isna().tolist() == doubted.tolist()
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("uV", 1000.0), ("V", 0.001)])
