@@ -27,7 +27,8 @@ def check_identifier(identifier: Any) -> None:
         return
     check_number("n_features_in_", identifier.n_features_in_, Integral, 1)
     check_array("mean_", identifier.mean_, "f", identifier.n_features_in_)
-    check_array("deviation_", identifier.deviation_, "f", identifier.n_features_in_)
+    if not (check_array("deviation_", identifier.deviation_, "f", identifier.n_features_in_) > 0).all():
+        raise ValueError("deviation_ must be positive")
     n_dims = len(check_array("map_", identifier.map_, "f", None, identifier.n_features_in_))
     n_enrolled = len(check_array("gallery_", identifier.gallery_, "f", None, n_dims))
     n_patients = check_classes("classes_", identifier.classes_)

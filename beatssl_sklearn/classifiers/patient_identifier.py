@@ -39,8 +39,8 @@ class PatientIdentifier(ClassifierMixin, Nested):
         - "cosine": standardised embeddings as they are; nothing about patients is learnt.
         - "arcface": the map of "whitened", trained on to tell patients of several records apart by a margin.
     threshold : float, default=None
-        Least score of an enrolled patient; below it, nobody is found. None always names somebody; `calibrate` finds
-        one.
+        Least score of an enrolled patient; below it, nobody is found. None is what `calibrate` has found; before that,
+        somebody is always named.
     unknown : object, default=None
         What `predict` returns where nobody is found, and the label of records of nobody enrolled in `score`.
     temperature : float, default=0.05
@@ -210,7 +210,7 @@ class PatientIdentifier(ClassifierMixin, Nested):
         return np.asarray(learnt.double().numpy())
 
     def enroll(self, Z: ArrayLike, patients: ArrayLike, *, keep: bool = False) -> PatientIdentifier:
-        """Make a gallery of records; the map stays as it is.
+        """Make a new gallery of records, or with `keep` a larger one; the map stays as it is.
 
         Parameters
         ----------

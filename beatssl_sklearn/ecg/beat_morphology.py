@@ -36,6 +36,9 @@ _QRS, _WIDE_QRS, _T, _P, _P_SEARCHED = (-0.10, 0.10), (-0.14, 0.14), (0.12, 0.44
 _PR_LEVEL = (-0.12, -0.08)
 # A lead whose QRS is smaller than this share of the largest lead's is noise.
 _LEAST_LEAD = 0.03
+# A beat whose slopes are all smaller than this share of the record's large ones has no signal.
+_LEAST_BEAT = 1e-3
+_FEWEST = 4
 _BOUND, _SPREADS = 2.0, 8.0
 
 _WIDTHS = ("width90", "width50", "width_rms", "width_level")
@@ -70,7 +73,8 @@ def beat_morphology(signal: ArrayLike, rpeaks: ArrayLike, fs: float) -> NDArray[
         Columns are named by `MORPHOLOGY_NAMES`. The typical wave is the median of the half of the beats that are
         nearest to the median of all; of long records, over each stretch of about 2,000 beats. Each beat is read from
         the middle of its QRS, the centre of the squared slope, and not from its R peak: the R peak of a wide beat lies
-        at another place for each detector. With fewer than four beats, or no lead with a QRS, all columns are 0.
+        at another place for each detector. With fewer than four beats, or no lead with a QRS, all columns are 0. So
+        are those of beats where there is no signal, which do not count as neighbours either.
 
         - ``qrs_shift``: middle of the QRS after the R peak [s], less the record's median.
         - ``qrs_width90``, ``50``, ``rms``, ``level``: log ratio to the record's median of the time that holds 90 or
@@ -148,7 +152,7 @@ def stretches_morphology(read: Read, n_times: int, rpeaks: ArrayLike, fs: float)
     if len(at) and not (0 <= at[0] and at[-1] < n_times):
         raise ValueError(f"rpeaks must lie within the {n_times} samples of the signal, got {rpeaks!r:.80}")
     found = np.zeros((len(at), len(MORPHOLOGY_NAMES)), dtype=np.float32)
-    if len(at) < 4:
+    if len(at) < _FEWEST:
         return found
     margin = round(_MARGIN * fs)
     for piece in pieces(len(at)):
@@ -156,7 +160,8 @@ def stretches_morphology(read: Read, n_times: int, rpeaks: ArrayLike, fs: float)
         samples = read(first, min(n_times, int(at[piece.stop - 1]) + margin))
         stretch = _stretch(_filtered(samples, fs), at[piece] - first, fs)
         if stretch is not None:
-            found[piece] = np.stack([*_qrs_columns(stretch), *_t_columns(stretch), *_p_columns(stretch)], axis=1)
+            columns = np.stack([*_qrs_columns(stretch), *_t_columns(stretch), *_p_columns(stretch)], axis=1)
+            found[piece][stretch.alive] = columns
     return found
 
 
@@ -180,11 +185,14 @@ class _Stretch(NamedTuple):
         Squared slopes, over the usual slope of the lead, summed over leads.
     shift : ndarray (n_beats,)
         Middle of the QRS after the R peak [s].
+    alive : bool ndarray
+        Which of all beats of the stretch these are: those with a signal.
     """
 
     beats: NDArray[np.float32]
     steepness: NDArray[np.float32]
     shift: Floats
+    alive: NDArray[np.bool_]
 
 
 def _windows(signal: NDArray[np.float32], at: Floats, fs: float, before: float, after: float) -> NDArray[np.float32]:
@@ -200,7 +208,14 @@ def _stretch(signal: NDArray[np.float32], at: Floats, fs: float) -> _Stretch | N
     """Return the beats of a stretch, or None if no lead has a QRS."""
     before, after = 0.2, 0.3
     slopes = np.diff(_windows(signal, at, fs, before, after), axis=2)
-    usual = np.median(np.abs(slopes).max(axis=2), axis=0)
+    steepest = np.abs(slopes).max(axis=2)
+    # In flat stretches there is what is left of the filter's step, and no beat to compare with others.
+    alive = (steepest > _LEAST_BEAT * np.quantile(steepest, 0.9, axis=0)).any(axis=1)
+    if alive.sum() < _FEWEST:
+        return None
+    if not alive.all():
+        slopes, steepest, at = slopes[alive], steepest[alive], at[alive]
+    usual = np.median(steepest, axis=0)
     kept = usual > _LEAST_LEAD * usual.max()
     if not kept.any():
         return None
@@ -210,7 +225,7 @@ def _stretch(signal: NDArray[np.float32], at: Floats, fs: float) -> _Stretch | N
     slopes = np.diff(beats, axis=2) / usual[kept, None]
     qrs = beats[:, :, _span(_QRS)]
     amplitude = np.median(qrs.max(axis=2) - qrs.min(axis=2), axis=0)
-    return _Stretch(beats / (amplitude[:, None] + 1e-12), (slopes**2).sum(axis=1), shift)
+    return _Stretch(beats / (amplitude[:, None] + 1e-12), (slopes**2).sum(axis=1), shift, alive)
 
 
 def _middle(steepness: Floats, times: Floats) -> Floats:

@@ -302,5 +302,6 @@ def fitted_encoder(pretrainer: Any) -> FittedEncoder:
     except AttributeError:
         found = None
     if not isinstance(found, FittedEncoder):
-        raise TypeError(f"pretrainer must have an encoder_, which {type(pretrainer).__name__} does not")
+        steps = "; embed with its first step" if hasattr(pretrainer, "steps") else ""
+        raise TypeError(f"pretrainer must have an encoder_, which {type(pretrainer).__name__} does not{steps}")
     return found

@@ -65,7 +65,8 @@ def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False, by
     registered()
     if not is_registered(type(estimator)) or not isinstance(estimator, BaseEstimator):
         raise TypeError(
-            f"save takes estimators whose class is registered, got {type(estimator).__name__}; use joblib instead"
+            f"save takes estimators whose class is registered, got {type(estimator).__name__}; use joblib instead, or "
+            f"save what it holds, such as the best_estimator_ of a search"
         )
     check_is_fitted(estimator)
     arrays: dict[str, NDArray] = {}

@@ -82,7 +82,7 @@ def label_of(url: str) -> str:
 
 
 def as_url(store: str | os.PathLike[str]) -> str:
-    """Return a path or URL as text.
+    """Return a path or URL as text; paths are absolute, so that they mean the same after a change of folder.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def as_url(store: str | os.PathLike[str]) -> str:
         raise TypeError(f"store must be a path or a URL, got {type(url).__name__}: {url!r:.60}")
     if not url:
         raise ValueError("store is an empty path; give a path or a URL")
-    return url
+    return url if "://" in url else os.path.abspath(url)
 
 
 def zarr_store(url: str, options: dict[str, Any], read_only: bool) -> Any:

@@ -211,12 +211,18 @@ def read_dataset(
     Raises
     ------
     ValueError
-        If the folder has no such job, the job is not finished and `partial` is False, or a shard is not whole.
+        If the folder has no such job, the job is not finished and `partial` is False, a shard is not whole, or
+        `columns` has a name that the shards do not have.
+    TypeError
+        If `columns` is no sequence of names.
     OSError
         If a shard is damaged; the message names it.
     """
     arrow = import_optional("pyarrow", "reading shards", "parquet")
     folder = Path(out)
+    chosen = _checked_columns(columns)
+    if folder.is_file():
+        raise ValueError(f"{folder} is a file; give the folder of the shards")
     manifest = read_manifest(folder)
     if manifest is None:
         raise ValueError(f"{folder} holds nothing that embed_dataset or delineate_dataset wrote")
@@ -228,5 +234,15 @@ def read_dataset(
             f"{folder}: {len(numbers) - len(whole)} of {len(numbers)} shards are missing, not whole or of another job; "
             f"the call that made them goes on if it is repeated, and partial=True reads what is there"
         )
-    tables = [read_shard(shard_path(folder, number), columns) for number in whole]
+    tables = [read_shard(shard_path(folder, number), chosen) for number in whole]
     return arrow.concat_tables(table.replace_schema_metadata() for table in tables).to_pandas()
+
+
+def _checked_columns(columns: Sequence[str] | None) -> list[str] | None:
+    if columns is None:
+        return None
+    if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
+        raise TypeError(f"columns must be a sequence of names or None, got {columns!r:.80}")
+    if not len(columns):
+        raise ValueError("columns is empty; None reads all of them")
+    return list(columns)

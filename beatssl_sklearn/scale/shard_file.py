@@ -158,18 +158,27 @@ def own_shard(folder: Path, number: int, size: int, n_records: int, job: str) ->
     return info if info is not None and (info.number, info.start, info.stop, info.job) == expected else None
 
 
-def read_shard(path: Path, columns: Sequence[str] | None) -> Any:
+def read_shard(path: Path, columns: list[str] | None) -> Any:
     """Return the table of a shard.
 
     Raises
     ------
+    ValueError
+        If it has no such column.
     OSError
         If it is damaged.
     """
     arrow = import_optional("pyarrow", "reading shards", "parquet")
     parquet = import_optional("pyarrow.parquet", "reading shards", "parquet")
-    chosen = None if columns is None else list(columns)
     try:
-        return parquet.read_table(path, columns=chosen, page_checksum_verification=True)
+        if columns is not None:
+            known = parquet.read_schema(path).names
+            unknown = [name for name in columns if name not in known]
+            if unknown:
+                shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+                raise KeyError(f"columns has {unknown[0]!r}, which the shards do not have; they have {shown}")
+        return parquet.read_table(path, columns=columns, page_checksum_verification=True)
+    except KeyError as error:
+        raise ValueError(error.args[0]) from None
     except (OSError, arrow.ArrowException) as error:
         raise OSError(f"{path} is damaged ({error}); remove it, and repeat the call that made it") from error

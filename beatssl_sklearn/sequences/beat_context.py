@@ -249,7 +249,11 @@ class BeatContext(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
                 f"{wanted}: X has {n_columns} columns, and none of {lacking}; BeatEmbedder({wanted}) adds them"
             )
         if width % self.phases:
-            raise ValueError(f"phases={self.phases}: the {width} columns of the embedding do not divide into them")
+            left = width - len(MORPHOLOGY_NAMES)
+            forgotten = not self.morphology and left > 0 and left % self.phases == 0
+            hint = "; with BeatEmbedder(morphology=True), say BeatContext(morphology=True), too" if forgotten else ""
+            text = f"phases={self.phases}: the {width} columns of the embedding do not divide into them"
+            raise ValueError(text + hint)
         return width
 
     def _described(self, read: Read, n_beats: int) -> NDArray[np.float32]:

@@ -62,6 +62,15 @@ def test_usual_records_are_told_from_others(model):
     assert model.score_samples(6 * point).tolist() == [0.0]
 
 
+def test_records_that_are_mostly_unlike_the_training_are_told(model):
+    odd = Z[3000:3010].copy()
+    odd[:6] += 20
+    with pytest.warns(UserWarning, match="6 of 10 records are unlike those of the training .score_samples below 0.05."):
+        model.predict_proba(odd)
+    model.predict(odd[2:])  # half of them: none
+    model.predict(odd[:3])  # too few to say so
+
+
 def test_distance_sees_what_lies_outside_the_components():
     rng = np.random.default_rng(2)
     X = rng.normal(size=(500, 1)) * np.ones(8) + 0.01 * rng.normal(size=(500, 8))

@@ -240,3 +240,10 @@ def test_what_cannot_be_asked():
         found.rank(TEST, k=0)
     with pytest.raises(ValueError, match="false_accepts"):
         found.calibrate(TEST, TEST_PATIENTS, false_accepts=1.0)
+
+
+def test_a_file_without_a_spread_is_refused(tmp_path):
+    found = identifier("whitened")
+    found.deviation_ = np.zeros_like(found.deviation_)
+    with pytest.raises(ValueError, match="deviation_ must be positive"):
+        save(found, tmp_path / "m.bssl")

@@ -162,3 +162,19 @@ def test_ventricular_beats_of_real_records(data_dir):
     for name, median, auc in (("qrs_width_rms", 0.3, 0.9), ("qrs_distance", 1.0, 0.95), ("qrs_unlikeness", 1.0, 0.9)):
         assert np.median(found[name][v]) - np.median(found[name][n]) > median, name
         assert roc_auc_score(v[v | n], found[name][v | n]) > auc, name
+
+
+@pytest.mark.parametrize("lost", [0.0, np.nan])
+def test_beats_without_a_signal_are_zero_and_harm_no_others(lost):
+    ecg = make_ecg(1, rhythm="pvc", fs=250, duration=60, random_state=0)
+    signal, rpeaks = ecg.data[0].copy(), ecg.rpeaks[0]
+    middle = signal.shape[1] // 2
+    signal[:, :middle] = lost
+    found = beat_morphology(signal, rpeaks, 250)
+    assert np.isfinite(found).all() and np.abs(found).max() < 10
+    assert not found[rpeaks < middle - 1500].any()
+    # The rest is as of a record that has nothing else, but for the first beats: the lost signal ends in a step.
+    later = rpeaks > middle + 500
+    alone = beat_morphology(signal[:, middle:], rpeaks[rpeaks > middle] - middle, 250)
+    likeness = NAMES.index("qrs_likeness")
+    np.testing.assert_allclose(found[later, likeness], alone[-later.sum() :, likeness], atol=0.05)

@@ -232,3 +232,11 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
         ZarrRecords(tmp_path / "array.zarr")
     with pytest.raises(TypeError, match="store must be a path or a URL, got int"):
         ZarrRecords(3)
+
+
+def test_a_relative_path_means_the_same_after_a_change_of_folder(own: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(own.parent)
+    records, expected = ZarrRecords(own.name), ZarrRecords(own)[0].signal
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    np.testing.assert_array_equal(records[0].signal, expected)

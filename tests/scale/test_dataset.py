@@ -340,3 +340,23 @@ def test_folders_of_something_else(embedder: RhythmEmbedder, lazy: Callable[...,
         read_dataset(tmp_path)
     with pytest.raises(NotADirectoryError, match="is a file; a folder is needed"):
         embed_dataset(embedder, lazy(), tmp_path / "other.parquet", **SHARDS)
+
+
+@pytest.mark.parametrize(
+    ("columns", "error", "message"),
+    [
+        (["row", "nope"], ValueError, "columns has 'nope', which the shards do not have; they have row, record, "),
+        ("row", TypeError, "columns must be a sequence of names or None, got 'row'"),
+        ((1, 2), TypeError, "columns must be a sequence of names or None"),
+        ([], ValueError, "columns is empty; None reads all of them"),
+    ],
+)
+def test_columns_that_cannot_be_read_are_named(
+    columns: Any, error: type[Exception], message: str, embedder: RhythmEmbedder, lazy: Callable[..., Any], places: Path
+) -> None:
+    embed_dataset(embedder, lazy(), places, **SHARDS)
+    assert read_dataset(places, columns=["row", "record"]).shape == (24, 2)
+    with pytest.raises(error, match=message):
+        read_dataset(places, columns=columns)
+    with pytest.raises(ValueError, match="is a file; give the folder of the shards"):
+        read_dataset(next(places.glob("*.parquet")))

@@ -134,6 +134,7 @@ def test_it_survives_clones_and_files(tmp_path):
     ("params", "X", "error", "message"),
     [
         ({"phases": 5}, [some(30)], ValueError, "phases=5: the 14 columns of the embedding do not divide"),
+        ({}, [np.ones((30, 54))], ValueError, r"54 columns .* with BeatEmbedder\(morphology=True\), say BeatContext"),
         ({"phases": 0}, [some(30)], ValueError, "phases must be .* at least 1, got 0"),
         ({"timing": True}, [some(30)], ValueError, "timing=True: X has 14 columns, and none of the timing"),
         ({"timing": 1}, [some(30)], TypeError, "timing must be True or False"),
