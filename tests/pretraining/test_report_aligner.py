@@ -67,8 +67,9 @@ def test_prompts_in_english_meet_reports_in_german(fitted):
 
 
 def test_shuffled_reports_tell_nothing():
+    # What is learnt points anywhere: single scores have a standard deviation of .2, so that the mean of 16 has .05.
     found = []
-    for seed in range(4):
+    for seed in range(16):
         shuffled = np.random.default_rng(seed).permutation(REPORTS)
         aligner = make(objective=SMALL(), max_epochs=4, lr=3e-3, random_state=seed).fit(ECG.data, reports=shuffled)
         found.append(roc_auc_score(IS_AF, aligner.predict_proba(NEW.data, ENGLISH)[:, 0]))
