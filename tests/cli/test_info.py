@@ -56,7 +56,7 @@ def test_an_embedder_shows_what_it_embeds_with(model: Path, info: Info, tmp_path
 
 def test_a_segmenter(wave_model: Path, segmenter: WaveSegmenter, info: Info) -> None:
     rows = info(wave_model)
-    assert rows["class"] == "WaveSegmenter" and rows["epochs"] == "4"
+    assert rows["class"] == "WaveSegmenter" and rows["epochs"] == str(segmenter.n_iter_)
     assert rows["labels of samples"] == "background, P, QRS, T" and rows["rate of labels"] == "250 Hz"
     assert rows["training windows"] == "5.12 s, 6 leads, 8 per step"
     assert rows["last training loss"] == f"{segmenter.history_[-1]['train_loss']:.4f}"
