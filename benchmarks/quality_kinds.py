@@ -67,6 +67,10 @@ class Kinds:
         for kind, name in (("em", "electrodes move"), ("ma", "muscle noise")):
             for ratio in RATIOS:
                 ways[f"{name}, {ratio} dB"] = lambda one, kind=kind, ratio=ratio: self._ratio(one, kind, ratio)
+        # The recordings of noise are loud and quiet by turns: this one has 1 mV in the very seconds of the record.
+        ways["noise 1 mV in one lead, all the time"] = lambda one: self._noisy(one, 1, 1.0, same=True)
+        ways["three leads clipped at half their height"] = lambda one: self._clipped(one, 3)
+        ways["one lead clipped at .7 of its height"] = lambda one: self._clipped(one, 1, 0.7)
         for name, way in ways.items():
             copies = x.astype(np.float32, copy=True)
             for one in copies:
@@ -99,14 +103,15 @@ class Kinds:
         (lead,) = self._some(1)
         x[lead] = np.clip(x[lead] + 8 * self._stretch(x, ("bw",)), -2, 2)
 
-    def _noisy(self, x: Signals, n_leads: int, size: float) -> None:
+    def _noisy(self, x: Signals, n_leads: int, size: float, same: bool = False) -> None:
         for lead in self._some(n_leads):
-            x[lead] += size * self._stretch(x)
+            noise = self._stretch(x)
+            x[lead] += size * noise / (noise.std() if same else 1)
 
-    def _clipped(self, x: Signals, n_leads: int) -> None:
+    def _clipped(self, x: Signals, n_leads: int, share: float = 0.5) -> None:
         for lead in self._some(n_leads):
             own = x[lead] - np.median(x[lead])
-            x[lead] = np.clip(own, own.min() / 2, own.max() / 2)
+            x[lead] = np.clip(own, share * own.min(), share * own.max())
 
     def _ratio(self, x: Signals, kind: str, ratio: float) -> None:
         height = np.median(np.percentile(x, 99.5, axis=1) - np.percentile(x, 0.5, axis=1))

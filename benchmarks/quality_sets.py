@@ -148,6 +148,13 @@ def clean_sets(data: Path, marked: QualitySet) -> Iterator[tuple[str, Signals, f
 # ---- spoilt records --------------------------------------------------------------------------------------------------
 
 
+FAULTS = (
+    "off", "off", "noise_in", "noise_in", "noise_in", "noise_in", "one_noisy", "one_noisy", "drift", "spikes", "clip",
+    "clip", "none",
+)  # fmt: skip
+"""What goes wrong with spoilt records; as often as they stand here."""
+
+
 class Spoiler:
     """Spoils clean records of twelve leads at their electrodes.
 
@@ -171,11 +178,16 @@ class Spoiler:
     def __call__(self, x: Signals, part: int) -> tuple[Signals, NDArray[np.float64], bool]:
         """Return a record (12, n_times) with more or less noise, which leads are bad, and whether the record is."""
         rng = self.rng
-        x = self._mildly(x, part) if rng.random() < 0.75 else x.copy()
+        x = x.copy()
+        if rng.random() < 0.4:
+            # A lead across the heart's axis is small, and no worse for it.
+            x[rng.integers(12)] *= np.float32(np.exp(rng.uniform(np.log(0.02), np.log(0.3))))
+        if rng.random() < 0.75:
+            x = self._mildly(x, part)
         bad = np.zeros(12)
         if rng.random() < 0.5:
             return x, bad, False
-        kind = rng.choice(["off", "off", "noise_in", "noise_in", "drift", "spikes", "none"])
+        kind = rng.choice(FAULTS)
         spoilt, bad = getattr(self, f"_{kind}")(x, part)
         if rng.random() < 0.2:
             spoilt, more = self._noise_in(spoilt, part)
@@ -232,12 +244,38 @@ class Spoiler:
         height = np.percentile(x, 99.5, axis=1) - np.percentile(x, 0.5, axis=1)
         return x + noise, (noise.var(axis=1) > height**2 / 8 / 2).astype(float)
 
+    def _one_noisy(self, x: Signals, part: int) -> tuple[Signals, NDArray[np.float64]]:
+        """One to four leads of their own have .5 to 3 mV of noise, as where a cable or an input is broken."""
+        leads = self.rng.choice(12, self.rng.choice([1, 1, 1, 2, 4]), replace=False)
+        x, bad = x.copy(), np.zeros(12)
+        for lead in leads:
+            noise = self.stretch(str(self.rng.choice(["em", "ma"])), x.shape[1], part)
+            x[lead] += noise * np.float32(np.exp(self.rng.uniform(np.log(0.5), np.log(3))) / noise.std())
+        bad[leads] = 1
+        return x, bad
+
+    def _clip(self, x: Signals, part: int) -> tuple[Signals, NDArray[np.float64]]:
+        """One, three or all leads are cut off at .2 to .75 of their height, on both sides or at the larger one."""
+        rng = self.rng
+        leads = rng.choice(12, rng.choice([1, 1, 3, 12]), replace=False)
+        share, one_side = rng.uniform(0.2, 0.75), rng.random() < 0.3
+        x, bad = x.copy(), np.zeros(12)
+        for lead in leads:
+            own = x[lead] - np.median(x[lead])
+            low, high = own.min(), own.max()
+            limits = (low * share, high * share)
+            if one_side:
+                limits = (low, limits[1]) if high > -low else (limits[0], high)
+            x[lead] = np.clip(own, *limits)
+        bad[leads] = 1
+        return x, bad
+
     def _off(self, x: Signals, part: int) -> tuple[Signals, NDArray[np.float64]]:
         rng = self.rng
         sets = [[int(rng.integers(6, 12))], rng.choice(np.arange(6, 12), rng.integers(2, 6), replace=False).tolist()]
         sets += [list(range(6)), list(range(6, 12)), list(range(12)), [0, 1, 3, 4, 5], [1, 2, 3, 4, 5], [0, 2, 3, 4, 5]]
         off = sets[rng.integers(len(sets))]
-        x = x.copy()
+        plain, x = x, x.copy()
         rail = rng.choice([0, 0, 0, rng.uniform(-5, 5)])
         x[off] = rail
         if rng.random() < 0.4:
@@ -247,6 +285,11 @@ class Spoiler:
             hum = np.sin(2 * np.pi * rng.choice([50, 60]) * np.arange(n) / self.fs) * rng.random((len(off), 1))
             drift = np.stack([self.stretch("bw", n, part) for _ in off]) * rng.random((len(off), 1))
             x[off] += (size * (hum + drift + 0.1 * rng.normal(size=(len(off), n)))).astype(np.float32)
+        if rng.random() < 0.25:
+            # Not all the time.
+            length = int(rng.uniform(0.25, 0.9) * x.shape[1])
+            start = int(rng.integers(x.shape[1] - length))
+            x[:, :start], x[:, start + length :] = plain[:, :start], plain[:, start + length :]
         bad = np.zeros(12)
         bad[off] = 1
         return x, bad

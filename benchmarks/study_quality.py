@@ -8,16 +8,18 @@ Takes minutes; ``--write`` puts the coefficients into the package.
 
 What it measures
 ----------------
-Two logistic models: of a lead being bad, from the measures of `signal_quality`, and of a record being unacceptable,
-from the logits of its leads. They are fitted on all sets together, which share the weights, while each set has an
-intercept of its own: people draw the line at different places. The package has the intercept of the spoilt records.
+Two logistic models: of a lead being bad, from the measures of `signal_quality`, and of a record of several leads being
+unacceptable, from the logits of its leads and some measures. They are fitted on all sets together, which share the
+weights, while each set has an intercept of its own: people draw the line at different places. The package has the
+intercept of the spoilt records. A record of one lead has that lead's score.
 
 - PTB-XL marks: records that somebody has looked at; unacceptable are those with a mark of drift, static or burst noise
   or electrode problems, and of leads, those that the mark names.
 - CinC 2017 noisy: one lead; the class "~".
 - Spoilt: clean records, of which half get an electrode off, noise of the MIT-BIH Noise Stress Test at their electrodes
-  (-14 to -2 dB), large drift, contacts that open, or nothing but noise. Most of all, good ones too, get mild noise (10
-  to 28 dB) and hum.
+  (-14 to -2 dB) or in one to four leads alone (.5 to 3 mV), large drift, contacts that open, one, three or all leads
+  clipped at .2 to .75 of their height, or nothing but noise. Most of all, good ones too, get mild noise (10 to 28 dB)
+  and hum, and some a small lead, as across the heart's axis.
 
 - Marks: each kind of PTB-XL's marks against records without any, of all folds, and of fold 9 alone.
 - Kinds: records of LUDB (500 Hz), and of PTB-XL's fold 9 without a mark (100 Hz), with one kind of fault at a time,
@@ -118,20 +120,22 @@ def fit_both(sets: Sequence[Rows], keep: Sequence[NDArray[np.bool_]]) -> tuple[M
         inputs.append(lead_inputs(s.measured.leads)[known])
         bad.append(s.bad_leads[known])
     lead = fit(inputs, bad, names, "spoilt")
-    of_records = [inputs_of_records(s, lead)[k] for s, k in used]
-    return lead, fit(of_records, [s.bad[k] for s, k in used], names, "spoilt")
+    several = [(s, k) for s, k in used if s.bad_leads.shape[1] > 1]
+    of_records = [inputs_of_records(s, lead)[k] for s, k in several]
+    return lead, fit(of_records, [s.bad[k] for s, k in several], [kind_of(s.name) for s, _ in several], "spoilt")
 
 
 def inputs_of_records(s: Rows, lead: Model) -> NDArray[np.float32]:
     """Return what a record's score is computed from, with a model of leads."""
     logits = lead_inputs(s.measured.leads) @ lead.weights + lead.intercept
-    return record_inputs(logits, s.measured.leads, s.measured.n_beats, s.measured.heart_rate)
+    return record_inputs(logits, s.measured.leads, s.measured.n_beats)
 
 
 def predict(s: Rows, lead: Model, record: Model) -> tuple[NDArray, NDArray]:
     """Return logits of leads and of records."""
     leads = lead_inputs(s.measured.leads) @ lead.weights + lead.intercept
-    return leads, inputs_of_records(s, lead) @ record.weights + record.intercept
+    one = leads.shape[1] == 1
+    return leads, leads[:, 0] if one else inputs_of_records(s, lead) @ record.weights + record.intercept
 
 
 def out_of_fold(sets: Sequence[Rows], without: str | None = None) -> list[tuple[NDArray, NDArray]]:

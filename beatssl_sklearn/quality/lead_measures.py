@@ -16,8 +16,10 @@ from .coarse import Coarse, cut_beats
 _HUM, _BESIDE, _SEGMENT_S = (50.0, 60.0), (40.0, 70.0), 0.2
 # A lead stands still if it changes less than this share of its largest value in some seconds, or less than that [mV].
 _STILL, _STILL_S, _STILL_MV = 2e-6, 0.25, 1e-7
-# Samples of about 10 ms at a limit, one after the other, that count as clipped.
-_AT_LIMIT = 4
+# Least samples at a limit [s], and in number; a single stretch of them has to last longer [s].
+_AT_LIMIT_S, _AT_LIMIT, _ONE_STRETCH_S = 0.016, 5, 0.5
+# What lies next to a limit: so much of the lead's range; up to the second, if some steps of its resolution are more.
+_NEAR, _NEAR_STEPS = np.array([0.04, 0.15]), 3
 # Activity is averaged over some samples of about 10 ms; the share of the calmest such bins that shows the noise.
 _BIN, _CALM = 5, 0.3
 # A beat is missing if its activity is less than so many times that of the bins in the middle.
@@ -36,7 +38,8 @@ class LeadMeasures(NamedTuple):
     flat : ndarray
         Share of the time in which the lead keeps one value, or is missing.
     clipped : ndarray
-        Share of the time at the lead's largest or smallest value.
+        Share of the time at the lead's largest or smallest value, where that is a limit: the lead comes back to it,
+        and is there longer than next to it.
     powerline : ndarray
         Share of the lead's power at 50 or 60 Hz, whichever is larger; NaN below 126 samples per second.
     baseline : ndarray
@@ -101,7 +104,7 @@ def lead_measures(coarse: Coarse, signal: NDArray[np.float32], fs: float) -> Lea
     unlike, worst, amplitude = _beat_shapes(coarse)
     return LeadMeasures(
         flat,
-        np.where(flat > 0.99, 0, _clipped(x, high, low, tolerance)).astype(np.float32),
+        np.where(flat > 0.99, 0, _clipped(signal, fs)).astype(np.float32),
         _powerline(signal, fs, x.var(axis=-1)),
         _baseline(x, coarse.rate),
         noise,
@@ -124,16 +127,26 @@ def _still(x: NDArray, tolerance: NDArray, rate: float) -> NDArray[np.float32]:
     return np.asarray(1 - cut.any(axis=-1).mean(axis=-1), dtype=np.float32)
 
 
-def _clipped(x: NDArray, high: NDArray, low: NDArray, tolerance: NDArray) -> NDArray[np.float32]:
-    """Return the share of samples at a limit of the lead beside others there."""
+def _clipped(x: NDArray[np.float32], fs: float) -> NDArray[np.float32]:
+    """Return the share of samples at a limit of the lead.
+
+    Heartbeats pass their largest value within a sample or two, and are longer just below it. What is cut off at a limit
+    stays there, and hardly has values next to it.
+    """
     share = np.zeros(x.shape[:2], np.float32)
-    for limit in (high, low):
-        at = np.abs(x - limit[..., None]) <= tolerance
+    least, stretch = max(_AT_LIMIT, _AT_LIMIT_S * fs), _ONE_STRETCH_S * fs
+    high, low = x.max(axis=-1), x.min(axis=-1)
+    tolerance = np.maximum(_STILL * np.maximum(np.abs(high), np.abs(low)), _STILL_MV)
+    for limit, at in ((high, x >= (high - tolerance)[..., None]), (low, x <= (low + tolerance)[..., None])):
+        n_at = np.count_nonzero(at, axis=-1)
         # A padded record keeps the value 0, which is no limit.
-        for record, lead in zip(*np.nonzero((at.sum(axis=-1) >= _AT_LIMIT) & (limit != 0)), strict=True):
-            own = at[record, lead]
-            in_a_row = own[:-2] & own[1:-1] & own[2:]
-            share[record, lead] = max(share[record, lead], in_a_row.mean())
+        for lead in zip(*np.nonzero((n_at >= least) & (n_at < x.shape[-1]) & (limit != 0)), strict=True):
+            own = at[lead]
+            comes_back = own[0] + np.count_nonzero(own[1:] & ~own[:-1]) > 1
+            away = np.abs(x[lead] - limit[lead])[~own]
+            near = np.clip(_NEAR_STEPS * away.min(), *(_NEAR * (high[lead] - low[lead])))
+            if (comes_back or n_at[lead] >= stretch) and n_at[lead] > np.count_nonzero(away <= near):
+                share[lead] += n_at[lead] / len(own)
     return share
 
 

@@ -22,20 +22,20 @@ LEAD_INPUTS: tuple[str, ...] = (
 )  # fmt: skip
 """What the score of a lead is computed from."""
 RECORD_INPUTS: tuple[str, ...] = (
-    "worst", "second_worst", "third_worst", "sixth_worst", "mean", "bad_share", "flat_share", "flat_worst",
-    "missing_beats", "rate_off", "no_beats",
+    "worst", "second_worst", "third_worst", "above_others", "bad_share", "flat_share", "flat_worst", "clipped_worst",
+    "log_noise_worst", "log_burst_worst", "no_beats",
 )  # fmt: skip
-"""What the score of a record is computed from: logits of its leads' scores, and some measures of all of them."""
+"""What the score of a record of several leads is computed from: logits of its leads' scores, and some measures."""
 
 # Logarithms are kept within these values; amplitudes [mV] beyond the others count as too small or too large.
 _LOG_MIN, _LOG_MAX = -9.0, 4.0
 _SMALL_MV, _LARGE_MV = 0.15, 5.0
+# Share of the time at a limit from which on a lead is as bad as with more.
+_CLIPPED_ALL = 0.01
 # Share of the time for which the flattest lead may be flat, and from which on it is as good as absent.
 _FLAT_SOME, _FLAT_ALL = 0.1, 0.4
 # Logits of leads are kept within +-this.
 _LOGIT = 8.0
-# Heart rates within these count as usual [1/min].
-_HEART_RATES = (35.0, 180.0)
 
 
 def lead_inputs(m: LeadMeasures) -> NDArray[np.float32]:
@@ -55,7 +55,7 @@ def lead_inputs(m: LeadMeasures) -> NDArray[np.float32]:
     size = np.maximum(m.amplitude, 1e-3)
     columns = [
         m.flat,
-        m.clipped,
+        _clipped(m),
         np.nan_to_num(m.powerline),
         np.where(without, 1, m.missing_beats),
         _log(m.noise),
@@ -74,13 +74,15 @@ def lead_inputs(m: LeadMeasures) -> NDArray[np.float32]:
     return np.stack(np.broadcast_arrays(*columns), axis=-1).astype(np.float32)
 
 
+def _clipped(m: LeadMeasures) -> NDArray[np.float32]:
+    return np.minimum(m.clipped / _CLIPPED_ALL, 1)
+
+
 def _log(values: NDArray) -> NDArray:
     return np.clip(np.log(np.maximum(values, 1e-9)), _LOG_MIN, _LOG_MAX)
 
 
-def record_inputs(
-    logits: NDArray, m: LeadMeasures, n_beats: NDArray[np.int64], heart_rate: NDArray
-) -> NDArray[np.float32]:
+def record_inputs(logits: NDArray, m: LeadMeasures, n_beats: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return what the score of each record is computed from.
 
     Parameters
@@ -89,8 +91,6 @@ def record_inputs(
         Of the leads' scores: large where a lead is bad.
     m : LeadMeasures
     n_beats : ndarray of shape (n_records,)
-    heart_rate : ndarray of shape (n_records,)
-        [1/min]; NaN where it is unknown.
 
     Returns
     -------
@@ -98,20 +98,31 @@ def record_inputs(
         In the order of `RECORD_INPUTS`.
     """
     ordered = -np.sort(-np.clip(logits, -_LOGIT, _LOGIT), axis=1)
-    n_leads = ordered.shape[1]
-    with np.errstate(invalid="ignore"):
-        off = np.maximum(np.log(_HEART_RATES[0] / heart_rate), np.log(heart_rate / _HEART_RATES[1]))
+    worst = ordered[:, 0]
     columns = [
-        *(ordered[:, min(k, n_leads - 1)] for k in (0, 1, 2, 5)),
-        ordered.mean(axis=1),
+        *(ordered[:, min(k, ordered.shape[1] - 1)] for k in range(3)),
+        # One bad lead among good ones is no noise that all of them have a little of.
+        (worst - np.median(ordered, axis=1)) / (1 + np.exp(-worst)),
         (ordered > 0).mean(axis=1),
         (m.flat > 0.5).mean(axis=1),
         np.clip((m.flat.max(axis=1) - _FLAT_SOME) / (_FLAT_ALL - _FLAT_SOME), 0, 1),
-        np.where(np.isnan(m.missing_beats), 1, m.missing_beats).mean(axis=1),
-        np.maximum(np.nan_to_num(off), 0),
+        _clipped(m).max(axis=1),
+        _log(m.noise).max(axis=1),
+        _log(m.burst).max(axis=1),
         n_beats < 3,
     ]
     return np.stack(columns, axis=-1).astype(np.float32)
+
+
+def record_badness(logits: NDArray[np.float32], m: LeadMeasures, n_beats: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the logit of each record being unacceptable: of one lead, it is that of the lead.
+
+    Parameters
+    ----------
+    logits, m, n_beats
+        As for `record_inputs`.
+    """
+    return logits[:, 0] if logits.shape[1] == 1 else badness("record", record_inputs(logits, m, n_beats))
 
 
 @cache

@@ -12,14 +12,14 @@ from ..ecg.rpeaks import MIN_DURATION
 from ..inputs.source import Block
 from .measured import Measured, measure_chunk
 from .reading import open_records, read_blocks, record_names
-from .score import badness, lead_inputs, record_inputs
+from .score import badness, lead_inputs, record_badness
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 LEVELS = ("record", "lead")
 # Above these, or below the last two, a measure is named as a reason; amplitudes in mV.
-_FLAT, _CLIPPED, _POWERLINE, _BASELINE, _NOISE_SHARE, _MISSING = 0.3, 0.02, 0.1, 1.5, 0.06, 0.5
+_FLAT, _CLIPPED, _POWERLINE, _BASELINE, _NOISE_SHARE, _MISSING = 0.3, 0.005, 0.1, 1.5, 0.06, 0.5
 _SMALL, _LARGE = 0.05, 10.0
 _HEART_RATES = (25.0, 240.0)
 _MEASURES = (
@@ -51,7 +51,7 @@ def signal_quality(
 
         - record, lead;
         - flat: share of the time in which the lead keeps one value or is missing;
-        - clipped: share of the time at its largest or smallest value;
+        - clipped: share of the time at its largest or smallest value, where that is a limit;
         - powerline: share of its power at 50 or 60 Hz (NaN below 126 Hz);
         - baseline: range of its mean over 1 s [mV];
         - noise, burst: size of fast changes between waves, all the time and in the worst second [mV];
@@ -74,9 +74,10 @@ def signal_quality(
 
     Notes
     -----
-    The scores come from two logistic models. That of a lead takes the measures; that of a record takes the scores of
-    its worst leads, their mean, and whether heartbeats were found at a rate that a patient can have. They were fitted
-    on PTB-XL's marks of noise, the noisy class of CinC 2017, and clean records that were spoilt at their electrodes.
+    The scores come from two logistic models. That of a lead takes the measures. That of a record takes the scores of
+    its three worst leads, how far the worst is from the others, the flattest, most clipped and noisiest lead, and
+    whether heartbeats were found; a record of one lead has that lead's score. They were fitted on PTB-XL's marks of
+    noise, the noisy class of CinC 2017, and clean records that were spoilt.
     ``benchmarks/results/quality.md`` has how well they agree with them. The line at .5 is that of the spoilt records:
     moderate noise that people mark, but can read through, scores above it.
 
@@ -110,7 +111,7 @@ def quality_of(block: Block) -> tuple[Measured, NDArray[np.float64], NDArray[np.
     """Return measures, and scores of leads (n_records, n_leads) and of records (n_records,)."""
     measured, _ = measure_chunk(block.signal, block.fs)
     logits = badness("lead", lead_inputs(measured.leads))
-    of_records = badness("record", record_inputs(logits, measured.leads, measured.n_beats, measured.heart_rate))
+    of_records = record_badness(logits, measured.leads, measured.n_beats)
     return measured, _score(logits), _score(of_records)
 
 

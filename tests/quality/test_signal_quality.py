@@ -7,6 +7,7 @@ import pytest
 
 from beatssl_sklearn import ECGRecord, make_ecg, signal_quality
 from beatssl_sklearn.quality import measure_quality
+from beatssl_sklearn.quality.score import _coefficients
 
 FS = 500.0
 
@@ -64,6 +65,52 @@ def test_measures_are_what_they_are_called(clean: np.ndarray) -> None:
     # A mean over 1 s of a sine of 0.2 Hz keeps sin(0.2 pi) / (0.2 pi) = .935 of it.
     assert m.baseline[3, 6] - plain.baseline[0, 6] == pytest.approx(2 * 0.935, abs=0.25)
     assert np.array_equal(m.noise[:, 7], np.repeat(plain.noise[:, 7], 4))
+
+
+@pytest.mark.parametrize("fs", [100.0, 500.0])
+@pytest.mark.parametrize("n_leads", [1, 3, 12])
+def test_clipped_leads_are_found_and_pull_the_score(clean: np.ndarray, fs: float, n_leads: int) -> None:
+    """Cut at half of their height, on both sides: before, such a record scored as well as a whole one."""
+    x = clean[:, :, :: round(FS / fs)].copy()
+    leads = [8, 6, 10, *(k for k in range(12) if k not in (6, 8, 10))][:n_leads]
+    centre = np.median(x[:, leads], axis=-1, keepdims=True)
+    own = x[:, leads] - centre
+    low, high = own.min(axis=-1, keepdims=True) / 2, own.max(axis=-1, keepdims=True) / 2
+    whole = signal_quality(x, fs=fs)
+    x[:, leads] = np.clip(own, low, high) + centre
+    table = signal_quality(x, fs=fs)
+    assert (whole["clipped"] == 0).all() and (whole["score"] > 0.8).all()
+    assert (table["clipped"] > 0.005).all() and table["reasons"].str.contains("clipped").all()
+    assert (table["score"] < 0.5).all()
+    assert (measure_quality(x, fs).leads.clipped[:, leads] > 0).mean() > 0.9
+
+
+def test_a_step_at_the_end_and_steps_of_the_converter_are_no_clipping(clean: np.ndarray) -> None:
+    x = np.round(clean / 0.005) * 0.005
+    x[0, 3, -60:] = x[0, 3].max() + 0.3
+    x[1, :, -500:] = 0  # padded
+    assert (measure_quality(x, FS).leads.clipped == 0).all()
+    # Half a second at a limit counts.
+    x[0, 3, -300:] = x[0, 3].max()
+    assert measure_quality(x, FS).leads.clipped[0, 3] == pytest.approx(0.06)
+
+
+def test_a_record_of_one_lead_has_the_score_of_that_lead(clean: np.ndarray) -> None:
+    x = np.concatenate([clean[:, :1], np.random.default_rng(4).normal(0, 0.3, (1, 1, 5000))])
+    options = {"fs": FS, "leads": ["I"]}
+    records, leads = (signal_quality(x, **options, level=level) for level in ("record", "lead"))
+    assert np.array_equal(records["score"], leads["score"]) and records["score"][6] < 0.1 < 0.8 < records["score"][0]
+
+
+def test_a_lead_across_the_axis_of_the_heart_makes_no_record_unreliable(clean: np.ndarray) -> None:
+    x = clean.copy()
+    x[:, 0] *= 0.1
+    assert (signal_quality(x, fs=FS)["score"] > 0.5).all()
+
+
+def test_no_weight_of_a_record_makes_a_fault_a_merit() -> None:
+    weights, _ = _coefficients()["record"]
+    assert (weights >= 0).all()
 
 
 def test_a_lead_without_the_heartbeats_of_the_record_misses_them(clean: np.ndarray) -> None:
