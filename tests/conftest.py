@@ -67,7 +67,7 @@ def segmenter() -> WaveSegmenter:
         "ptbxl-s",
         fs=250,
         fs_model=250,
-        max_epochs=10,
+        max_epochs=4,
         widths=(8, 8, 8, 8),
         wave_params={"min_confidence": 0.3, "need_qrs": False},
         device="cpu",

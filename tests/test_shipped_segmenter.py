@@ -32,6 +32,19 @@ def test_waves_are_the_stored_ones(segmenter, data_dir):
         np.testing.assert_allclose(waves[mark], stored[mark], atol=0.05)
 
 
+@pytest.mark.parametrize("fs", [500, 360])
+def test_a_lead_without_a_signal_says_nothing_of_the_others(segmenter, data_dir, fs):
+    both = WFDBFolder(data_dir / "ludb")[0].signal[:2].astype(np.float32)
+    if fs != 500:
+        both = resample_poly(both, 18, 25, axis=1).astype(np.float32)
+    both[0] = 0.7
+    one = segmenter.delineate([ECGRecord(both[1:], fs, ("II",))])
+    two = segmenter.delineate([ECGRecord(both, fs, ("I", "II"))])
+    assert two["lead"].tolist() == one["lead"].tolist() and two["wave"].tolist() == one["wave"].tolist()
+    for mark in ("onset", "offset", "peak"):
+        np.testing.assert_allclose(two[mark], one[mark], atol=0.2)
+
+
 def test_low_precision_moves_borders_by_little(segmenter, ptbxl500):
     X = np.stack([record.signal for record in ptbxl500])
     low = WaveSegmenter.load("waves").set_params(precision="bf16").predict(X)

@@ -78,11 +78,12 @@ def detect_rpeaks(X: ArrayLike, fs: float, detector: Detector = "multilead") -> 
     Steps 5 and 6 follow Pan and Tompkins with other numbers. The numbers of these steps were chosen on LUDB, with
     checks on MIT-BIH DS1; ``benchmarks/results/rpeaks.md`` has the measurements.
 
-    Weights of two or three leads, one per lead and 5 s: q is the median over 10 s of the highest activity in 1.25 s,
-    divided by the median of its mean, at most 8; the weight is q squared, relative to the lead with the largest q. A
-    lead of a smaller weight whose activity is higher than that of the best lead is brought down towards its height.
-    These numbers were chosen on MIT-BIH DS1, also with noise in one lead, and checked on the records 800 to 869 of the
-    Supraventricular Arrhythmia Database (``benchmarks/results/rpeaks_leads.md``).
+    Weights of two or three leads, one per lead and 5 s: m is the median over 10 s of the highest activity in 1.25 s; a
+    is m divided by the median of the mean activity, at most 8; b is m divided by the median of the lower quartile, at
+    most 100; the weight is a times the root of b, relative to the lead with the largest such product. A lead of a
+    smaller weight whose activity is higher than that of the best lead is brought down towards its height. In step 7,
+    the weights have the power .8. These numbers were chosen on MIT-BIH DS1, also with noise in one lead, and checked on
+    the records 800 to 869 of the Supraventricular Arrhythmia Database (``benchmarks/results/rpeaks_leads.md``).
 
     Missing signal: a lead that keeps one value for 0.25 s (0.1 s at an end) has none there, like NaN, and a straight
     line bridges it. So steps into zero padding, into gaps and to the rail of an electrode that is off are no beats. A

@@ -14,6 +14,7 @@ from .rpeaks_trust import Trust
 _REFINE, _REFINE_LAG = 0.05, 0.048  # [s] search to each side, and lag of the second difference there
 _NARROW, _NARROW_SHARE = 0.004, 0.55  # a spike falls below this share of its height so soon before and after [s]
 _NARROW_FS = 200.0  # [Hz] lowest sampling rate at which a spike is narrower than a QRS complex
+_MILDER = 0.8  # power of the weights here: a lead too poor to tell beats may still tell where the peak is
 _ROWS = 512  # windows of single leads at once: they fit a core's cache
 
 
@@ -94,5 +95,5 @@ def _weights(trust: Mapping[int, Trust], record: Index, centres: Index, fs: floa
     out = np.ones((n_leads, len(record)), np.float32)
     for i, own in trust.items():
         mine = slice(*np.searchsorted(record, [i, i + 1]))
-        out[:, mine] = own.at(centres[mine] / Grid.at(fs).block)
+        out[:, mine] = own.at(centres[mine] / Grid.at(fs).block) ** np.float32(_MILDER)
     return out

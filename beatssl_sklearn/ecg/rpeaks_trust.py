@@ -1,8 +1,9 @@
 """Trust in leads for the multi-lead R-peak detector: a weight per lead and stretch of a record.
 
-In a good lead, the activity of a beat stands far above the rest. In a noisy lead it does not, and such a lead counts
-less beside a good one. Good leads count alike: a lead in which some beats are small may be the only one that shows the
-others. One lead, and many leads, need no weights: the cap of `shared` takes care of one lead among many.
+In a good lead, the activity of a beat stands far above the rest, and between the waves there is next to none. In a
+noisy lead this is not so, and such a lead counts less beside a good one. Good leads count alike: a lead in which some
+beats are small may be the only one that shows the others. One lead, and many leads, need no weights: the cap of
+`shared` takes care of one lead among many.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from .rpeaks_activity import Grid, Signal, shared_by
 from .rpeaks_beats import window_step
 
-_GOOD = 8.0  # a lead is good in which the highest activity of a second or so is this many times its mean
+# A lead is good in which the highest activity of a second or so is so many times its mean, and its lower quartile.
+_GOOD, _STILL = 8.0, 100.0
 _SEGMENTS = 4  # of a stretch, about 1.25 s each: long enough for a beat
 _LEAST = 3  # segments that a record needs
 _TINY = np.finfo(np.float32).tiny
@@ -67,23 +69,21 @@ def trusted(bends: Signal, activity: Signal, grid: Grid) -> dict[int, Trust]:
     length = step if long else n_coarse
     cut = bends[:, :, : n * length].reshape(*bends.shape[:2], n, length)[..., : each * segment]
     cut = cut.reshape(*cut.shape[:3], each, segment)
-    both = np.empty((2, *cut.shape[:4]), np.float32)
-    cut.max(axis=4, out=both[0])
-    cut.sum(axis=4, out=both[1])
+    three = np.empty((3, *cut.shape[:4]), np.float32)
+    cut.max(axis=4, out=three[0])
+    cut.sum(axis=4, out=three[1])
+    quarter = segment // 4
+    three[2] = np.partition(cut[..., ::2], quarter // 2, axis=4)[..., quarter // 2]
     if long:
-        both = np.concatenate([both[..., :-1, :], both[..., 1:, :]], axis=4)
+        three = np.concatenate([three[..., :-1, :], three[..., 1:, :]], axis=4)
     # The upper one of two medians will do.
-    middle = both.shape[4] // 2
-    beat, total = np.partition(both, middle, axis=4)[..., middle]
-    poor = beat <= (_GOOD / segment) * total
-    if not poor.any():
-        return {}
-    stands = beat / np.maximum(total / segment, _TINY)
-    good = np.where(poor, stands, np.float32(_GOOD))
+    middle = three.shape[4] // 2
+    beat, total, quiet = np.partition(three, middle, axis=4)[..., middle]
+    good = np.minimum(_ratio(beat, total), _GOOD / segment) * np.sqrt(np.minimum(_ratio(beat, quiet), _STILL))
     unlike = np.flatnonzero((good[:, 1:] != good[:, :-1]).any(axis=(1, 2)))
     knot, out = np.arange(1, n) * float(length) if long else np.zeros(1), {}
     for i in unlike.tolist():
-        out[i] = Trust(knot, _weights(beat[i], stands[i], good[i]))
+        out[i] = Trust(knot, _weights(beat[i], good[i]))
         if long:
             _weigh_stretches(bends[i], out[i].weight, length, activity[i])
         else:
@@ -91,14 +91,18 @@ def trusted(bends: Signal, activity: Signal, grid: Grid) -> dict[int, Trust]:
     return out
 
 
-def _weights(beat: Signal, stands: Signal, good: Signal) -> Signal:
-    """Weigh leads (first axis) by how far the height of their beats stands above the mean."""
+def _weights(beat: Signal, good: Signal) -> Signal:
+    """Weigh leads (first axis) by how good they are, and by the height of their beats."""
     most = good.max(axis=0)
-    weight = np.square(np.where(most > 0, good, 1) / np.where(most > 0, most, 1))
+    weight = np.where(most > 0, _ratio(good, most), np.float32(1))
     # Noise makes a lead large. A lead that is not good counts as if it were no larger than the best.
-    best = np.take_along_axis(beat, stands.argmax(axis=0)[None], axis=0)
-    out: Signal = weight * np.minimum(best / np.maximum(beat, _TINY), 1) ** (1 - weight)
-    return out
+    best = np.take_along_axis(beat, good.argmax(axis=0)[None], axis=0)
+    return np.asarray(weight * np.minimum(_ratio(best, beat), 1) ** (1 - weight), np.float32)
+
+
+def _ratio(top: Signal, bottom: Signal) -> Signal:
+    """Divide, with 0 for nothing by nothing."""
+    return np.asarray(top / np.maximum(bottom, _TINY), np.float32)
 
 
 def _weigh_stretches(bends: Signal, weight: Signal, length: int, activity: Signal) -> None:

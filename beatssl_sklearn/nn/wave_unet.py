@@ -87,7 +87,7 @@ class WaveUNet(nn.Module):
             setattr(self, f"up{k}", _Up(w[k + 1], w[k], w[k]))
         self.head = ConvNorm(w[0], FOLD * n_classes, norm=False, relu=False)
 
-    def forward(self, leads: Tensor, signal: Tensor | None = None) -> Tensor:
+    def forward(self, leads: Tensor, signal: Tensor | None = None, votes: Tensor | None = None) -> Tensor:
         """Return logits ``(n, n_leads, n_times, n_classes)``, float32.
 
         Parameters
@@ -96,6 +96,9 @@ class WaveUNet(nn.Module):
             At `fs`; n_times a multiple of the samples in `FRAME_S`.
         signal : Tensor (n, n_times_encoder, 12), optional
             The same time at `fs_encoder`, for the encoder; absent leads are 0.
+        votes : Tensor (n, n_leads, n_times), optional
+            1 where a lead counts in the mean over leads, 0 where it has no signal; None: all count. Where none does,
+            all count.
         """
         n, n_leads, n_times = leads.shape
         maps = [] if self.encoder is None else stage_maps(self.encoder, cast(Tensor, signal))
@@ -106,7 +109,7 @@ class WaveUNet(nn.Module):
             if maps and k in (1, 2):
                 h = self._with_context(h, self.context1 if k == 1 else self.context2, maps, n_leads)
             if k in self.mixes:
-                h = h + _per_lead(getattr(self, self.mixes[k])(_mean_of_leads(h, n)), n_leads)
+                h = h + _per_lead(getattr(self, self.mixes[k])(_mean_of_leads(h, n, votes)), n_leads)
             levels.append(h)
         y = levels.pop()
         for k in reversed(range(len(levels))):
@@ -158,9 +161,18 @@ def _interpolate(image: Tensor, n_tokens: int) -> Tensor:
     return nn.functional.interpolate(image, (1, n_tokens), mode="bilinear", align_corners=False)
 
 
-def _mean_of_leads(h: Tensor, n: int) -> Tensor:
+def _mean_of_leads(h: Tensor, n: int, votes: Tensor | None) -> Tensor:
     tokens = to_tokens(h)
-    return to_image(tokens.reshape(n, -1, *tokens.shape[1:]).mean(1))
+    tokens = tokens.reshape(n, -1, *tokens.shape[1:])
+    mean = tokens.mean(1)
+    if votes is not None:
+        weight = votes.reshape(*tokens.shape[:3], -1).mean(3)
+        total = weight.sum(1, keepdim=True)
+        some = (weight.unsqueeze(3) * tokens).sum(1) / total.clamp_min(0.5 / votes.shape[2]).movedim(1, 2)
+        # Where all leads count, or none does, the plain mean: a record's bits do not depend on the others.
+        uneven = (total > 0) & (weight < 1).any(1, keepdim=True)
+        mean = torch.where(uneven.movedim(1, 2), some, mean)
+    return to_image(mean)
 
 
 def _per_lead(image: Tensor, n_leads: int) -> Tensor:

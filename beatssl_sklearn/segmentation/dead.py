@@ -1,6 +1,8 @@
-"""Where a lead has no signal: a lead cannot show waves there, whatever the other leads show."""
+"""Where a lead has no signal: it cannot show waves there, whatever the others show, and says nothing about theirs."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,8 @@ _MISSING_S = 0.2
 # Shortest stretch of one value [s]. Coarse and smoothed recordings are constant between T and P: in 300 lead-minutes of
 # LUDB 641 stretches last .2 s, 148 last .3 s, 8 last .5 s and none .6 s; in 3,000 of PTB-XL at 100 Hz 279, 16, 8 and 8.
 _CONSTANT_S = 0.6
+# From so long on, a lead of one value says nothing about the others' waves [s].
+_MUTE_S = 0.3
 # A lead that stays within this range for so long has the noise of an amplifier alone.
 _QUIET_MV, _QUIET_S = 0.01, 2.0
 # Range of the record [mV] from which on that counts. Where it is less, the unit may not be mV.
@@ -18,7 +22,16 @@ _LEAST_MV = 0.5
 _PARTS = 8
 
 
-def dead_stretches(signal: NDArray[np.float32], fs: float) -> NDArray[np.bool_] | None:
+class Dead(NamedTuple):
+    """Samples (n_records, n_leads, n_times) at which a lead has no signal; None in place of a mask without any."""
+
+    silent: NDArray[np.bool_] | None
+    """Where a lead shows no waves."""
+    mute: NDArray[np.bool_] | None
+    """Where a lead says nothing about the waves of the others: also in shorter stretches of one value."""
+
+
+def dead_stretches(signal: NDArray[np.float32], fs: float) -> Dead:
     """Find where leads have no signal.
 
     Parameters
@@ -30,23 +43,16 @@ def dead_stretches(signal: NDArray[np.float32], fs: float) -> NDArray[np.bool_] 
 
     Returns
     -------
-    ndarray of bool, shape (n_records, n_leads, n_times), or None
-        Samples of stretches that are missing (.2 s or longer), constant (.6 s) or within 10 microvolts (2 s). None if
-        there are none.
+    Dead
+        Silent in stretches that are missing (.2 s or longer), constant (.6 s) or within 10 microvolts (2 s); mute there
+        and where constant for .3 s.
     """
-    dead = [_quiet(signal, fs)]
     missing = np.isnan(signal)
-    if missing.any():
-        dead.append(_long_runs(missing, round(_MISSING_S * fs)))
+    both = [_quiet(signal, fs), _long_runs(missing, round(_MISSING_S * fs)) if missing.any() else None]
     same = signal[..., 1:] == signal[..., :-1]
-    between = _long_runs(same, max(1, round(_CONSTANT_S * fs) - 1))
-    if between is not None:
-        constant = np.zeros(signal.shape, bool)
-        constant[..., 1:] = between
-        constant[..., :-1] |= between
-        dead.append(constant)
-    found = [mask for mask in dead if mask is not None]
-    return np.logical_or.reduce(found) if found else None
+    short = _long_runs(same, max(1, round(_MUTE_S * fs) - 1))
+    long = None if short is None else _long_runs(short, max(1, round(_CONSTANT_S * fs) - 1))
+    return Dead(_any([*both, _samples(long)]), _any([*both, _samples(short)]))
 
 
 def silence(proba: NDArray[np.float32], dead: NDArray[np.bool_]) -> None:
@@ -68,6 +74,21 @@ def silence(proba: NDArray[np.float32], dead: NDArray[np.bool_]) -> None:
     gone = dead | np.repeat(lost & (label[start] > 0), length)
     proba[:, gone] = 0
     proba[0, gone] = 1
+
+
+def _samples(steps: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Return both samples of each step from one to the next."""
+    if steps is None:
+        return None
+    out = np.zeros((*steps.shape[:-1], steps.shape[-1] + 1), bool)
+    out[..., 1:] = steps
+    out[..., :-1] |= steps
+    return out
+
+
+def _any(masks: list[NDArray[np.bool_] | None]) -> NDArray[np.bool_] | None:
+    found = [mask for mask in masks if mask is not None]
+    return np.logical_or.reduce(found) if found else None
 
 
 def _long_runs(flags: NDArray[np.bool_], least: int) -> NDArray[np.bool_] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..ecg.leads import resolve_leads
 from ..ecg.waves.find import Waves, find_waves
+from ..ecg.waves.order import REACH_S
 from ..ecg.waves.rules import USUAL_LIMITS
 from ..inputs.front_end import FrontEnd
 from ..inputs.source import Block
@@ -24,8 +25,9 @@ from .joining import joined, take
 
 WAVE_PARAMS: dict[str, Any] = {"qrs_peak": "r", "border_window": 0.08, "need_qrs": True, "min_confidence": 0.6}
 """How waves are found unless `wave_params` says otherwise: peaks as LUDB marks them, borders at their mean position."""
-CALIBRATED_PARAMS: dict[str, Any] = {"min_confidence": USUAL_LIMITS, "sure_p": (0.5, 0.2)}
+CALIBRATED_PARAMS: dict[str, Any] = {"min_confidence": USUAL_LIMITS, "sure_p": (0.5, 0.2), "steady_p": 0.25}
 """What is different where confidences are probabilities: what a network of a few epochs is sure of means nothing."""
+_EVERY: dict[str, Any] = {"min_confidence": 0.0, "sure_p": None, "steady_p": None}
 # How far beyond its core a window's waves are considered [s].
 _SLACK_S = 0.05
 # Least distance of a peak from the borders of its wave [samples].
@@ -115,28 +117,43 @@ def _label(signal: NDArray[np.float32], block: Block, model: SegmentationModel) 
     n, n_times, _ = fine.signal.shape
     n_frames = ceil(n_times / (FRAME_S * model.fs))
     leads = np.ascontiguousarray(fine.signal.transpose(0, 2, 1)[:, index])
+    dead, present = dead_stretches(signal, block.fs), fine.present[:, index]
+    nearest = np.minimum(np.round(np.arange(n_times) * (block.fs / model.fs)).astype(np.int64), signal.shape[2] - 1)
+    votes = _votes(dead.mute, present, nearest)
     at_once = max(1, int(_LEAD_SECONDS / (len(index) * n_frames * FRAME_S)))
     # Plane by plane: a softmax over a last axis of 4 is twenty times as slow, and waves are looked for in planes.
     proba = np.empty((model.net.n_classes, n, len(index), n_times), dtype=np.float32)
     for i in range(0, n, at_once):
-        strips = _padded(leads[i : i + at_once], -1, round(n_frames * FRAME_S * model.fs))
-        arrays = [strips]
+        n_padded = round(n_frames * FRAME_S * model.fs)
+        arrays: list[NDArray[np.float32] | None] = [_padded(leads[i : i + at_once], -1, n_padded), None, None]
         if coarse is not None:
             n_coarse = round(n_frames * FRAME_S * model.net.fs_encoder)
-            arrays.append(_padded(coarse.signal[i : i + at_once], 1, n_coarse))
-        inputs = (torch.from_numpy(a).to(model.device, model.dtype) for a in arrays)
+            arrays[1] = _padded(coarse.signal[i : i + at_once], 1, n_coarse)
+        if votes is not None and not votes[i : i + at_once].all():
+            arrays[2] = _padded(votes[i : i + at_once], -1, n_padded)
+        inputs = (None if a is None else torch.from_numpy(a).to(model.device, model.dtype) for a in arrays)
         # TensorFloat-32, cuDNN's default for convolutions, has ten bits: labels would differ from a CPU's.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=model.dtype != torch.float32):
             logits = model.net(*inputs)
         proba[:, i : i + at_once] = logits[:, :, :n_times].movedim(-1, 0).contiguous().softmax(0).cpu().numpy()
     # A lead without a signal has no waves, whatever the others show.
-    proba[:, ~fine.present[:, index]] = np.eye(model.net.n_classes, dtype=np.float32)[0][:, None, None]
-    dead = dead_stretches(signal, block.fs)
-    if dead is not None:
-        nearest = np.minimum(np.round(np.arange(n_times) * (block.fs / model.fs)).astype(np.int64), dead.shape[2] - 1)
-        for record, lead in zip(*np.nonzero(dead.any(axis=2)), strict=True):
-            silence(proba[:, record, lead], dead[record, lead, nearest])
-    return Labelled(np.moveaxis(proba, 0, -1), leads, dead)
+    proba[:, ~present] = np.eye(model.net.n_classes, dtype=np.float32)[0][:, None, None]
+    if dead.silent is not None:
+        for record, lead in zip(*np.nonzero(dead.silent.any(axis=2)), strict=True):
+            silence(proba[:, record, lead], dead.silent[record, lead, nearest])
+    return Labelled(np.moveaxis(proba, 0, -1), leads, dead.silent)
+
+
+def _votes(
+    mute: NDArray[np.bool_] | None, present: NDArray[np.bool_], nearest: NDArray[np.int64]
+) -> NDArray[np.float32] | None:
+    """Return where leads count among the others, at the rate of the network; None if they do everywhere."""
+    if mute is None and present.all():
+        return None
+    votes = np.repeat(present.astype(np.float32)[..., None], len(nearest), axis=2)
+    if mute is not None:
+        votes[mute[..., nearest]] = 0
+    return votes
 
 
 def _padded(array: NDArray[np.float32], axis: int, length: int) -> NDArray[np.float32]:
@@ -192,6 +209,7 @@ def calibrated_waves(
         checked["min_confidence"] = calibration.raw_thresholds(own["min_confidence"])
     except ValueError as error:
         raise ValueError(f"wave_params={dict(params)!r}: {error}") from error
+    checked["steady_p"] = own["steady_p"]
     if own["sure_p"] is not None:
         probability, share = own["sure_p"]
         checked["sure_p"] = min(calibration.raw_thresholds(probability)[0], 1.0), share
@@ -201,29 +219,53 @@ def calibrated_waves(
 
 def all_waves(block: Block, model: SegmentationModel, params: Any) -> Waves:
     """Find the waves of a block's records, whatever their confidence."""
-    return block_waves(block, model, {**checked_wave_params(params), "min_confidence": 0.0, "sure_p": None})
+    return block_waves(block, model, {**checked_wave_params(params), **_EVERY})
+
+
+def waves_or_unsure(block: Block, model: SegmentationModel, params: Any) -> tuple[Waves, int]:
+    """Find the waves of a block's records, and count those of too low a confidence where there are no others.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `checked_wave_params`.
+    """
+    checked = checked_wave_params(params)
+    sure, *unsure = _waves_by([checked, {**checked, **_EVERY}], block, model)
+    return sure, sum(len(waves.wave) for waves in unsure)
 
 
 def block_waves(block: Block, model: SegmentationModel, params: Mapping[str, Any]) -> Waves:
     """Find the waves of a block's records; strips are counted record by record, lead by lead, positions in samples."""
-    ratio = block.fs / model.fs
-    parts = []
+    return _waves_by([params], block, model)[0]
+
+
+def _waves_by(rules: Sequence[Mapping[str, Any]], block: Block, model: SegmentationModel) -> list[Waves]:
+    """Find waves by some parameters, and by the next ones unless those before find any."""
+    parts: list[list[Waves]] = [[] for _ in rules]
+    n_tried = len(rules)
     for window, labelled in label_block(block, model):
-        n, n_leads, n_times, n_classes = labelled.proba.shape
-        found = find_waves(
-            labelled.proba.reshape(n * n_leads, n_times, n_classes),
-            labelled.signal.reshape(n * n_leads, n_times),
-            model.fs,
-            **params,
-        )
-        marks = {k: getattr(found, k) * ratio + window.start for k in ("onset", "peak", "offset")}
-        shifted = _inside(found._replace(**marks), block.signal.shape[2])
-        # A wave belongs to the window whose core holds its peak; two windows may disagree on where that is.
-        first, last = window.core_start - _SLACK_S * block.fs, window.core_stop + _SLACK_S * block.fs
-        own = (shifted.peak >= first) & (shifted.peak < last)
-        parts.append(take(shifted, own))
-    times = {k: {**(find_waves.__kwdefaults__ or {}), **params}[k] * block.fs for k in ("refractory", "p_blanking")}
-    return joined(parts, **times)
+        for k in range(n_tried):
+            parts[k].append(_window_waves(window, labelled, block, model, rules[k]))
+            if len(parts[k][-1].wave):
+                n_tried = k + 1
+                break
+    usual = find_waves.__kwdefaults__ or {}
+    times = {k: {**usual, **rules[0]}[k] * block.fs for k in ("refractory", "p_blanking")}
+    return [joined(own, **times, reach=REACH_S * block.fs) for own in parts[:n_tried]]
+
+
+def _window_waves(
+    window: Window, labelled: Labelled, block: Block, model: SegmentationModel, params: Mapping[str, Any]
+) -> Waves:
+    n, n_leads, n_times, n_classes = labelled.proba.shape
+    proba = labelled.proba.reshape(n * n_leads, n_times, n_classes)
+    found = find_waves(proba, labelled.signal.reshape(n * n_leads, n_times), model.fs, **params)
+    marks = {k: getattr(found, k) * (block.fs / model.fs) + window.start for k in ("onset", "peak", "offset")}
+    shifted = _inside(found._replace(**marks), block.signal.shape[2])
+    # A wave belongs to the window whose core holds its peak; two windows may disagree on where that is.
+    first, last = window.core_start - _SLACK_S * block.fs, window.core_stop + _SLACK_S * block.fs
+    return take(shifted, (shifted.peak >= first) & (shifted.peak < last))
 
 
 def _inside(waves: Waves, n_times: int) -> Waves:

@@ -27,7 +27,7 @@ def take(waves: Waves, rows: NDArray) -> Waves:
     return Waves(*(column[rows] for column in waves))
 
 
-def joined(parts: list[Waves], *, refractory: float, p_blanking: float) -> Waves:
+def joined(parts: list[Waves], *, refractory: float, p_blanking: float, reach: float) -> Waves:
     """Put the waves of the windows of long records together.
 
     Of two sights of one wave across a border, the surer one stays. Then the rules of `find_waves` hold again, which
@@ -40,6 +40,8 @@ def joined(parts: list[Waves], *, refractory: float, p_blanking: float) -> Waves
         Of each window, positions counted from the beginning of the record.
     refractory, p_blanking : float
         As for `find_waves`, in samples.
+    reach : float
+        As for `ecg.waves.order.extra_t`.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def joined(parts: list[Waves], *, refractory: float, p_blanking: float) -> Waves
     # Sights of one wave first: which of them stays decides how far the wave beside it may reach.
     sights = _without_overlaps(sights, alike=True)
     sights = _without_overlaps(sights._replace(waves=_apart(sights.waves)), alike=False)
-    return _in_order(_without_near_qrs(sights, refractory), p_blanking).waves
+    return _in_order(_without_near_qrs(sights, refractory), p_blanking, reach).waves
 
 
 def _apart(waves: Waves) -> Waves:
@@ -92,12 +94,13 @@ def _without_near_qrs(sights: _Sights, refractory: float) -> _Sights:
         sights = sights.take(kept)
 
 
-def _in_order(sights: _Sights, p_blanking: float) -> _Sights:
+def _in_order(sights: _Sights, p_blanking: float, reach: float) -> _Sights:
     waves = sights.waves
     # As in `find_waves`: the largest sum of probability.
-    sights = sights.take(~extra_t(waves.strip, waves.wave, waves.confidence * (waves.offset - waves.onset)))
+    mass = waves.confidence * (waves.offset - waves.onset)
+    sights = sights.take(~extra_t(waves.strip, waves.wave, mass, waves.peak, reach))
     waves, window = sights
-    p, qrs, t = early_p(waves.strip, waves.wave, waves.onset, waves.offset, p_blanking)
+    p, qrs, t = early_p(waves.strip, waves.wave, waves.onset, waves.offset, p_blanking, reach)
     # Within a window borders decided before they were moved to their mean positions.
     across = p[(window[p] != window[qrs]) | (window[p] != window[t])]
     return sights.take(np.setdiff1d(np.arange(len(window)), across))

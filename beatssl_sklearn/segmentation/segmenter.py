@@ -83,7 +83,7 @@ class WaveSegmenter(LabelledEstimator):
         Share of the groups that is held out and scored after every epoch (`valid_loss`, `valid_dice`).
     wave_params : dict, default=None
         Parameters of `ecg.waves.find_waves`, for `delineate`, in place of `qrs_peak` "r", `border_window`
-        .08, `need_qrs` True and `min_confidence` .6; after `calibrate` (.1, .5, .5) and `sure_p` (.5, .2).
+        .08, `need_qrs` True and `min_confidence` .6; after `calibrate` (.1, .5, .5), `sure_p` (.5, .2), `steady_p` .25.
     allow_nan : bool, default=False
         Whether NaN counts as missing samples instead of being an error.
     check : {"warn", "raise", "ignore"}, default="warn"
@@ -338,8 +338,8 @@ class WaveSegmenter(LabelledEstimator):
             One row per wave: record (row of X), lead, wave ("P", "QRS", "T"), onset, peak and offset in samples of X
             and in seconds, confidence: the mean probability of the wave's samples, or, after `calibrate`, that the wave
             is right. In each lead waves are in order and do not overlap, and a beat has one T. There are none where a
-            lead has no signal (missing, constant for .6 s, or within .01 mV for 2 s). `sure_p` counts beats in windows
-            of 10 to 19 s. A warning says if waves of an uncalibrated network are all below `min_confidence`.
+            lead has no signal (missing, constant for .6 s, or within .01 mV for 2 s). `sure_p` and `steady_p` look at
+            windows of 10 to 19 s. A warning says if waves of an uncalibrated network are all below `min_confidence`.
         """
         return delineated(self._blocks(X), self._ready, self.wave_params, self.unet_.calibration, consensus)
 

@@ -18,7 +18,7 @@ from ..ecg.waves.find import WAVES, Waves
 from ..ecg.waves.table import empty_table, make_table
 from ..inputs.source import Block
 from .calibration import WaveCalibration
-from .inference import SegmentationModel, all_waves, calibrated_waves, checked_wave_params
+from .inference import SegmentationModel, calibrated_waves, checked_wave_params, waves_or_unsure
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -47,9 +47,7 @@ def delineated(
     tables: list[DataFrame] = []
     unsure = UnsureWaves(params, calibration)
     for block in blocks:
-        waves = calibrated_waves(block, ready(), params, calibration)
-        unsure.look(waves, block, ready())
-        table = waves_table(waves, block)
+        table = waves_table(unsure.find(block, ready()), block)
         tables.append(with_consensus(table, block) if consensus else table)
     unsure.tell()
     return one_table(tables)
@@ -79,7 +77,7 @@ class NoSureWaves(UserWarning):
 
 
 class UnsureWaves:
-    """Whether a network that was never calibrated finds waves, and is sure of none.
+    """Finds waves, and tells if a network that was never calibrated is sure of none.
 
     Parameters
     ----------
@@ -90,13 +88,17 @@ class UnsureWaves:
     """
 
     def __init__(self, params: Any, calibration: WaveCalibration | None) -> None:
-        self._params, self._wanted, self._n = params, calibration is None, 0
+        self._params, self._calibration = params, calibration
+        self._wanted, self._n = calibration is None, 0
 
-    def look(self, waves: Waves, block: Block, model: SegmentationModel) -> None:
-        """Take what was found in a block; as long as that is nothing, look again and count what is below the limit."""
-        self._wanted = self._wanted and not len(waves.wave)
-        if self._wanted:
-            self._n += len(all_waves(block, model, self._params).wave)
+    def find(self, block: Block, model: SegmentationModel) -> Waves:
+        """Find the waves of a block as `calibrated_waves`; as long as there are none, count what is below the limit."""
+        if not self._wanted:
+            return calibrated_waves(block, model, self._params, self._calibration)
+        waves, n_unsure = waves_or_unsure(block, model, self._params)
+        self._wanted = not len(waves.wave)
+        self._n += n_unsure
+        return waves
 
     def tell(self) -> None:
         """Warn once of all blocks."""

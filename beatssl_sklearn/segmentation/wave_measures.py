@@ -30,7 +30,6 @@ from ..nn.devices import check_precision, resolve_device
 from ..nn.inference import bf16_supported
 from ..persistence import load_shared, shipped_models
 from .fitted_unet import FittedUNet, check_unchanged
-from .inference import calibrated_waves
 from .segmenter import WaveSegmenter
 from .tables import UnsureWaves, waves_table
 
@@ -315,8 +314,7 @@ def measure_source(
             if odd.wanted:
                 odd.look(block, unet.encoder.front_end.find_rpeaks(block))
             whole = _with_limb_leads(block)
-            waves = calibrated_waves(whole, model, wave_params, unet.calibration)
-            unsure.look(waves, whole, model)
+            waves = unsure.find(whole, model)
             # Records count from 0 in the block.
             table = waves_table(waves, whole._replace(rows=np.arange(len(block.rows))))
             out[block.rows] = wave_measures(whole.signal, whole.fs, table, whole.leads)

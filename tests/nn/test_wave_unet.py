@@ -114,6 +114,21 @@ def test_without_an_encoder_the_order_of_leads_does_not_matter():
 
 
 @torch.inference_mode()
+def test_a_lead_without_a_vote_says_nothing_of_the_others():
+    net = unet(no_encoder=True, widths=(8, 8, 16, 16, 16))
+    leads, _ = batch(2, 3)
+    votes = torch.ones_like(leads)
+    assert torch.equal(net(leads, votes=votes), net(leads))
+    # Without a voter, all count; a record has the same bits whatever the others lack.
+    votes[0] = 0
+    assert torch.equal(net(leads, votes=votes), net(leads))
+    votes[0, :2] = 1
+    found = net(leads, votes=votes)
+    assert torch.allclose(found[0, :2], net(leads[:, :2])[0], atol=1e-5)
+    assert torch.equal(found[1], net(leads)[1])
+
+
+@torch.inference_mode()
 def test_number_of_classes():
     assert unet(n_classes=2)(*batch()).shape[-1] == 2
 

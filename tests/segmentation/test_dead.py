@@ -15,12 +15,15 @@ def alive(n_times: int = 1000) -> np.ndarray:
 
 
 def stretches(signal: np.ndarray, fs: float = FS) -> list[tuple[int, int, int]]:
-    """Lead, first and last sample of each dead stretch of the first record."""
-    dead = dead_stretches(signal, fs)
-    if dead is None:
+    """Lead, first and last sample of each stretch of the first record in which a lead shows no waves."""
+    return edges_of(dead_stretches(signal, fs).silent)
+
+
+def edges_of(mask: np.ndarray | None) -> list[tuple[int, int, int]]:
+    if mask is None:
         return []
     found = []
-    for lead, row in enumerate(dead[0]):
+    for lead, row in enumerate(mask[0]):
         edges = np.flatnonzero(np.diff(row, prepend=False, append=False)).reshape(-1, 2)
         found += [(lead, int(a), int(b) - 1) for a, b in edges]
     return found
@@ -34,6 +37,19 @@ def test_missing_and_constant_stretches_of_a_length(value: float, shortest: int,
         signal[0, 1, first : first + length] = value
         assert stretches(signal) == expected
     assert stretches(alive()) == []
+
+
+@pytest.mark.parametrize(("value", "shortest"), [(np.nan, 20), (0.25, 30)])
+@pytest.mark.parametrize("first", [0, 333])
+def test_a_lead_is_mute_in_shorter_stretches_of_one_value(value: float, shortest: int, first: int) -> None:
+    for length, expected in ((shortest - 1, []), (shortest, [(1, first, first + shortest - 1)])):
+        signal = alive()
+        signal[0, 1, first : first + length] = value
+        assert edges_of(dead_stretches(signal, FS).mute) == expected
+    quiet = alive()
+    quiet[0, 1] = np.random.default_rng(0).uniform(-0.005, 0.005, 1000)
+    dead = dead_stretches(quiet, FS)
+    assert edges_of(dead.mute) == edges_of(dead.silent) == [(1, 0, 999)]
 
 
 @pytest.mark.parametrize("fs", [50.0, 257.0, 2000.0])

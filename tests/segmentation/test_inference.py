@@ -295,7 +295,7 @@ class Labeller:
     def __init__(self, fs):
         self.fs = fs
 
-    def __call__(self, strips, record):
+    def __call__(self, strips, record, votes=None):
         n, n_leads, n_times = strips.shape
         assert n_leads == 3 and record.shape[2] == 12
         high = 4 * (strips - strips.median(dim=2, keepdim=True).values - 2.5)

@@ -18,8 +18,9 @@ def sights(*rows: Row) -> Waves:
     return Waves(*(np.array(column, kind) for column, kind in zip(zip(*rows, strict=True), types, strict=True)))
 
 
-def kept(*windows: list[Row], refractory: float = 0, p_blanking: float = 0) -> list[tuple[float, ...]]:
-    found = joined([sights(*rows) for rows in windows], refractory=refractory, p_blanking=p_blanking)
+def kept(*windows: list[Row], refractory: float = 0, p_blanking: float = 0, reach: float = 1e3) -> list[tuple]:
+    parts = [sights(*rows) for rows in windows]
+    found = joined(parts, refractory=refractory, p_blanking=p_blanking, reach=reach)
     return list(zip(found.strip, found.wave, found.onset, found.peak, found.offset, strict=True))
 
 
@@ -59,6 +60,17 @@ def test_a_beat_has_one_t_across_the_border(at: tuple[int, int]) -> None:
     # Sums of probability: 9 and 12. The next beat keeps its own.
     found = kept(*([before, behind][i] for i in at))
     assert [row[2] for row in found] == [0, 40, 80, 95]
+
+
+def test_without_complexes_the_rules_of_a_beat_reach_so_far() -> None:
+    rows: list[Row] = [(0, T, at, at + 5, at + 10, c) for at, c in ((0, 0.8), (60, 0.9), (150, 0.7), (220, 0.6))]
+    # Each T beside those within reach, which a stronger one may have ruled out.
+    for reach, left in ((1e3, [60]), (100, [60]), (80, [60, 150]), (60, [0, 60, 150, 220])):
+        assert [row[2] for row in kept(rows[:2], rows[2:], reach=reach)] == left
+    qrs: Row = (0, QRS, 0, 5, 10, 0.9)
+    p, t = (0, P, 14, 16, 18, 0.9), (0, T, 90, 95, 100, 0.9)
+    assert [row[1] for row in kept([qrs], [p, t], p_blanking=5, reach=77)] == [QRS, T]
+    assert [row[1] for row in kept([qrs], [p, t], p_blanking=5, reach=76)] == [QRS, P, T]
 
 
 def test_no_p_between_a_qrs_and_its_t_of_another_window() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beatssl_sklearn import ECGRecord, WaveSegmenter, make_ecg, read_wfdb
+from beatssl_sklearn import ECGRecord, WaveSegmenter, fetch_mitdb, make_ecg, read_wfdb
 from beatssl_sklearn.ecg.waves.table import CONSENSUS, make_table
 from beatssl_sklearn.ecg.wfdb.reader import WFDBReader
 from beatssl_sklearn.inputs.windows import windows
@@ -94,6 +94,24 @@ def test_an_array_without_a_sample_is_a_gap(segmenter: WaveSegmenter, tmp_path: 
     assert len(waves) and not waves["peak_s"].between(17.1, 42.9).any()
     with pytest.raises(ValueError, match="NaN"):
         list(delineate_file(tmp_path / "r", segmenter, piece=10))
+
+
+def test_dead_stretches_in_pieces_and_in_the_whole(data_dir: Path, tmp_path: Path) -> None:
+    """A lead that is lost for some seconds, also across the borders of windows, and for .4 s."""
+    segmenter = WaveSegmenter.load("waves").set_params(precision="fp32")
+    mitdb = fetch_mitdb(data_dir / "mitdb", records=[208], download_if_missing=False)
+    signal = mitdb.data[0].signal[:, : 360 * 80].copy()
+    for lead, first, last in ((0, 18.7, 21.3), (1, 30.2, 30.6), (1, 47.9, 62.1)):
+        signal[lead, round(360 * first) : round(360 * last)] = 0.5
+    write_record(tmp_path / "r", signal, 360, ("II", "V1"))
+    whole = segmenter.delineate([read_wfdb(tmp_path / "r")])
+    found = pd.concat(delineate_file(tmp_path / "r", segmenter, piece=20))
+    found = found.sort_values("lead", kind="stable").reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, whole, check_dtype=False, rtol=0, atol=1e-3)
+    # Most complexes of the other lead are found while one is lost.
+    lost = whole[(whole.lead == "II") & (whole.wave == "QRS") & whole.peak_s.between(48, 62)]
+    true = mitdb.rpeaks[0] / 360
+    assert len(lost) >= 0.95 * ((true > 48) & (true < 62)).sum()
 
 
 def test_what_cannot_be_read(segmenter: WaveSegmenter, tmp_path: Path) -> None:

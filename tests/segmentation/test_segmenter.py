@@ -31,7 +31,8 @@ from beatssl_sklearn import (
     save,
 )
 from beatssl_sklearn.ecg.waves.table import CONSENSUS, TABLE_COLUMNS, empty_table
-from beatssl_sklearn.segmentation import FittedUNet
+from beatssl_sklearn.inputs.windows import windows
+from beatssl_sklearn.segmentation import FittedUNet, inference
 
 FS = 100
 TINY = {
@@ -707,10 +708,22 @@ def test_a_network_that_is_sure_of_nothing_says_so(learned, fitted):
     assert never.set_params(check="ignore").delineate(np.zeros((1, 12, 1000))).empty
 
 
+def test_the_network_runs_once_whatever_is_found(learned, monkeypatch):
+    seen = []
+    labelled = inference._label
+    monkeypatch.setattr(inference, "_label", lambda *args: seen.append(0) or labelled(*args))
+    for least in (0, 0.9, 1.0):
+        seen.clear()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            copy.copy(learned).set_params(wave_params={"min_confidence": least}).delineate(np.tile(LESSON.data, 2))
+        assert len(seen) == len(windows(2 * LESSON.data.shape[2], 250)) > 1
+
+
 def test_calibrated_confidences_are_told_kept_in_files_and_thresholds_of_waves(learned, tmp_path):
     # Noisy enough that some waves are wrong.
     hard = make_ecg(6, rhythm="af", fs=250, noise=0.15, random_state=3)
-    X, every = hard.data, {"min_confidence": 0, "sure_p": None, "need_qrs": False}
+    X, every = hard.data, {"min_confidence": 0, "sure_p": None, "steady_p": None, "need_qrs": False}
     calibrated = WaveSegmenter.load(saved(learned, tmp_path / "a.bssl")).set_params(wave_params=every)
     before = calibrated.delineate(X)
     assert calibrated.calibrate(np.concatenate([X, LESSON.data]), marks_of(hard) + marks_of(LESSON)) is calibrated
@@ -725,7 +738,7 @@ def test_calibrated_confidences_are_told_kept_in_files_and_thresholds_of_waves(l
     own = after[after.wave == kind].confidence
     least = float((own.min() + own.max()) / 2)
     limits = tuple(least if wave == kind else 0 for wave in ("P", "QRS", "T"))
-    fewer = calibrated.set_params(wave_params={"min_confidence": limits, "sure_p": None}).delineate(X)
+    fewer = calibrated.set_params(wave_params=every | {"min_confidence": limits}).delineate(X)
     assert 0 < (fewer.wave == kind).sum() < len(own) and fewer[fewer.wave == kind].confidence.min() >= least - 1e-6
     lonely = calibrated.set_params(wave_params={"min_confidence": 0, "sure_p": (1.0, 1.0)}).delineate(X)
     assert not (lonely.wave == "P").any() and (lonely.wave == "T").any()

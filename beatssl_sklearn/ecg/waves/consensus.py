@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .order import early_p, extra_t
+from .order import REACH_S, early_p, extra_t
 from .rules import LABEL_QRS, WAVES
 from .table import CONSENSUS, check_rate, check_table, make_table, wave_labels
 
@@ -257,8 +257,9 @@ def _in_order(found: _Found, qrs_record: NDArray[np.int64], qrs_peak: NDArray[np
     order = np.lexsort((qrs_peak, qrs_record))
     before = _n_before(qrs_record[order], qrs_peak[order], found.record[known], found.peak[known])
     strip = before + np.cumsum(np.diff(found.record[known], prepend=-1) != 0)
-    found = found.without(known[extra_t(strip, found.label[known], np.nan_to_num(weight[known]))])
-    early, _, _ = early_p(found.record, found.label, found.onset, found.offset, _P_BLANKING * fs)
+    of_beat = strip, found.label[known], np.nan_to_num(weight[known]), found.peak[known]
+    found = found.without(known[extra_t(*of_beat, REACH_S * fs)])
+    early, _, _ = early_p(found.record, found.label, found.onset, found.offset, _P_BLANKING * fs, REACH_S * fs)
     return found.without(early)
 
 

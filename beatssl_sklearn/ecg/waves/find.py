@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .borders import border_shifts, mean_borders, peaks, samples_of, smooth
+from .rhythm import unsteady
 from .rules import LABEL_P, LABEL_QRS, LABEL_T, WAVES, Rules, checked_rules
 
 __all__ = ["WAVES", "Waves", "find_waves", "paint"]
@@ -65,6 +66,7 @@ def find_waves(
     border_window: float = 0.0,
     need_qrs: bool = False,
     sure_p: tuple[float, float] | None = None,
+    steady_p: float | None = None,
 ) -> Waves:
     """Find the waves of many strips from the probabilities of their samples.
 
@@ -110,6 +112,9 @@ def find_waves(
     sure_p : tuple of two floats or None, default=None
         A confidence and a share: a P below the confidence is kept only in a strip with at least so many surer ones for
         each QRS. In fibrillation there are none, so that what looks like a P here and there is dropped.
+    steady_p : float or None, default=None
+        A share: a strip keeps its P waves only if so many of its QRS have one at the usual distance before them (within
+        30 ms of the median), if there are more P than QRS, or if five or more P come at regular intervals.
 
     Returns
     -------
@@ -141,6 +146,7 @@ def find_waves(
         border_window=border_window,
         need_qrs=need_qrs,
         sure_p=sure_p,
+        steady_p=steady_p,
     )
     n_strips, n_times = x.shape
     if not x.size:
@@ -205,6 +211,9 @@ def _find(proba: NDArray[Any], signal: NDArray[Any], first_strip: int, rules: Ru
     _drop_early_p(runs, rules)
     if rules.sure_p is not None:
         _drop_lonely_p(runs, len(x), *rules.sure_p)
+    if rules.steady_p is not None:
+        of_none = unsteady(runs.strip, runs.label, runs.start, len(x), rules.fs, rules.steady_p)
+        runs.label[of_none[runs.strip] & (runs.label == LABEL_P)] = 0
     if rules.need_qrs:
         beatless = np.bincount(runs.strip, runs.label == LABEL_QRS, minlength=len(x)) == 0
         runs.label[beatless[runs.strip]] = 0

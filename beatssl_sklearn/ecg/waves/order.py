@@ -7,10 +7,23 @@ from numpy.typing import NDArray
 
 from .rules import LABEL_P, LABEL_QRS, LABEL_T
 
-__all__ = ["early_p", "extra_t"]
+__all__ = ["REACH_S", "early_p", "extra_t"]
 
 
-def extra_t(strip: NDArray[np.int64], label: NDArray[np.int8], weight: NDArray[np.floating]) -> NDArray[np.bool_]:
+REACH_S = 8.0
+"""How far apart two waves may be and still belong to one beat, where no complex stands between them [s].
+
+Where a lead shows no complexes, a beat would have no end; and a record that is read in pieces has 10 s beside each.
+"""
+
+
+def extra_t(
+    strip: NDArray[np.int64],
+    label: NDArray[np.int8],
+    weight: NDArray[np.floating],
+    peak: NDArray[np.float64],
+    reach: float,
+) -> NDArray[np.bool_]:
     """Tell which T waves are not the first choice of their beat.
 
     Parameters
@@ -21,6 +34,10 @@ def extra_t(strip: NDArray[np.int64], label: NDArray[np.int8], weight: NDArray[n
         1 P, 2 QRS, 3 T.
     weight : ndarray of float, shape (n_waves,)
         Of several T between two QRS the one with the largest weight is kept; of equal ones, the first.
+    peak : ndarray of float64, shape (n_waves,)
+        [samples].
+    reach : float
+        Farther from each other, two T are not of one beat [samples].
 
     Returns
     -------
@@ -29,8 +46,15 @@ def extra_t(strip: NDArray[np.int64], label: NDArray[np.int8], weight: NDArray[n
     extra = np.zeros(len(label), bool)
     rows = np.flatnonzero(label == LABEL_T)
     beat = _beats(strip, label)[rows]
-    order = np.lexsort((-weight[rows], beat))
-    extra[rows[order[1:][beat[order][1:] == beat[order][:-1]]]] = True
+    # Each T beside the one that follows, then beside the second: hardly any beat has more than two.
+    for k in range(1, len(rows)):
+        first, second = rows[:-k], rows[k:]
+        rivals = (beat[k:] == beat[:-k]) & (peak[second] - peak[first] < reach)
+        if not rivals.any():
+            break
+        first, second = first[rivals], second[rivals]
+        second_wins = weight[second] > weight[first]
+        extra[np.where(second_wins, first, second)] = True
     return extra
 
 
@@ -40,17 +64,20 @@ def early_p(
     onset: NDArray[np.float64],
     offset: NDArray[np.float64],
     p_blanking: float,
+    reach: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Find each P between a QRS and its T that begins too early after the QRS.
 
     Parameters
     ----------
     strip, label
-        As for `extra_t`, after it: a beat has one T.
+        As for `extra_t`, after it.
     onset, offset : ndarray of float64, shape (n_waves,)
         Borders [samples].
     p_blanking : float
         Shortest time from the end of the QRS to the beginning of a P [samples].
+    reach : float
+        Later than this after the P, a T does not count [samples].
 
     Returns
     -------
@@ -58,13 +85,17 @@ def early_p(
         Rows of these P waves, and of the QRS and the T around each.
     """
     beat = _beats(strip, label)
-    qrs_of, t_of = np.full((2, int(beat.max(initial=-1)) + 1), -1)
-    for of_beat, wave in ((qrs_of, LABEL_QRS), (t_of, LABEL_T)):
-        rows = np.flatnonzero(label == wave)
-        of_beat[beat[rows]] = rows
-    p = np.flatnonzero(label == LABEL_P)
-    qrs, t = qrs_of[beat[p]], t_of[beat[p]]
-    early = (qrs >= 0) & (t > p) & (onset[p] - offset[qrs] < p_blanking)
+    qrs_of = np.full(int(beat.max(initial=-1)) + 1, -1)
+    rows = np.flatnonzero(label == LABEL_QRS)
+    qrs_of[beat[rows]] = rows
+    p, t = np.flatnonzero(label == LABEL_P), np.flatnonzero(label == LABEL_T)
+    if not len(t):
+        return p[:0], p[:0], t
+    following = np.searchsorted(t, p)
+    some = following < len(t)
+    p, t = p[some], t[following[some]]
+    qrs = qrs_of[beat[p]]
+    early = (qrs >= 0) & (beat[t] == beat[p]) & (onset[t] - onset[p] < reach) & (onset[p] - offset[qrs] < p_blanking)
     return p[early], qrs[early], t[early]
 
 

@@ -28,6 +28,7 @@ _SMOOTHING = 0.015  # [s] to each side: P and T are wide enough for it, and thei
 class Rules(NamedTuple):
     """The parameters of `find_waves`, in samples."""
 
+    fs: float
     max_gap: float
     min_length: NDArray[np.float64]
     min_confidence: NDArray[np.float64]
@@ -38,6 +39,7 @@ class Rules(NamedTuple):
     border_window: int
     need_qrs: bool
     sure_p: tuple[float, float] | None
+    steady_p: float | None
 
 
 def checked_rules(
@@ -52,6 +54,7 @@ def checked_rules(
     border_window: float,
     need_qrs: bool,
     sure_p: tuple[float, float] | None,
+    steady_p: float | None,
 ) -> Rules:
     """Check the parameters of `find_waves`, and bring them to samples.
 
@@ -80,6 +83,8 @@ def checked_rules(
         shares = _numbers("sure_p", sure_p)
         if shares.shape != (2,) or not ((shares >= 0) & (shares <= 1)).all():
             raise ValueError(f"sure_p must be a confidence and a share from 0 to 1, or None; got {sure_p!r}.")
+    if steady_p is not None and not 0 <= _number("steady_p", steady_p) <= 1:
+        raise ValueError(f"steady_p must be a share from 0 to 1, or None; got {steady_p!r}.")
     if qrs_peak not in ("largest", "r"):
         raise ValueError(f"qrs_peak must be 'largest' or 'r'; got {qrs_peak!r}.")
     # A hair less, so that .07 s is 7 samples at 100 Hz whatever the rounding of the product.
@@ -87,7 +92,8 @@ def checked_rules(
     min_length = np.append(0.0, np.maximum(durations * fs - 1e-6, _MIN_SAMPLES))
     smoothing, window = int(_SMOOTHING * fs), round(border_window * fs)
     least = np.append(0.0, np.broadcast_to(confidences, len(WAVES)))
-    return Rules(gap, min_length, least, dead, blank, smoothing, qrs_peak == "r", window, need_qrs, sure_p)
+    r_wave = qrs_peak == "r"
+    return Rules(fs, gap, min_length, least, dead, blank, smoothing, r_wave, window, need_qrs, sure_p, steady_p)
 
 
 def _number(name: str, value: Any) -> float:

@@ -185,7 +185,7 @@ def table_of_marks(
 
 def check_rate(fs: float) -> None:
     """Raise ValueError unless the sampling rate `fs` [Hz] is a positive finite number."""
-    if not (isinstance(fs, Real) and np.isfinite(fs) and fs > 0):
+    if isinstance(fs, bool) or not (isinstance(fs, Real) and np.isfinite(fs) and fs > 0):
         raise ValueError(f"fs must be a positive number [Hz], got {fs!r}")
 
 

@@ -614,9 +614,65 @@ def test_sure_p_is_a_confidence_and_a_share(sure_p):
         find_waves(*with_p([0.9]), 250.0, sure_p=sure_p)
 
 
+def with_rhythm(p, qrs, fs=250.0, seconds=12):
+    """One strip with P and QRS that begin at these times [s]."""
+    label = np.zeros(round(seconds * fs), int)
+    for wave, times, length in ((1, p, 0.08), (2, qrs, 0.1)):
+        for t in times:
+            label[round(t * fs) : round((t + length) * fs)] = wave
+    return np.eye(4, dtype=np.float32)[label][None], np.zeros((1, len(label)), np.float32)
+
+
+BEATS = np.arange(1, 11)
+CHANCE = np.array([0.9, 2.66, 3.71, 5.88, 6.75, 8.69])
+
+
+@pytest.mark.parametrize(
+    ("p", "qrs", "kept"),
+    [
+        # Three of ten complexes have a P at the usual distance; two of ten.
+        (BEATS[:3] - 0.2, BEATS, True),
+        (BEATS[:2] - 0.2, BEATS, False),
+        ([0.8, 1.83, 3.1, 4.2], BEATS, False),
+        # Here and there, as in fibrillation; but where there are hardly any complexes, or at regular intervals.
+        (CHANCE, BEATS, False),
+        (CHANCE, BEATS[::2], True),
+        (0.35 + 1.45 * np.arange(6), BEATS, True),
+        (0.35 + 1.45 * np.arange(4), BEATS, False),
+        (CHANCE, [], True),
+        ([0.8], [1.0], True),
+        ([], BEATS, True),
+    ],
+)
+def test_p_waves_of_no_rhythm_are_dropped(p, qrs, kept):
+    proba, signal = with_rhythm(p, qrs)
+    found = find_waves(proba, signal, 250.0, steady_p=0.25)
+    assert (found.wave == 1).sum() == (len(p) if kept else 0) and (found.wave == 2).sum() == len(qrs)
+    assert (find_waves(proba, signal, 250.0, steady_p=0.0).wave == 1).sum() == len(p)
+    # Strips do not know of each other.
+    steady, flat = with_rhythm(BEATS - 0.2, BEATS)
+    three = np.concatenate([proba, steady, proba]), np.concatenate([signal, flat, signal])
+    many = find_waves(*three, 250.0, steady_p=0.25)
+    counts = np.bincount(many.strip[many.wave == 1], minlength=3)
+    assert counts.tolist() == [len(p) * kept, 10, len(p) * kept]
+
+
+@pytest.mark.parametrize("steady_p", [-0.1, 1.1, np.nan])
+def test_steady_p_is_a_share(steady_p):
+    with pytest.raises(ValueError, match="steady_p must be"):
+        find_waves(*with_p([0.9]), 250.0, steady_p=steady_p)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("max_gap", None), ("refractory", "a"), ("min_confidence", "a"), ("min_duration", None), ("sure_p", ("a", "b"))],
+    [
+        ("steady_p", "a"),
+        ("max_gap", None),
+        ("refractory", "a"),
+        ("min_confidence", "a"),
+        ("min_duration", None),
+        ("sure_p", ("a", "b")),
+    ],
 )
 def test_what_is_no_number_is_named(name, value):
     with pytest.raises(TypeError, match=f"{name} must be"):
