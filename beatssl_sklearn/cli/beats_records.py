@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,7 @@ class BeatModel:
         self.check: str = arguments.check
         self.allow_nan = bool(self._embedder.allow_nan)
         self.timing, self.morphology = bool(self._embedder.timing), bool(self._embedder.morphology)
+        self.align = bool(self._embedder.align)
         self.model = self._embedder.encoder_.model(arguments.device, self._embedder.precision)
         self.head = Head(steps_after_embedder(pipeline))
         n_columns = len(self._embedder.get_feature_names_out())
@@ -158,9 +159,8 @@ def add_long(results: BeatResults, record: LongRecord, model: BeatModel, refused
     """Embed the beats of a record some minutes at a time, label them together, and add them to the results."""
 
     def start() -> Iterator[PieceEmbedding]:
-        return embed_pieces(
-            record.reader, model.model, "beat", batch_size=model.batch_size, allow_nan=model.allow_nan, piece=PIECE_S
-        )
+        options: dict[str, Any] = {"batch_size": model.batch_size, "allow_nan": model.allow_nan, "align": model.align}
+        return embed_pieces(record.reader, model.model, "beat", piece=PIECE_S, **options)
 
     with Waiting(results.out, model.model.n_dims_beat) as waiting:
         rpeaks: list[NDArray[np.int64]] = []

@@ -1,5 +1,6 @@
 """Signals: files, leads, R peaks, waves, features and simulation; numpy and scipy only."""
 
+from .beat_middle import qrs_middles
 from .beat_morphology import MORPHOLOGY_NAMES, beat_morphology
 from .beat_timing import TIMING_NAMES, beat_timing
 from .beats import keep_inside
@@ -35,6 +36,7 @@ __all__ = [
     "make_ecg",
     "match_labels",
     "merge_episodes",
+    "qrs_middles",
     "read_annotations",
     "read_waves",
     "read_wfdb",

@@ -15,10 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, sosfiltfilt
 
+from .beat_middle import GRID_HZ, centre_of_slopes, windows_at
 from .beat_timing import pieces
 from .column_medians import column_medians
 from .matching import as_positions
-from .waves.table import check_rate
+from .preprocess import check_fs
 
 __all__ = ["MORPHOLOGY_NAMES", "beat_morphology", "stretches_morphology"]
 
@@ -26,7 +27,6 @@ Floats = NDArray[Any]
 # Returns the samples (n_leads, stop - start) of a record from one to before another.
 Read = Callable[[int, int], Floats]
 
-_FS = 250.0
 _BAND = (0.5, 40.0)
 # What is read on either side of a stretch of beats, so that the filter has settled [s].
 _MARGIN = 5.0
@@ -65,7 +65,7 @@ def beat_morphology(signal: ArrayLike, rpeaks: ArrayLike, fs: float) -> NDArray[
     rpeaks : array-like of shape (n_beats,)
         R peaks [samples], increasing.
     fs : float
-        Sampling rate [Hz].
+        Sampling rate [Hz], 50 to 2000.
 
     Returns
     -------
@@ -97,9 +97,11 @@ def beat_morphology(signal: ArrayLike, rpeaks: ArrayLike, fs: float) -> NDArray[
 
     Raises
     ------
+    TypeError
+        If the signal or `fs` is no number.
     ValueError
-        If the signal is not (n_leads, n_times), positions are not finite, do not increase or lie outside, or `fs` is
-        not positive.
+        If the signal is not (n_leads, n_times) with at least one lead, or holds what float32 cannot, positions are not
+        finite, do not increase or lie outside, or `fs` is not 50 to 2000 Hz.
 
     References
     ----------
@@ -119,8 +121,14 @@ def beat_morphology(signal: ArrayLike, rpeaks: ArrayLike, fs: float) -> NDArray[
     True
     """
     whole = np.asarray(signal)
-    if whole.ndim != 2:
-        raise ValueError(f"signal must be (n_leads, n_times), got {whole.shape}")
+    if whole.ndim != 2 or not len(whole):
+        raise ValueError(f"signal must be (n_leads, n_times), got {whole.shape}; at least one lead is needed")
+    if whole.dtype.kind not in "biuf":
+        raise TypeError(f"signal must hold real numbers, got {whole.dtype}")
+    if whole.dtype.kind == "f" and whole.dtype.itemsize > 4:
+        largest = np.fmax.reduce(np.abs(whole), axis=None, initial=0.0)
+        if largest > np.finfo(np.float32).max:
+            raise ValueError(f"signal holds {largest:.3g}, more than float32 can hold")
     return stretches_morphology(lambda start, stop: whole[:, start:stop], whole.shape[1], rpeaks, fs)
 
 
@@ -142,10 +150,10 @@ def stretches_morphology(read: Read, n_times: int, rpeaks: ArrayLike, fs: float)
 
     Raises
     ------
-    ValueError
-        As `beat_morphology`.
+    TypeError, ValueError
+        As `beat_morphology`, of `fs` and positions.
     """
-    check_rate(fs)
+    fs = check_fs(fs)
     at = as_positions(rpeaks, "rpeaks")
     if (np.diff(at) <= 0).any():
         raise ValueError(f"rpeaks must increase, got {rpeaks!r:.80}")
@@ -195,19 +203,10 @@ class _Stretch(NamedTuple):
     alive: NDArray[np.bool_]
 
 
-def _windows(signal: NDArray[np.float32], at: Floats, fs: float, before: float, after: float) -> NDArray[np.float32]:
-    """Return the signal around positions at 250 Hz, (n_beats, n_leads, n_samples), by straight lines."""
-    times = np.arange(-round(before * _FS), round(after * _FS) + 1) * (fs / _FS)
-    where = np.clip(at[:, None] + times, 0, signal.shape[1] - 1.001)
-    whole = where.astype(np.int64)
-    part = (where - whole).astype(np.float32)
-    return np.stack([lead[whole] * (1 - part) + lead[whole + 1] * part for lead in signal], axis=1)
-
-
 def _stretch(signal: NDArray[np.float32], at: Floats, fs: float) -> _Stretch | None:
     """Return the beats of a stretch, or None if no lead has a QRS."""
     before, after = 0.2, 0.3
-    slopes = np.diff(_windows(signal, at, fs, before, after), axis=2)
+    slopes = np.diff(windows_at(signal, at, fs, before, after), axis=2)
     steepest = np.abs(slopes).max(axis=2)
     # In flat stretches there is what is left of the filter's step, and no beat to compare with others.
     alive = (steepest > _LEAST_BEAT * np.quantile(steepest, 0.9, axis=0)).any(axis=1)
@@ -220,26 +219,17 @@ def _stretch(signal: NDArray[np.float32], at: Floats, fs: float) -> _Stretch | N
     if not kept.any():
         return None
     steepness = ((slopes[:, kept] / usual[kept, None]) ** 2).sum(axis=1)
-    shift = _middle(steepness, ((np.arange(steepness.shape[1]) + 0.5) / _FS - before).astype(np.float32))
-    beats = _windows(signal[kept], at + shift * fs, fs, _BEFORE, _AFTER)
+    shift = centre_of_slopes(steepness, ((np.arange(steepness.shape[1]) + 0.5) / GRID_HZ - before).astype(np.float32))
+    beats = windows_at(signal[kept], at + shift * fs, fs, _BEFORE, _AFTER)
     slopes = np.diff(beats, axis=2) / usual[kept, None]
     qrs = beats[:, :, _span(_QRS)]
     amplitude = np.median(qrs.max(axis=2) - qrs.min(axis=2), axis=0)
     return _Stretch(beats / (amplitude[:, None] + 1e-12), (slopes**2).sum(axis=1), shift, alive)
 
 
-def _middle(steepness: Floats, times: Floats) -> Floats:
-    """Return the centre of the squared slopes of each beat [s], near the R peak."""
-    middle = np.zeros(len(steepness), dtype=np.float32)
-    for width in (0.15, 0.12, 0.12):
-        near = steepness * np.exp(-0.5 * ((times - middle[:, None]) / (width / 2)) ** 2)
-        middle = np.clip((near * times).sum(axis=1) / (near.sum(axis=1) + 1e-9), -0.15, 0.2)
-    return middle
-
-
 def _span(borders: tuple[float, float]) -> slice:
     """Return the samples of a beat between two times after the middle of its QRS [s]."""
-    start, stop = (round(_BEFORE * _FS) + round(t * _FS) for t in borders)
+    start, stop = (round(_BEFORE * GRID_HZ) + round(t * GRID_HZ) for t in borders)
     return slice(start, stop + 1)
 
 
@@ -270,15 +260,15 @@ def _cosine(x: Floats, y: Floats, soft: float = 1e-6) -> Floats:
 
 def _widths(steepness: Floats) -> list[Floats]:
     """Return four durations of the QRS [s], as `_WIDTHS`."""
-    times = ((np.arange(steepness.shape[1]) + 0.5 - round(_BEFORE * _FS)) / _FS).astype(np.float32)
+    times = ((np.arange(steepness.shape[1]) + 0.5 - round(_BEFORE * GRID_HZ)) / GRID_HZ).astype(np.float32)
     near = steepness * np.exp(-0.5 * (times / 0.07) ** 2)
     rms = np.sqrt((near * times**2).sum(axis=1) / (near.sum(axis=1) + 1e-9))
     own = steepness[:, _span(_WIDE_QRS)]
     share = np.cumsum(own, axis=1) / (own.sum(axis=1, keepdims=True) + 1e-9)
-    at = {q: np.argmax(share >= q, axis=1) / _FS for q in (0.05, 0.25, 0.75, 0.95)}
+    at = {q: np.argmax(share >= q, axis=1) / GRID_HZ for q in (0.05, 0.25, 0.75, 0.95)}
     root = np.sqrt(uniform_filter1d(own, 5, axis=1, mode="constant"))
     above = root > 0.2 * root.max(axis=1, keepdims=True)
-    level = (above.shape[1] - 1 - np.argmax(above[:, ::-1], axis=1) - np.argmax(above, axis=1)) / _FS
+    level = (above.shape[1] - 1 - np.argmax(above[:, ::-1], axis=1) - np.argmax(above, axis=1)) / GRID_HZ
     return [at[0.95] - at[0.05], at[0.75] - at[0.25], rms, level]
 
 
@@ -364,7 +354,7 @@ def _best_match(searched: Floats, wave: Floats) -> tuple[Floats, Floats]:
     product = np.einsum("nlt,ltk->nk", searched, places, optimize=True)
     energy = (_sliding_sums(searched**2, n) - _sliding_sums(searched, n) ** 2 / n).sum(axis=1)
     likeness = product / (np.sqrt(np.maximum(energy, 0)) * _norm(wave.ravel()) + 1e-2)
-    return likeness.max(axis=1), likeness.argmax(axis=1) / _FS
+    return likeness.max(axis=1), likeness.argmax(axis=1) / GRID_HZ
 
 
 def _sliding_sums(x: Floats, n: int) -> Floats:

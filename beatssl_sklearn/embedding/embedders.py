@@ -64,7 +64,7 @@ class RhythmEmbedder(RecordOutput, Embedder):
     cannot remove rows, as ``beatssl embed --reliable drop`` does: NaN marks them, as it marks records without a sample.
     ``np.isfinite(Z).all(axis=1)`` are the others; classifiers that do not take NaN refuse it instead of learning from
     noise. Both judge by the same rule. Of a longer record, the first 10 minutes are judged. Of good records that are
-    cut to 2 s, a fifth is called unreliable, of 4 s as few as of 10 s (``benchmarks/results/quality.md``).
+    cut to 2 s, 2.5 % are called unreliable, of 4 s as few as of 10 s (``benchmarks/results/quality.md``).
 
     Examples
     --------
@@ -125,8 +125,8 @@ class RhythmEmbedder(RecordOutput, Embedder):
 class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
     """One embedding per heartbeat: an object array of one array (n_beats, n_dims) per record.
 
-    Records without a beat become (0, n_dims). Parameters as for `RhythmEmbedder`, but for `timing` and
-    `morphology`.
+    Records without a beat become (0, n_dims). Parameters as for `RhythmEmbedder`, but for `timing`, `morphology` and
+    `align`.
 
     Parameters
     ----------
@@ -142,6 +142,10 @@ class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
     morphology : bool, default=False
         Whether the columns of `ecg.beat_morphology` stand between embedding and timing: QRS, T and P wave of each beat,
         measured in the signal beside the record's typical beat.
+    align : bool, default=False
+        Whether the window of a beat lies around the middle of its QRS, `ecg.qrs_middles`, instead of its R peak. A
+        detector and an expert mark a wide beat at different places; its middle is the same. The beats, and where the
+        method `rpeaks` says that they are, stay as they are.
 
     Attributes
     ----------
@@ -164,12 +168,14 @@ class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
         memory: Any = None,
         timing: bool = False,
         morphology: bool = False,
+        align: bool = False,
     ) -> None:
         read: dict[str, Any] = {"fs": fs, "leads": leads, "allow_nan": allow_nan, "check": check, "reliable": reliable}
         run: dict[str, Any] = {"batch_size": batch_size, "device": device, "precision": precision, "memory": memory}
         super().__init__(pretrainer, **read, **run)
         self.timing = timing
         self.morphology = morphology
+        self.align = align
 
     def fit_transform(self, X: Any, y: Any = None, *, groups: Any = None, rpeaks: Any = None) -> NDArray[np.object_]:
         """Fit, and embed the heartbeats of the same records.
@@ -203,7 +209,7 @@ class BeatEmbedder(Embedder, auto_wrap_output_keys=None):
             columns are the last ones; those of `morphology` stand before them.
         """
         check_is_fitted(self)
-        given = {"timing": self.timing, "morphology": self.morphology}
+        given = {"timing": self.timing, "morphology": self.morphology, "align": self.align}
         check_bounds(given, dict.fromkeys(given, bool))
         source = self._read(X, self.encoder_, reset=False)
         embedded: NDArray[np.object_] = self._embedded(embed_beats, source, rpeaks, *given.values())

@@ -27,7 +27,8 @@ def check_embedder(embedder: Any) -> None:
     check_number("batch_size", embedder.batch_size, Integral, 1)
     check_precision(embedder.precision)
     check_reliable(embedder.reliable)
-    check_type("timing", getattr(embedder, "timing", False), bool)
+    for name in ("timing", "morphology", "align"):
+        check_type(name, getattr(embedder, name, False), bool)
     check_start(embedder.pretrainer)
     check_type("pretrainer", getattr(embedder.pretrainer, "encoder_", embedder.pretrainer), FittedEncoder)
 

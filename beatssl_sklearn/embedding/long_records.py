@@ -18,7 +18,7 @@ from ..inputs.checks import check_duration
 from ..inputs.source import ArraySource, Block
 from ..inputs.windows import CORE_S, Window, windows
 from .fitted_encoder import InferenceModel
-from .stream import embed_block
+from .stream import beat_middles, embed_block
 
 PIECE_S = 600.0
 # Context of the R-peak detector [s]: it looks 10 s to each side for its levels, and at the RR intervals around.
@@ -72,6 +72,7 @@ def embed_pieces(
     batch_size: int = 32,
     allow_nan: bool = False,
     piece: float = PIECE_S,
+    align: bool = False,
 ) -> Iterator[PieceEmbedding]:
     """Embed a record piece by piece.
 
@@ -89,6 +90,8 @@ def embed_pieces(
         Whether NaN counts as missing.
     piece : float, default=600
         Length of the pieces [s]; brought to a multiple of 10 s.
+    align : bool, default=False
+        Whether beats are embedded around the middle of their QRS.
 
     Yields
     ------
@@ -110,7 +113,7 @@ def embed_pieces(
     # piece must know of the last one. This stops at the first known sample: only what is missing is read twice.
     nothing = allow_nan and all(np.isnan(record.read(cut.core_start, cut.core_stop)).all() for cut in cuts)
     for i in range(0, len(cuts), step):
-        yield _embed_piece(record, model, level, cuts[i : i + step], batch_size, allow_nan, nothing)
+        yield _embed_piece(record, model, level, cuts[i : i + step], batch_size, allow_nan, nothing, align)
 
 
 def _embed_piece(
@@ -121,6 +124,7 @@ def _embed_piece(
     batch_size: int,
     allow_nan: bool,
     nothing: bool,
+    align: bool,
 ) -> PieceEmbedding:
     """Embed a piece; `nothing` says that the whole record has no known sample."""
     fs, begin, end = record.fs, cuts[0].start, cuts[-1].stop
@@ -138,6 +142,8 @@ def _embed_piece(
     block = wide._replace(signal=wide.signal[:, :, begin - first : end - first], blank=np.array([nothing]))
     shifted = [Window(*(edge - begin for edge in cut)) for cut in cuts]
     peaks = [rpeaks - begin]
+    # Of a beat, half a second of the wider stretch is looked at.
+    middles = [at + (first - begin) for at in beat_middles(wide, [rpeaks - first])] if align else None
     embedded = embed_block(
         block,
         model,
@@ -146,6 +152,7 @@ def _embed_piece(
         peaks if level == "beat" else None,
         peaks if level == "rhythm" else None,
         shifted,
+        middles,
     )
     share = (end - begin) / record.n_times
     no_tokens = np.zeros((0, model.encoder.n_dims), dtype=np.float32)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from torch import Tensor
 
+from ..ecg.beat_middle import qrs_middles
 from ..ecg.beat_morphology import beat_morphology
 from ..ecg.beat_timing import beat_timing
 from ..ecg.beats import as_objects
@@ -56,6 +57,7 @@ def embed(
     check: str = "warn",
     reliable: str = "keep",
     morphology: bool = False,
+    align: bool = False,
 ) -> Iterator[BlockEmbedding]:
     """Embed records block by block.
 
@@ -80,6 +82,8 @@ def embed(
         What to do with records of a low quality; see `RhythmEmbedder`.
     morphology : bool
         Whether the columns of `beat_morphology` are wanted of the beats.
+    align : bool
+        Whether beats are embedded around the middle of their QRS.
 
     Yields
     ------
@@ -104,7 +108,8 @@ def embed(
             known = detected if detected is not None else peaks
             found = model.front_end.find_rpeaks(block) if known is None else known
             odd.look(block, found, given=detected is None and peaks is not None)
-        embedded = embed_block(unreliable.look(block), model, batch_size, levels, peaks, detected)
+        middles = beat_middles(block, peaks) if align and peaks is not None else None
+        embedded = embed_block(unreliable.look(block), model, batch_size, levels, peaks, detected, middles=middles)
         if morphology and peaks is not None:
             described = (beat_morphology(x, own, block.fs) for x, own in zip(block.signal, peaks, strict=True))
             embedded = embedded._replace(morphology=list(described))
@@ -152,6 +157,7 @@ def embed_beats(
     rpeaks: Sequence[NDArray] | None = None,
     timing: bool = False,
     morphology: bool = False,
+    align: bool = False,
     *,
     batch_size: int,
     device: Any = None,
@@ -160,9 +166,10 @@ def embed_beats(
     reliable: str = "keep",
 ) -> NDArray[np.object_]:
     """Return one array (n_beats, n_dims) per record, as an object array; morphology and timing come last."""
-    run: dict[str, Any] = {"batch_size": batch_size, "check": check, "reliable": reliable, "morphology": morphology}
+    run: dict[str, Any] = {"batch_size": batch_size, "check": check, "reliable": reliable}
+    run |= {"rpeaks": rpeaks, "morphology": morphology, "align": align}
     found = []
-    for block in embed(source, encoder.model(device, precision), levels=("beat",), rpeaks=rpeaks, **run):
+    for block in embed(source, encoder.model(device, precision), levels=("beat",), **run):
         found += _described(block, timing, reliable == "drop") if timing or morphology else block.beats or []
     return as_objects(found)
 
@@ -218,6 +225,7 @@ def embed_block(
     rpeaks: list[NDArray[np.int64]] | None,
     detected: list[NDArray[np.int64]] | None,
     cuts: list[Window] | None = None,
+    middles: list[NDArray[np.float64]] | None = None,
 ) -> BlockEmbedding:
     """Embed the records of a block window by window.
 
@@ -237,6 +245,8 @@ def embed_block(
         R peaks that the rhythm embedding rests on [samples].
     cuts : list of Window, optional
         Windows to embed; those of whole records by default.
+    middles : list of arrays, optional
+        Places around which the beats of `rpeaks` are embedded [samples]; their R peaks by default.
 
     Returns
     -------
@@ -257,9 +267,10 @@ def embed_block(
             part = feature_map[k * n : (k + 1) * n]
             kept, centres = _core_times(part.shape[1], window, block.fs, model)
             core = part[:, kept]
-            own = None if rpeaks is None else _embed_beats(part, rpeaks, window, block.fs, model)
+            own = None if rpeaks is None else _embed_beats(part, rpeaks, window, block.fs, model, middles)
             if "rhythm" in levels and detected is not None:
-                every = own if detected is rpeaks and own else _embed_beats(part, detected, window, block.fs, model)
+                same = detected is rpeaks and middles is None
+                every = own if same and own else _embed_beats(part, detected, window, block.fs, model)
                 share = (window.core_stop - window.core_start) / n_times
                 pooled += share * _embed_records(core, every, model).cpu().numpy()
             if "sample" in levels:
@@ -326,11 +337,22 @@ class _Beats(NamedTuple):
         return np.split(self.vectors.float().cpu().numpy(), np.cumsum(self.lengths)[:-1])
 
 
+def beat_middles(block: Block, rpeaks: list[NDArray[np.int64]]) -> list[NDArray[np.float64]]:
+    """Return the middles of the QRS of the beats of each record [samples]."""
+    return [qrs_middles(signal, own, block.fs) for signal, own in zip(block.signal, rpeaks, strict=True)]
+
+
 def _embed_beats(
-    part: Tensor, rpeaks: list[NDArray[np.int64]], window: Window, fs: float, model: InferenceModel
+    part: Tensor,
+    rpeaks: list[NDArray[np.int64]],
+    window: Window,
+    fs: float,
+    model: InferenceModel,
+    middles: list[NDArray[np.float64]] | None = None,
 ) -> _Beats:
-    """Embed the beats whose R peak lies in the core of a window."""
-    own = [r[(r >= window.core_start) & (r < window.core_stop)] for r in rpeaks]
+    """Embed the beats whose R peak lies in the core of a window, around it or around the middle of the QRS."""
+    inside = [(r >= window.core_start) & (r < window.core_stop) for r in rpeaks]
+    own = [at[kept] for at, kept in zip(rpeaks if middles is None else middles, inside, strict=True)]
     lengths = [len(r) for r in own]
     record = torch.from_numpy(np.repeat(np.arange(len(own)), lengths))
     position = (np.concatenate(own) - window.start) * (model.front_end.fs_model / fs)

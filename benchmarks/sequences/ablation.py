@@ -59,14 +59,14 @@ class Way(NamedTuple):
     detected: bool = False
 
 
-def _context(**parameters: Any) -> Callable[[list[NDArray]], list[NDArray]]:
+def context_columns(**parameters: Any) -> Callable[[list[NDArray]], list[NDArray]]:
     """Describe beats by their context, all records at once: without components, nothing is learnt."""
     own = {"n_components": 0, **parameters}
-    chosen = _columns(timing=own.get("timing", True), morphology=own.get("morphology", False))
+    chosen = some_columns(timing=own.get("timing", True), morphology=own.get("morphology", False))
     return lambda beats: list(BeatContext(**own).fit_transform(chosen(beats)))
 
 
-def _columns(
+def some_columns(
     embedding: bool = True, morphology: bool = False, timing: bool = False
 ) -> Callable[[list[NDArray]], list[NDArray]]:
     """Choose blocks of the columns."""
@@ -91,42 +91,54 @@ def _alone(estimator: Any) -> Callable[[], Any]:
 
 
 WAYS = {
-    "embedding, logistic regression": Way(_columns(), _alone(_logistic(128))),
-    "timing": Way(_columns(embedding=False, timing=True), _alone(head())),
-    "embedding and timing, logistic regression": Way(_columns(timing=True), _alone(_logistic(128))),
-    "context": Way(_context(timing=False), _alone(head())),
-    "context and timing, no neighbours": Way(_context(neighbours=0), _alone(head())),
-    "context and timing, logistic regression": Way(_context(), _alone(_logistic())),
-    "context and timing": Way(_context(), _alone(head())),
-    "and 16 components": Way(_context(n_components=16), _alone(head())),
-    "and centred scores": Way(_context(), lambda: SequenceClassifier(head(), None, centre=True)),
-    "and transitions, weight .25": Way(_context(), lambda: SequenceClassifier(head(), weight=0.25)),
-    "and transitions, weight .5": Way(_context(), labeller),
-    "and transitions, weight 1": Way(_context(), lambda: SequenceClassifier(head(), weight=1.0)),
-    "and a trained chain (crf)": Way(_context(), lambda: SequenceClassifier(head(), "crf")),
-    "weight .5, tested at own R peaks": Way(_context(), labeller, False, True),
-    "weight .5, learns at both R peaks": Way(_context(), shipped_labeller, True),
-    "the same, tested at own R peaks": Way(_context(), shipped_labeller, True, True),
-    "morphology and timing, learns at both R peaks": Way(_columns(False, True, True), shipped_labeller, True),
-    "morphology and timing, tested at own R peaks": Way(_columns(False, True, True), shipped_labeller, True, True),
-    "context, morphology and timing, both R peaks (ships)": Way(_context(morphology=True), shipped_labeller, True),
-    "context, morphology and timing, own R peaks": Way(_context(morphology=True), shipped_labeller, True, True),
+    "embedding, logistic regression": Way(some_columns(), _alone(_logistic(128))),
+    "timing": Way(some_columns(embedding=False, timing=True), _alone(head())),
+    "embedding and timing, logistic regression": Way(some_columns(timing=True), _alone(_logistic(128))),
+    "context": Way(context_columns(timing=False), _alone(head())),
+    "context and timing, no neighbours": Way(context_columns(neighbours=0), _alone(head())),
+    "context and timing, logistic regression": Way(context_columns(), _alone(_logistic())),
+    "context and timing": Way(context_columns(), _alone(head())),
+    "and 16 components": Way(context_columns(n_components=16), _alone(head())),
+    "and centred scores": Way(context_columns(), lambda: SequenceClassifier(head(), None, centre=True)),
+    "and transitions, weight .25": Way(context_columns(), lambda: SequenceClassifier(head(), weight=0.25)),
+    "and transitions, weight .5": Way(context_columns(), labeller),
+    "and transitions, weight 1": Way(context_columns(), lambda: SequenceClassifier(head(), weight=1.0)),
+    "and a trained chain (crf)": Way(context_columns(), lambda: SequenceClassifier(head(), "crf")),
+    "weight .5, tested at own R peaks": Way(context_columns(), labeller, False, True),
+    "weight .5, learns at both R peaks": Way(context_columns(), shipped_labeller, True),
+    "the same, tested at own R peaks": Way(context_columns(), shipped_labeller, True, True),
+    "morphology and timing, learns at both R peaks": Way(some_columns(False, True, True), shipped_labeller, True),
+    "morphology and timing, tested at own R peaks": Way(some_columns(False, True, True), shipped_labeller, True, True),
+    "context, morphology and timing, both R peaks": Way(context_columns(morphology=True), shipped_labeller, True),
+    "context, morphology and timing, own R peaks": Way(context_columns(morphology=True), shipped_labeller, True, True),
 }
 
 
 def predicted(way: Way, target: BeatSet, other: BeatSet | None) -> list[NDArray]:
     """Label the beats of each record by a head that has not seen its group."""
     tested = way.describe(target.detected_beats if way.detected else target.beats)
+    return labelled(way, target, other, [tested])[0]
+
+
+def labelled(
+    way: Way, target: BeatSet, other: BeatSet | None, tested: list[list[NDArray]], seed: int = 0
+) -> list[list[NDArray]]:
+    """Label several descriptions of the beats of each record by a head that has not seen its group.
+
+    Seeds but 0 draw other folds.
+    """
     own = _to_learn(way, target)
     more = [] if other is None else [part for parts in _to_learn(way, other) for part in parts]
-    found: list[Any] = [None] * len(target.names)
-    folds = GroupKFold(min(6 if len(target.names) > 30 else 5, len(np.unique(target.groups))))
+    found: list[list[Any]] = [[None] * len(target.names) for _ in tested]
+    n_folds = min(6 if len(target.names) > 30 else 5, len(np.unique(target.groups)))
+    folds = GroupKFold(n_folds, shuffle=True, random_state=seed) if seed else GroupKFold(n_folds)
     for train, test in folds.split(target.names, groups=target.groups):
         learnt = [part for i in train for part in own[i]] + more
         X, y, groups = zip(*learnt, strict=True)
         fitted = way.make().fit(X, y, groups=groups)
-        for i, labels in zip(test, fitted.predict([tested[i] for i in test]), strict=True):
-            found[i] = labels
+        for described, labels_of in zip(tested, found, strict=True):
+            for i, labels in zip(test, fitted.predict([described[i] for i in test]), strict=True):
+                labels_of[i] = labels
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,9 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from beatssl_sklearn import BeatContext, BeatEmbedder, SequenceClassifier, load
+from beatssl_sklearn import BeatContext, BeatEmbedder, ECGRecord, SequenceClassifier, load
 from beatssl_sklearn.datasets import fetch_mitdb, fetch_svdb
-from beatssl_sklearn.ecg import keep_inside, match_labels
+from beatssl_sklearn.ecg import beat_morphology, beat_timing, keep_inside, match_labels
 
 CLASSES = ("N", "S", "V", "F")
 WEIGHT = 0.5
@@ -41,33 +42,36 @@ class BeatSet:
         return list(match_labels(self.detected, self.rpeaks, self.labels, fs=self.fs))
 
 
-def head(max_iter: int = 12) -> Pipeline:
+def head(max_iter: int = 12, seed: int = 0) -> Pipeline:
     """Return the classifier that scores beats: a network with one hidden layer."""
     network = MLPClassifier(
-        (64,), alpha=1.0, learning_rate_init=2e-3, batch_size=512, max_iter=max_iter, random_state=0
+        (64,), alpha=1.0, learning_rate_init=2e-3, batch_size=512, max_iter=max_iter, random_state=seed
     )
     return make_pipeline(StandardScaler(), network)
 
 
-def labeller(max_iter: int = 12) -> SequenceClassifier:
+def labeller(max_iter: int = 12, seed: int = 0) -> SequenceClassifier:
     """Return the classifier and half of the counted transitions."""
-    return SequenceClassifier(head(max_iter), weight=WEIGHT)
+    return SequenceClassifier(head(max_iter, seed), weight=WEIGHT)
 
 
-def shipped_labeller() -> SequenceClassifier:
+def shipped_labeller(seed: int = 0) -> SequenceClassifier:
     """Return the head that ships. It sees each beat twice, at the annotated and at the detected R peak."""
-    return labeller(6)
+    return labeller(6, seed)
 
 
-def beat_pipeline() -> Pipeline:
+def beat_pipeline(align: bool = False) -> Pipeline:
     """Return the pipeline that ships as "beats", not fitted."""
-    embedder = BeatEmbedder("ptbxl", timing=True, morphology=True)
+    embedder = BeatEmbedder("ptbxl", timing=True, morphology=True, align=align)
     context = BeatContext(n_components=0, morphology=True)
     return Pipeline([("embed", embedder), ("context", context), ("label", shipped_labeller())])
 
 
-def load_beats(name: str, args: Any, n_records: int | None = None) -> BeatSet:
-    """Read a set, "mitdb" (DS1) or "svdb", from the folders among the arguments, and embed its beats."""
+def load_beats(name: str, args: Any, n_records: int | None = None, align: bool = False) -> BeatSet:
+    """Read a set, "mitdb" (DS1) or "svdb", from the folders among the arguments, and embed its beats.
+
+    With `align`, the window of each beat lies around the middle of its QRS.
+    """
     if name == "mitdb":
         read = fetch_mitdb(args.data / "mitdb", records="DS1", download_if_missing=False)
         groups = read.patient_id
@@ -76,10 +80,11 @@ def load_beats(name: str, args: Any, n_records: int | None = None) -> BeatSet:
         groups = read.block
     n = len(read.data) if n_records is None else min(n_records, len(read.data))
     key = hashlib.sha256(b"".join(np.ascontiguousarray(w).tobytes() for w in load("ptbxl").encoder_.weights.values()))
-    path = args.cache / f"{name}-{n}-morphology-{key.hexdigest()[:12]}.joblib"
+    kind = "aligned" if align else "morphology"
+    path = args.cache / f"{name}-{n}-{kind}-{key.hexdigest()[:12]}.joblib"
     if path.exists():
         return joblib.load(path)
-    embedder = BeatEmbedder("ptbxl", timing=True, morphology=True, batch_size=64, check="ignore")
+    embedder = BeatEmbedder("ptbxl", batch_size=64, check="ignore", align=align)
     rpeaks, labels, beats, detected, detected_beats = [], [], [], [], []
     for i in range(n):
         record = read.data[i]
@@ -90,11 +95,25 @@ def load_beats(name: str, args: Any, n_records: int | None = None) -> BeatSet:
         found = embedder.rpeaks([record])[0]
         rpeaks.append(inside)
         labels.append(own)
-        beats.append(embedder.transform([record], rpeaks=[inside])[0])
         detected.append(found)
-        detected_beats.append(embedder.transform([record], rpeaks=[found])[0])
+        for described, to in zip(_described(embedder, record, (inside, found)), (beats, detected_beats), strict=True):
+            to.append(described)
     names = [str(number) for number in read.record_id[:n]]
     out = BeatSet(names, np.asarray(groups[:n]), read.fs, rpeaks, labels, beats, detected, detected_beats)
     args.cache.mkdir(parents=True, exist_ok=True)
     joblib.dump(out, path)
     return out
+
+
+def _described(
+    embedder: BeatEmbedder, record: ECGRecord, marks: tuple[NDArray[np.int64], ...]
+) -> Iterator[NDArray[np.float32]]:
+    """Describe the beats at several lists of R peaks as ``(timing=True, morphology=True)`` does."""
+    # The network reads the record once.
+    every = np.unique(np.concatenate(marks))
+    rows = embedder.transform([record], rpeaks=[every])[0]
+    for at in marks:
+        own = rows[np.searchsorted(every, at)]
+        yield np.concatenate(
+            [own, beat_morphology(record.signal, at, record.fs), beat_timing(at, record.fs)], axis=1, dtype=np.float32
+        )

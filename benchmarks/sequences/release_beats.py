@@ -34,13 +34,14 @@ def main() -> None:
     parser.add_argument("--svdb", type=Path, required=True, help="folder of SVDB as published")
     parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "sequences")
     parser.add_argument("--records", type=int, default=None, help="first records of each set, for trials")
+    parser.add_argument("--align", action="store_true", help="windows around the middle of the QRS")
     parser.add_argument("--out", type=Path, default=ROOT / "beatssl_sklearn" / "weights" / "beats.bssl")
     parser.add_argument("--stored", type=Path, default=STORED, help="what the head says of a minute, for tests")
     args = parser.parse_args()
     threadpool_limits(1)
     warnings.simplefilter("ignore", ConvergenceWarning)
-    sets = [load_beats(name, args, args.records) for name in ("mitdb", "svdb")]
-    pipeline = beat_pipeline()
+    sets = [load_beats(name, args, args.records, args.align) for name in ("mitdb", "svdb")]
+    pipeline = beat_pipeline(args.align)
     start = time.time()
     # The embeddings are known: the steps after the embedder are fitted as the pipeline would fit them.
     X = [x for one in sets for x in (*one.beats, *one.detected_beats)]

@@ -45,10 +45,10 @@ def labelled_beats() -> tuple[list[ECGRecord], list[np.ndarray], list[np.ndarray
     return records, [rpeaks[kept] for rpeaks, kept in zip(ecg.rpeaks, inside, strict=True)], types
 
 
-def fitted(*steps: Any, timing: bool = True, morphology: bool = False) -> Pipeline:
+def fitted(*steps: Any, timing: bool = True, morphology: bool = False, align: bool = False) -> Pipeline:
     """Return a pipeline after the embedder of beats, of which only what follows it is fitted."""
     records, rpeaks, types = labelled_beats()
-    embedder = BeatEmbedder("ptbxl-s", timing=timing, morphology=morphology, check="ignore")
+    embedder = BeatEmbedder("ptbxl-s", timing=timing, morphology=morphology, align=align, check="ignore")
     rows: Any = embedder.transform(records, rpeaks=rpeaks)
     for step in steps[:-1]:
         rows = step.fit_transform(rows)
@@ -143,6 +143,13 @@ def test_a_long_record_has_the_morphology_of_the_whole_one(short_pieces: None, r
     path = tmp_path / "heads.bssl"
     steps = (BeatContext(n_components=4, morphology=True), SequenceClassifier())
     save(fitted(*steps, morphology=True), path, by_name=True)
+    assert beats(path, records, tmp_path / "out") == 0
+    assert_tables_are_the_pipelines(path, records, tmp_path / "out")
+
+
+def test_a_long_record_is_aligned_as_the_whole_one(short_pieces: None, records: Path, tmp_path: Path) -> None:
+    path = tmp_path / "heads.bssl"
+    save(fitted(BeatContext(n_components=4), SequenceClassifier(), align=True), path, by_name=True)
     assert beats(path, records, tmp_path / "out") == 0
     assert_tables_are_the_pipelines(path, records, tmp_path / "out")
 

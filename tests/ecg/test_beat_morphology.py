@@ -141,11 +141,20 @@ def test_too_few_beats_flat_leads_and_missing_samples():
         ({"rpeaks": [10, 20, 50, 600]}, "rpeaks must lie within the 100 samples"),
         ({"rpeaks": [10, 20, np.nan, 60]}, "rpeaks"),
         ({"fs": 0}, "fs"),
+        # The filter's band would be empty.
+        ({"fs": 1.1}, "fs must lie between 50 and 2000 Hz, got 1.1"),
+        ({"fs": 1e300}, r"fs must lie between 50 and 2000 Hz, got 1e\+300"),
+        ({"fs": True}, "fs must be a sampling rate in Hz, got True"),
+        ({"fs": "250"}, "fs must be a sampling rate in Hz, got '250'"),
+        ({"signal": np.zeros((0, 100))}, r"got \(0, 100\); at least one lead"),
+        ({"signal": np.full((1, 100), "a")}, "signal must hold real numbers, got <U1"),
+        ({"signal": np.full((1, 100), 1j)}, "signal must hold real numbers, got complex128"),
+        ({"signal": np.full((1, 100), 1e300)}, r"signal holds 1e\+300, more than float32 can hold"),
     ],
 )
 def test_what_cannot_be_described_is_told(change, message):
     given = {"signal": np.zeros((1, 100)), "rpeaks": [10, 30, 50, 70], "fs": FS} | change
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         beat_morphology(**given)
 
 

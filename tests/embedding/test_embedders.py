@@ -775,3 +775,28 @@ def test_morphology_stands_between_embedding_and_timing(pre, tmp_path):
     assert [f.shape for f in found[:2]] == [(1, width + 40), (0, width + 40)] and not found[0][:, width:].any()
     with pytest.raises(TypeError, match="morphology must be True or False, got 1"):
         BeatEmbedder(pre, morphology=1).transform(X)
+
+
+def test_aligned_beats_do_not_depend_on_where_they_were_marked(pre, tmp_path):
+    plain, aligned = BeatEmbedder(pre), BeatEmbedder(pre, align=True, batch_size=3)
+    peaks = aligned.rpeaks(X)
+    assert all(np.array_equal(a, b) for a, b in zip(peaks, plain.rpeaks(X), strict=True))
+    kept = [own[1:-1] for own in peaks]
+    beside = [own + np.where(np.arange(len(own)) % 2, 2, -2) for own in kept]
+    moved = []
+    for embedder in (aligned, plain):
+        here, there = (embedder.transform(X, rpeaks=given) for given in (kept, beside))
+        moved.append([np.linalg.norm(a - b) / np.linalg.norm(a) for a, b in zip(here, there, strict=True)])
+    assert max(moved[0]) < 0.05 and all(a < p / 3 for a, p in zip(*moved, strict=True)), moved
+    # Of a narrow QRS, the middle is near the peak.
+    pairs = zip(aligned.transform(X), plain.transform(X), strict=True)
+    assert all(a.shape == b.shape and np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.8 for a, b in pairs)
+    save(aligned, tmp_path / "m.bssl")
+    for other in (clone(aligned), load(tmp_path / "m.bssl"), pickle.loads(pickle.dumps(aligned))):
+        assert other.align is True
+        np.testing.assert_array_equal(other.transform(X[:1])[0], aligned.transform(X[:1])[0])
+    cached = BeatEmbedder(pre, memory=joblib.Memory(tmp_path / "cache", verbose=0))
+    first, second = (cached.set_params(align=a).transform(X[:2])[0] for a in (False, True))
+    assert not np.array_equal(first, second)
+    with pytest.raises(TypeError, match="align must be True or False, got 'qrs'"):
+        BeatEmbedder(pre, align="qrs").transform(X)

@@ -55,6 +55,13 @@ def test_beats_and_their_embeddings_are_those_of_the_whole_record(record, encode
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+def test_aligned_beats_are_those_of_the_whole_record(record, encoder):
+    parts = list(embed_pieces(record, encoder.model(), "beat", piece=60, align=True))
+    (expected,) = BeatEmbedder(encoder, align=True).transform(whole(record))
+    found = np.concatenate([p.beats for p in parts])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
 def test_tokens_are_those_of_the_whole_record(record, encoder):
     parts = list(embed_pieces(record, encoder.model(), "sample", piece=60))
     embedder = SampleEmbedder(encoder)
