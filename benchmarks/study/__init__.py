@@ -13,7 +13,9 @@ fractions 1 to 100 % of the labels, frozen and fine-tuned, against random weight
 rates     500 Hz and 100 Hz versions of the same records
 beats     MIT-BIH beats across patients
 finetune  fine-tuning against training from scratch
+reports   ECG and report: prompts, retrieval, probes
 ablation  the publication's table, and one change at a time around the defaults
+minirocket, wave_vectors  vectors of other methods, for rows of the tables
 plots     the pictures of all that
 
 Models that are not given as ``--model NAME=FILE`` are pretrained by the same command and kept in ``--cache``. All

@@ -21,10 +21,12 @@ from beatssl_sklearn import (
     VCGViews,
 )
 
+from .latent import FutureBeatSSL, LatentBeatSSL
 from .trials import AveragedBeatSSL, TaughtBeatSSL, TeacherBeatSSL, WindowsBeatSSL
 
 NO_PREDICTION: dict[str, Any] = {"feature_weight": 0.0, "beat_feature_weight": 0.0}
 CONTRAST: dict[str, Any] = {"rhythm_targets": "soft", "beat_targets": "hard"}
+
 
 class Setting(NamedTuple):
     """What a row pretrains: its objective, and the parameters of the pretrainer that it changes."""
@@ -222,6 +224,10 @@ _ONE_CHANGE: dict[str, BeatSSL | Setting] = {
     "contrast of two windows of 5 s instead": _records(WindowsBeatSSL),
     "contrast of records instead, momentum teacher": _records(TeacherBeatSSL),
     "contrast of both too, momentum teacher": _shipped(TeacherBeatSSL, **CONTRAST),
+    "hidden tokens too": _shipped(LatentBeatSSL),
+    "hidden tokens instead": _shipped(LatentBeatSSL, **NO_PREDICTION),
+    "tokens ahead too": _shipped(FutureBeatSSL),
+    "tokens ahead instead": _shipped(FutureBeatSSL, **NO_PREDICTION),
 }
 
 

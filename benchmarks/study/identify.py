@@ -31,7 +31,7 @@ from beatssl_sklearn import PatientIdentifier
 from beatssl_sklearn.evaluation import equal_error_rate, true_accepts_at
 from beatssl_sklearn.evaluation.probing import bootstrap_interval
 
-from .common import Study, make_parser, parse
+from .common import QUICK, Study, make_parser, parse
 from .labels import row_digest
 from .leads import LEAD_SETS
 from .results import Row, Table, shown, with_interval, write_markdown
@@ -46,6 +46,7 @@ SEEN: dict[str, tuple[str, str]] = {
 }
 """Lead sets of the gallery and of the probes."""
 FALSE_ACCEPTS = 1e-3
+QUICK_PER_FOLD = 300
 KEYS = ("row", "leads", "metric", "encoder")
 
 
@@ -177,6 +178,8 @@ def _found_again(
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(make_parser(__doc__, ("random", "features", "ours")), "identify", argv)
+    if args.quick and args.per_fold == QUICK["per_fold"]:
+        args.per_fold = QUICK_PER_FOLD  # few patients have several records
     study = Study(args)
     for name in args.rows:
         study.n_encoders(name)  # trained on all records, where they are not given

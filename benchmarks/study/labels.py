@@ -41,7 +41,7 @@ def add_supervised_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the budget of networks that are trained on labels."""
     parser.add_argument("--supervised-epochs", type=int, default=15, help="with all labels; more with fewer")
     parser.add_argument("--supervised-seeds", type=int, default=1, help="fits with all labels")
-    draws = "of the subsets of 10 and 1 %, for networks trained on labels; default --subset-seeds of both"
+    draws = "of the subsets of 10 and 1 %%, for networks trained on labels; default --subset-seeds of both"
     parser.add_argument("--supervised-draws", type=lambda s: tuple(int(n) for n in s.split(",")), help=draws)
     parser.add_argument("--supervised-batch-size", type=int, default=64)
 

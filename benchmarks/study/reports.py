@@ -7,8 +7,8 @@ scores fold 9. Measures: macro AUROC of the five superclasses, of the rhythm and
 those with 20 positives or more, from prompts of the glossary alone; recall at 1 of a record's report among 64 (50 draws
 of records that have one, the same for all rows); a linear probe of the superclasses on the aligned vectors with 1 % of
 the labels, and for the row "ours" of rhythm and form, too, with 1 %, 10 % and all. Mean over seeds (initialisation,
-batches, labelled subset); intervals by bootstrap over patients for the first seed. The row "shuffled" gives each record
-the report of another. Rows of "size s" begin with `ptbxl-s`, or untrained: a CPU trains this size in minutes.
+batches, labelled subset), also of the ends of intervals by bootstrap over patients. The row "shuffled" gives each
+record the report of another. Rows of "size s" begin with `ptbxl-s`, or untrained: a CPU trains this size in minutes.
 
 Cannot show: what reports of another hospital would give; how much of a score is the label in other words, since these
 reports and the labels come from the same people (`agreement` shows how much a report alone gives away). Records with a
@@ -47,7 +47,7 @@ from beatssl_sklearn.text import ReportTextEncoder, normalised
 
 from .common import Study, make_parser, parse
 from .labels import scored_rows, subset
-from .results import Row, Table, mean_interval, shown, with_interval, write_markdown
+from .results import Row, Table, shown, with_interval, write_markdown
 from .scoring import probe
 
 KEYS = ("name", "seed", "n_reports")
@@ -280,21 +280,26 @@ def main(argv: list[str] | None = None) -> None:
     write(args, table)
 
 
+def mean_of(rows: Sequence[Row], name: str) -> float | None:
+    """Return the mean over those rows that have a value, None without any."""
+    values = [float(row[name]) for row in rows if row.get(name, "") != ""]
+    return float(np.mean(values)) if values else None
+
+
 def write(args: argparse.Namespace, table: Table) -> None:
-    """Write a page of Markdown: means over seeds, and intervals over patients of the first seed."""
+    """Write a page of Markdown: means over seeds, of scores and of the ends of their intervals over patients."""
     names = dict.fromkeys((row["name"], row["n_reports"]) for row in table.rows)
     lines = []
     for name, n_reports in names:
         own = [row for row in table.rows if (row["name"], row["n_reports"]) == (name, n_reports)]
         cells = []
         for score in SCORES:
-            values = [float(row[score]) for row in own if row.get(score, "") != ""]
-            mean = mean_interval(values)[0] if values else float("nan")
-            cells.append(with_interval({**own[0], score: mean}, score) if values else "")
+            found = {name: mean_of(own, name) for name in (score, f"{score}_low", f"{score}_high")}
+            cells.append(with_interval({k: v for k, v in found.items() if v is not None}, score))
         lines.append([name, str(n_reports), *cells, str(len(own))])
     about = [
         "Zero-shot: macro AUROC on fold 9 from the glossary's prompts, English and German, with 95 % intervals by",
-        "bootstrap over patients (first seed). Reports of folds 1 to 8. Recall at 1: a record's report among 64.",
+        "bootstrap over patients; means over seeds. Reports of folds 1 to 8. Recall at 1: a record's report among 64.",
         "Probe: superclasses from the aligned vectors, with a share of the labels of folds 1 to 8.",
     ]
     header = ["row", "reports", "superclass", "rhythm", "form", "statements", "recall at 1"]
