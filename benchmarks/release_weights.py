@@ -79,7 +79,7 @@ def release_aligner(name: str, trained: ReportAligner, records: WFDBFolder) -> N
     """Write the file of an aligner, and print what it lost. It must not hold reports."""
     if trained.keep_records:
         raise SystemExit(f"{name}: it keeps reports; fit it with keep_records=False")
-    trained.set_params(verbose=0, device=None, precision="auto", fs=FS)
+    trained.set_params(verbose=0, device=None, precision="auto", fs=FS, check="warn")
     trained.reading_ = {**trained.reading_, "fs": FS, "n_leads": None}
     trained.history_ = trained.history_[-1:]
     expected = trained.transform(records)
