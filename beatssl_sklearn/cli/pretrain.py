@@ -191,8 +191,9 @@ def _check_places(arguments: argparse.Namespace) -> None:
 def _check_needs(objective: Objective, arguments: argparse.Namespace) -> None:
     """Refuse, before the records are read, an objective that lacks what it needs."""
     for name in objective.needs:
+        who = objective._who_needs(name)
         if name not in _COLUMNS:
-            raise ValueError(f"{type(objective).__name__} needs {name}, which only Pretrainer.fit in Python takes")
+            raise ValueError(f"{who} needs {name}, which only Pretrainer.fit in Python takes")
         if getattr(arguments, name) is None:
             columns = ",".join(("record", _COLUMNS[name][0]))
-            raise ValueError(f"{type(objective).__name__} needs --{name}, a CSV file with the columns {columns}")
+            raise ValueError(f"{who} needs --{name}, a CSV file with the columns {columns}")

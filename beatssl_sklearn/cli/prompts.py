@@ -45,6 +45,8 @@ def classes(prompts: Sequence[Prompt], codes: Sequence[str]) -> dict[str, list[s
     if not named:
         raise ValueError('nothing is asked: give --prompt TEXT, such as "atrial fibrillation", or --codes AFIB,NORM')
     names = [name for name, _ in named]
+    if twice := [code for code in dict.fromkeys(codes) if codes.count(code) > 1]:
+        raise ValueError(f"--codes: {twice[0]!r} is there twice")
     twice = sorted({name for name in names if names.count(name) > 1 or name == "record"})
     if twice:
         raise ValueError(f"--prompt: {twice[0]!r} is the name of another column; give it a name by NAME=TEXT")

@@ -25,7 +25,8 @@ class RecordColumn:
     Raises
     ------
     ValueError
-        If the file is no such table, or says two things of one record.
+        If the file is no such table, a row has more or fewer cells than the header, or it says two things of one
+        record.
     OSError
         If the file cannot be read.
     """
@@ -35,12 +36,17 @@ class RecordColumn:
         expected = f"a table with the columns {record_column} and {' or '.join(columns)} was expected"
         try:
             with open(path, newline="", encoding="utf-8-sig") as stream:
-                reader = csv.DictReader(stream, restval="")
-                there = list(reader.fieldnames or ())
+                # Strict: a quote that is never closed would take all rows behind it for one text.
+                reader = csv.reader(stream, strict=True)
+                there = next(reader, [])
                 column = next((name for name in columns if name in there), None)
                 if column is None or record_column not in there:
                     raise ValueError(f"{path}: {expected}, got {', '.join(there)[:200] or 'none'}")
-                rows = [(row[record_column], row[column]) for row in reader]
+                at = [_only_place(path, there, name) for name in (record_column, column)]
+                rows = []
+                for row in filter(None, reader):
+                    _check_cells(path, reader.line_num, row, there, at[0])
+                    rows.append((row[at[0]], row[at[1]]))
         except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: {expected}: {error}") from error
         self._column, self._found = column, dict[str, str]()
@@ -91,3 +97,20 @@ class RecordColumn:
                 f"all): if it is unknown, give each of them a {self._column} of its own"
             )
         return found
+
+
+def _only_place(path: Path, there: Sequence[str], name: str) -> int:
+    """Return the position of a column, of which there must be one."""
+    if there.count(name) > 1:
+        raise ValueError(f"{path}: {there.count(name)} columns have the name {name}")
+    return there.index(name)
+
+
+def _check_cells(path: Path, line: int, row: Sequence[str], there: Sequence[str], at: int) -> None:
+    """Refuse a row that does not fit the header, as where a comma cuts a text. Empty cells behind do no harm."""
+    if len(row) < len(there) or any(cell.strip() for cell in row[len(there) :]):
+        record = shown(row[at] if at < len(row) else row[0])
+        raise ValueError(
+            f"{path}, line {line}: the row of record {record} has {len(row)} cells, but the header has {len(there)}; "
+            f"quote texts that hold commas"
+        )

@@ -43,7 +43,8 @@ def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False, by
         Name of the file. An older file is replaced, and its permissions are kept; a new one gets those that the umask
         leaves.
     half : bool
-        Whether to keep the weights of convolutions and linear layers in half precision. The file has half the size.
+        Whether to keep the weights of convolutions and linear layers, and the words' and records' vectors of an
+        aligner, in half precision. The file has half the size.
         Embeddings of the loaded estimator differ by about a thousandth of their size.
     by_name : bool
         Whether encoders of shipped models are named instead of written. The file of a head is then small; `load` needs
@@ -86,9 +87,10 @@ def save(estimator: Any, path: str | os.PathLike[str], *, half: bool = False, by
 
 
 def _may_be_halved(name: str, array: NDArray) -> bool:
-    """Whether an array holds weights of a network that are multiplied; norms and biases are small."""
-    in_network = any(part in f".{name}" for part in (".weights.", "heads_.", ".readout.weight"))
-    return in_network and array.dtype == np.float32 and array.ndim > 1 and bool(np.abs(array).max(initial=0) < 6e4)
+    """Whether an array holds weights that are multiplied, or embeddings; norms and biases are small."""
+    multiplied = any(part in f".{name}" for part in (".weights.", "heads_.", ".readout.weight", ".text_.components_"))
+    may_be = (multiplied or name == "gallery_") and array.dtype == np.float32 and array.ndim > 1
+    return may_be and bool(np.abs(array).max(initial=0) < 6e4)
 
 
 def load(path: str | os.PathLike[str]) -> Any:

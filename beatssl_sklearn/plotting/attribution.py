@@ -64,8 +64,9 @@ def plot_attribution(
 
     Parameters
     ----------
-    signal : ECGRecord, or array-like of shape (n_leads, n_times), (n_times,) or (n_records, n_leads, n_times)
-        Signals [mV]. Of an array of several records, the one at position `record` is drawn.
+    signal : ECGRecord or array-like of shape (n_leads, n_times) or (n_times,); or all records that were asked about
+        Signals [mV]. Of several records, the one at position `record` is drawn: of an array of shape (n_records,
+        n_leads, n_times), of (n_records, n_times) if each has one lead, or of a collection such as a `WFDBFolder`.
     fs : float, default=None
         Sampling rate [Hz], for an array.
     attribution : Bunch
@@ -102,14 +103,13 @@ def plot_attribution(
     TypeError
         If `signal` or `attribution` is something else, or `ax` or `figure` is not of matplotlib.
     ValueError
-        If shapes disagree, `fs` is missing, `record` is none of the attribution's, or an R peak lies outside of the
-        signal.
+        If shapes disagree, `fs` is missing, `record` is none of the attribution's, `signal` has another number of
+        records, or an R peak lies outside of the signal.
     ImportError
         If matplotlib is missing.
     """
     own = _own_of(attribution, record)
-    one = signal[record] if isinstance(signal, np.ndarray) and signal.ndim == 3 else signal
-    part = excerpt_of(one, fs, leads, start, duration)
+    part = excerpt_of(_one_of(signal, len(attribution["score"]), record, own.leads), fs, leads, start, duration)
     if part.recorded is not None and own.rpeaks.size and own.rpeaks.max() >= round(part.recorded * part.fs):
         raise ValueError(
             f"attribution has an R peak at sample {own.rpeaks.max()}, but the record has "
@@ -134,6 +134,26 @@ def plot_attribution(
     if lead_ax is not None and own.leads is not None:
         _draw_leads(lead_ax, own.leads)
     return figure_of(paper)
+
+
+def _one_of(signal: Any, n: int, record: int, falls: NDArray[np.float64] | None) -> Any:
+    """Return the record that is drawn, from one record or from all n of an attribution."""
+    if isinstance(signal, ECGRecord) or not hasattr(signal, "__len__"):
+        return signal
+    if isinstance(signal, np.ndarray):
+        # Without its only lead, a record has no score. So rows of such records are records, and not leads.
+        of_one_lead = signal.ndim == 2 and n == len(signal) > 1 and falls is not None and not np.isfinite(falls).any()
+        several = signal.ndim == 3 or of_one_lead
+    else:
+        several = len(signal) > 0 and isinstance(signal[0], ECGRecord)
+    if not several:
+        return signal
+    if len(signal) != n:
+        raise ValueError(
+            f"signal has {len(signal)} records, but attribution is of {n}: pass the same records, or record {record} "
+            f"alone as signal[{record}]"
+        )
+    return signal[record]
 
 
 def _own_of(attribution: Any, record: int) -> _Own:

@@ -85,6 +85,10 @@ class Objective(Component, ABC):
     keeps: ClassVar[tuple[str, ...]] = ()
     default_encoder: ClassVar[str] = "beatnet"
 
+    def _who_needs(self, name: str) -> str:
+        """Return the class that needs an argument of `fit`, for messages."""
+        return type(self).__name__
+
     def check_encoder(self, encoder: nn.Module) -> None:
         """Raise an error if the encoder lacks a method that this objective needs; nothing by default.
 

@@ -110,7 +110,7 @@ def needed_arguments(objective: Objective, given: Mapping[str, Any]) -> dict[str
     """
     for name in objective.needs:
         if given.get(name) is None:
-            raise ValueError(f"{type(objective).__name__} needs {name}: fit(X, {name}=...)")
+            raise ValueError(f"{objective._who_needs(name)} needs {name}: fit(X, {name}=...)")
     return {name: given[name] for name in objective.needs if name != "groups"}
 
 
@@ -120,6 +120,12 @@ def described_by(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if leads is not None:
         leads = (leads,) if isinstance(leads, str) else tuple(leads)
     return {"fs": parameters["fs"], "leads": leads, "allow_nan": parameters["allow_nan"]}
+
+
+def expected_leads(encoder: FittedEncoder) -> int | None:
+    """Return how many leads X must have: those of `fit`; None where the parameter `leads` names another number."""
+    changed = encoder.leads is not None and len(encoder.leads) != encoder.n_leads
+    return None if changed else encoder.n_leads
 
 
 def refuse_changes(parameters: Mapping[str, Any], fitted: FittedEncoder) -> None:

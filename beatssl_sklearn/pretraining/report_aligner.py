@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,23 +14,25 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from .._optional import find_stack_level
-from ..components import register, seed_of
+from ..components import component_named, register, seed_of
 from ..embedding.starting_encoder import read_by
 from ..inputs.source import Source
 from ..nn.devices import resolve_device
 from ..persistence import load
 from ..text import normalised
 from ..views.augment import NoViews
+from .objective import Objective
 from .parameters import checked_objective, fingerprint_of
 from .report_alignment import ReportAlignment
 from .report_answers import ReportAnswers
 from .report_checks import check_aligner, check_aligner_file
 from .report_fit import digest_of_weights, fit_heads, fit_network, frequent_reports
+from .report_kept import without_records
 from .report_texts import read_reports
 from .run import TrainingSettings
 
-# Records that decide where a probability is .5; frequent reports that are kept for captions.
-N_REFERENCE, N_CAPTIONS = 512, 1000
+# Frequent reports that are kept for captions.
+N_CAPTIONS = 1000
 _N_VIEWS = 4
 # Steps that a fit takes, and its fewest and most epochs.
 N_STEPS, _N_EPOCHS = 400, (10, 100)
@@ -73,7 +75,8 @@ class ReportAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ReportAns
         150 kB if tokens are looked at.
     keep_records : bool, default=True
         Whether the vector of each record, and the most frequent reports, are kept for `retrieve` and `caption`. False
-        keeps 512 vectors, for probabilities, and no text: for a model that is given away.
+        keeps 512 vectors, for probabilities, and no text: for a model that is given away. If it is set to False after
+        `fit`, `save` and pickles leave the rest out; True brings nothing back.
     checkpoint_dir : str or path, default=None
         Folder for checkpoints of a run that trains the encoder, too; see `Pretrainer`.
     callbacks : list of skorch callbacks, default=None
@@ -243,9 +246,7 @@ class ReportAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ReportAns
             If training diverges.
         """
         check_aligner(self.get_params(deep=False))
-        objective = checked_objective(self.component("objective", ReportAlignment))
-        if not isinstance(objective, ReportAlignment):
-            raise TypeError(f"objective must be a ReportAlignment or None, got {objective!r:.120}")
+        objective = self._checked_alignment()
         if reports is None:
             raise ValueError("ReportAligner needs reports: fit(X, reports=...)")
         seed = seed_of(self.random_state)
@@ -277,6 +278,25 @@ class ReportAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ReportAns
         self._keep(source, reports, fitted.rows, fitted.gallery)
         return self
 
+    def _checked_alignment(self) -> ReportAlignment:
+        """Return a clone of the objective, which must bring ECGs and texts together."""
+        given: Any = self.objective
+        if isinstance(given, str):
+            try:
+                given = component_named(given, Objective)
+            except ValueError as error:
+                raise ValueError(f"objective must be a ReportAlignment or None: {error}") from None
+        if given is not None and not isinstance(given, ReportAlignment):
+            raise TypeError(f"objective must be a ReportAlignment or None, got {self.objective!r:.120}")
+        objective = cast(ReportAlignment, checked_objective(ReportAlignment() if given is None else given))
+        # The words that a network writes come from the tokens; everything else needs ECGs and texts in one space.
+        if not objective.rhythm_weight + objective.beat_weight > 0 and objective.token_loss != "caption":
+            raise ValueError(
+                f"objective has rhythm_weight=0 and beat_weight=0: there is nothing to learn that brings ECGs and "
+                f"texts together, and token_weight={objective.token_weight!r} alone does not; set one of the two"
+            )
+        return objective
+
     def _leave_out_tokens(self, objective: ReportAlignment) -> None:
         """Leave out a token loss that would only train a head that nothing uses, and say so where it was asked for."""
         if objective.token_loss == "caption" or objective.beat_source == "queries":
@@ -302,11 +322,10 @@ class ReportAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ReportAns
         known = np.isfinite(z).all(axis=1)
         rows, z = rows[known], z[known]
         self.captions_: NDArray[np.str_] = frequent_reports(reports, rows, N_CAPTIONS if self.keep_records else 0)
-        if not self.keep_records:
-            chosen = np.linspace(0, len(rows) - 1, min(len(rows), N_REFERENCE)).astype(np.int64)
-            rows, z = rows[chosen], z[chosen]
         self.gallery_: NDArray[np.float16] = z.astype(np.float16)
         self.gallery_rows_: NDArray[np.int64] = rows
+        if not self.keep_records:
+            self.__dict__.update(without_records(self.gallery_, self.gallery_rows_))
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Return records in the space that they share with texts.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from numbers import Integral
 from typing import Any
 
@@ -23,7 +24,8 @@ from .report_alignment import ReportAlignment
 from .report_attribution import attribution_of
 from .report_fit import aligned_blocks, digest_of_weights, encoded_texts, restored_heads
 from .report_heads import ReportHeads
-from .report_prompts import MODES, check_prompts, check_texts, class_vectors, probabilities, tell_unknown
+from .report_kept import keeps_records, without_records
+from .report_prompts import MODES, check_prompts, check_texts, class_vectors, probabilities, tell_denied, tell_unknown
 
 
 class ReportAnswers(StartedEstimator):
@@ -42,6 +44,25 @@ class ReportAnswers(StartedEstimator):
     keep_records: bool
     device: Any
     precision: str
+
+    def _for_file(self) -> Any:
+        """Return this aligner as a file holds it, without records that it is no longer to keep."""
+        stored = super()._for_file()
+        if not self._forgets:
+            return stored
+        stored = copy(self) if stored is self else stored
+        stored.__dict__.update(without_records(self.gallery_, self.gallery_rows_))
+        return stored
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the records out of pickles, too, if they are no longer to be kept."""
+        state = super().__getstate__()
+        return state | without_records(self.gallery_, self.gallery_rows_) if self._forgets else state
+
+    @property
+    def _forgets(self) -> bool:
+        """Whether records of `fit` are still here that are not to be kept."""
+        return hasattr(self, "heads_") and not self.keep_records and keeps_records(self.gallery_, self.captions_)
 
     def _aligned(self, source: Source, check: str) -> NDArray[np.float32]:
         """Return records as unit vectors (n_records, p) in the space that they share with texts."""
@@ -98,6 +119,7 @@ class ReportAnswers(StartedEstimator):
         check_is_fitted(self)
         given = check_texts("texts", texts)
         tell_unknown(given, self.objective_.words_.tolist())
+        tell_denied(given)
         return encoded_texts(self.objective_, self._ready()[1], given)
 
     def predict_proba(self, X: Any, prompts: Any, *, mode: str = "independent") -> NDArray[np.float64]:
@@ -158,8 +180,9 @@ class ReportAnswers(StartedEstimator):
         if not isinstance(text, str):
             raise TypeError(f"text must be one text, got {text!r:.80}")
         z = self.encode_text([text])[0]
-        if X is None and not self.keep_records:
-            raise ValueError("X must be given: this aligner was fitted with keep_records=False")
+        if X is None and not (self.keep_records and keeps_records(self.gallery_, self.captions_)):
+            has = "has" if not self.keep_records else "was fitted with"
+            raise ValueError(f"X must be given: this aligner {has} keep_records=False")
         records = self.gallery_.astype(np.float32) if X is None else self._vectors(X)
         rows = self.gallery_rows_ if X is None else np.arange(len(records))
         similarity = np.nan_to_num(records @ z, nan=-2.0)
@@ -197,13 +220,14 @@ class ReportAnswers(StartedEstimator):
             raise ValueError(f"source must be one of nearest, written, got {source!r}")
         if source == "written":
             return self._written(X)
-        texts = self.captions_.tolist() if candidates is None else check_texts("candidates", candidates)
+        own = self.captions_.tolist() if self.keep_records else []
+        texts = own if candidates is None else check_texts("candidates", candidates)
         if not texts:
             kept = "" if candidates is not None else "; this aligner keeps no reports (keep_records=False)"
             raise ValueError(f"candidates must hold at least one text{kept}")
         cosines = self._vectors(X) @ encoded_texts(self.objective_, self._ready()[1], texts).T
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
-        return [[] if np.isnan(row).any() else [texts[i] for i in own] for row, own in zip(cosines, best, strict=True)]
+        return [[] if np.isnan(row).any() else [texts[i] for i in at] for row, at in zip(cosines, best, strict=True)]
 
     def attribution(self, X: Any, prompt: str | Sequence[str], *, leads: bool = True) -> Bunch:
         """Return which heartbeats and which leads the answer to a prompt rests on.

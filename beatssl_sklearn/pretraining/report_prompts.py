@@ -71,7 +71,7 @@ def check_texts(name: str, texts: Any) -> list[str]:
     Raises
     ------
     TypeError, ValueError
-        If one is no text, or has no letter.
+        If one is no text, has no letter, or has a lone surrogate.
     """
     if not _is_list(texts):
         raise TypeError(f"{name} must be a list of texts, got {texts!r:.80}")
@@ -80,6 +80,8 @@ def check_texts(name: str, texts: Any) -> list[str]:
             raise TypeError(f"{name} must hold texts, got {text!r:.80}")
         if not normalised(text):
             raise ValueError(f"{name} holds a text without a word: {text!r:.80}")
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise ValueError(f"{name} holds a text that is no Unicode: was it read with another encoding? {text!r:.80}")
     return [str(text) for text in texts]
 
 
@@ -98,11 +100,32 @@ def tell_unknown(texts: Sequence[str], known: Sequence[str]) -> None:
         Frequent words of the reports.
     """
     words, glossary = set(known), Glossary.load()
-    lost = [t for t in texts if not words & set(WordVocabulary.words(t)) and not glossary.concepts(t)]
+    unseen = [t for t in texts if not words & set(WordVocabulary.words(t))]
+    lost = [t for t in unseen if not glossary.concepts(t) and not glossary.denied(t)]
     if lost:
         warnings.warn(
             f"{len(lost)} of {len(texts)} texts have no word that is frequent in the reports of fit, or that the "
             f"glossary knows, such as {lost[0]!r:.60}: do not rely on the answers to them",
+            UserWarning,
+            stacklevel=find_stack_level(),
+        )
+
+
+def tell_denied(texts: Sequence[str]) -> None:
+    """Warn about texts that do nothing but deny: their vectors lie near the things that they deny.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    """
+    glossary = Glossary.load()
+    lost = [t for t in texts if glossary.denied(t) and not glossary.concepts(t)]
+    if lost:
+        what = ", ".join(map(glossary.describe, glossary.denied(lost[0])))
+        warnings.warn(
+            f"{len(lost)} of {len(texts)} texts only deny something, such as {lost[0]!r:.60}: negation is not "
+            f"understood, and such a text may rank records with it highest; ask for it ({what}), and look for low "
+            f"values",
             UserWarning,
             stacklevel=find_stack_level(),
         )

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..components import check_number, component_named, register
 from ..inputs.front_end import FrontEnd
 from ..inputs.source import Block
+from ..nn.encoders import ENCODERS, encoder_outline
 from .batches import Batch
 from .beat_ssl import BeatSSL
 from .identity import digest_of
@@ -225,6 +226,10 @@ class Sum(Objective):
         """Arguments of `Pretrainer.fit` that an objective needs."""
         return tuple(dict.fromkeys(name for part in self._parts() for name in part.objective.needs))
 
+    def _who_needs(self, name: str) -> str:
+        found = dict.fromkeys(p.objective._who_needs(name) for p in self._parts() if name in p.objective.needs)
+        return f"{' and '.join(found)} of {type(self).__name__}"
+
     @property
     def keeps(self) -> tuple[str, ...]:  # type: ignore[override]
         """Heads that the objectives keep: ``beat_ssl.rhythm_projector``."""
@@ -246,10 +251,27 @@ class Sum(Objective):
         Raises
         ------
         TypeError
-            The message is the objective's.
+            The message is the objective's, and says which encoders of the package suit all objectives.
         """
         for part in self._parts():
-            part.objective.check_encoder(encoder)
+            try:
+                part.objective.check_encoder(encoder)
+            except TypeError as error:
+                raise TypeError(f"{part.name} (of the objectives of Sum): {error}. {self._suiting()}") from error
+
+    def _suiting(self) -> str:
+        """Say which encoders suit all objectives: each objective's own remedy may be what another refuses."""
+        suiting = []
+        for name in ENCODERS:
+            try:
+                for part in self._parts():
+                    part.objective.check_encoder(encoder_outline(name, 100.0, None))
+            except TypeError:
+                continue
+            suiting.append(repr(name))
+        if not suiting:
+            return "No encoder of the package suits all these objectives as they are set"
+        return f"All of them accept encoder={' or '.join(suiting)}"
 
     def measurements(self) -> Any:
         """Return what decides the result of `measure`: of each objective, how and what it measures."""

@@ -15,13 +15,28 @@ from .reports import sentences
 LANGUAGES = ("en", "de", "sv")
 # Words that deny what follows, and words that may stand between.
 _DENIALS = frozenset(
-    "no not without never kein keine keinen keiner keines keinerlei ohne nicht ingen inga inget ej inte utan".split()
+    "no not without never absence kein keine keinen keiner keines keinerlei ohne nicht ausschluss ingen inga inget ej "
+    "inte utan".split()
+)
+# Pairs of words that deny, too; the first one alone does not: "free wall".
+_DENYING_PAIRS = frozenset({("free", "of"), ("free", "from"), ("frei", "von")})
+# What a denial goes on with, over words that the glossary does not know, and what ends it.
+_OR = frozenset("or nor oder noch eller".split())
+_ENDS_DENIAL = re.compile(
+    r"[,:()]|and|but|with|und|aber|sondern|bei|mit|och|men|med|(?:ausgeschl|auszuschl|exclu|rule).*"
+)
+# What denies the words before it.
+_DENIED_BEFORE = re.compile(
+    r"(?:(?:ist|sind|war|waren|wurden?|konnten?|is|are|was|were|has been|have been|can be) )?"
+    r"(?:nicht (?:mehr )?(?:sicher )?(?:nachweisbar|nachgewiesen|nachzuweisen|vorhanden|erkennbar|zu erkennen)\b"
+    r"|ausgeschlossen\b|absent\b|excluded\b|ruled out\b"
+    r"|not (?:seen|present|detected|found)\b|: (?:nein|no|nej|keine?s?|none|absent)(?= [,:()]|$))"
 )
 _BETWEEN = frozenset(
     "a an any the of for to ecg evidence sign signs suggestion definite certain clear diagnostic significant longer "
     "suggest suggesting present changes ekg hinweis hinweise hinweisen anhalt anzeichen zeichen für auf einen eine ein "
     "eines einer sicher sichere sicheren sicherer sicheres eindeutige eindeutigen signifikante signifikanten "
-    "signifikantes mehr säkert säkra tecken på or nor oder noch eller".split()
+    "signifikantes mehr säkert säkra tecken på von vom or nor oder noch eller".split()
 )
 _WORD = re.compile(r"[^\W_]+|[,:()]")
 # "extrasystole(n)", "contraction(s)": the end of a word may stand in brackets.
@@ -200,8 +215,9 @@ class Glossary:
     def concepts(self, text: str) -> list[str]:
         """Return the codes that a text names.
 
-        The longest phrase wins. Umlauts, hyphens, and the endings of words make no difference. A phrase directly behind
-        a denial ("kein", "no", "without") does not count, one that is possible or cannot be excluded does.
+        The longest phrase wins. Umlauts, hyphens, and the endings of words make no difference. A phrase behind a denial
+        ("kein", "no", "free of") or before one ("nicht nachweisbar", ": nein") does not count, one that is possible or
+        cannot be excluded does. Denials are found by rules, which miss some.
 
         Parameters
         ----------
@@ -212,22 +228,66 @@ class Glossary:
         -------
         list of str
             Codes in the order of the text, then the more general codes of them. None comes twice.
+
+        Raises
+        ------
+        TypeError
+            If it is no text.
         """
-        found = dict.fromkeys(code for sentence in sentences(text) for code in self._named(_words(sentence)))
+        found = dict.fromkeys(code for code, denied in self._named(text) if not denied)
         return list(dict.fromkeys([*found, *(parent for code in found for parent in self.parents(code))]))
 
-    def _named(self, words: list[str]) -> Iterator[str]:
-        """Yield the codes that a sentence names and does not deny."""
+    def denied(self, text: str) -> list[str]:
+        """Return the codes that a text names only to deny them.
+
+        Parameters
+        ----------
+        text : str
+            A report, a sentence or a prompt.
+
+        Returns
+        -------
+        list of str
+            Codes in the order of the text, without more general ones. None comes twice.
+
+        Raises
+        ------
+        TypeError
+            If it is no text.
+        """
+        named = list(self._named(text))
+        true = {code for code, denied in named if not denied}
+        return list(dict.fromkeys(code for code, _ in named if code not in true))
+
+    def _named(self, text: str) -> Iterator[tuple[str, bool]]:
+        """Yield the codes that a text names, and whether it denies them."""
+        if not isinstance(text, str):
+            raise TypeError(f"text must be one text, got {text!r:.80}")
+        for sentence in sentences(text):
+            yield from self._named_by(_words(sentence))
+
+    def _named_by(self, words: list[str]) -> Iterator[tuple[str, bool]]:
+        """Yield the codes that a sentence names, and whether it denies them."""
         stems = [_stem(word) for word in words]
-        denied, at = False, 0
+        found: list[tuple[tuple[str, ...], bool]] = []
+        # Whether a denial holds for the next word, whether "or" takes it up again, and whether the last phrase is tied
+        # to the next one.
+        denied, goes_on, tied, at = False, False, False, 0
         while at < len(words):
             codes, end = self._longest_at(stems, at)
             if codes:
-                yield from () if denied else codes
-                at = end
+                behind = bool(_DENIED_BEFORE.match(" ".join(words[end : end + 6])))
+                if behind and tied:
+                    # "A or B not seen" denies both.
+                    found[-1] = (found[-1][0], True)
+                found.append((codes, denied or behind))
+                tied, at = not _OR.isdisjoint(words[end : end + 1]), end
                 continue
-            denied = words[at] in _DENIALS or (denied and words[at] in _BETWEEN)
+            denied, goes_on = _denial_at(words, at, denied, goes_on)
+            tied = tied and words[at] in _OR
             at += 1
+        for codes, is_denied in found:
+            yield from ((code, is_denied) for code in codes)
 
     def _longest_at(self, stems: list[str], at: int) -> tuple[tuple[str, ...], int]:
         """Return the codes of the longest phrase that starts at a word, and where the phrase ends."""
@@ -247,6 +307,15 @@ class Glossary:
             return self._entries[code]
         except (KeyError, TypeError):
             raise ValueError(f"unknown code {code!r}{_close(code, self._entries)}") from None
+
+
+def _denial_at(words: list[str], at: int, denied: bool, goes_on: bool) -> tuple[bool, bool]:
+    """Return whether a denial holds for the next word, behind one of no phrase, and whether "or" takes it up again."""
+    word = words[at]
+    if word in _DENIALS or tuple(words[at : at + 2]) in _DENYING_PAIRS:
+        return True, True
+    goes_on = goes_on and not _ENDS_DENIAL.fullmatch(word)
+    return (denied and word in _BETWEEN) or (goes_on and word in _OR), goes_on
 
 
 @cache

@@ -22,6 +22,7 @@ from ..nn.weights import load_module_arrays, shapes_of, trained_arrays
 from .encoder import TextEncoder
 from .glossary import Glossary
 from .masking import MaskedTexts
+from .reports import normalised
 from .tfidf import CONCEPT
 from .vocabulary import END, PAD, WordVocabulary
 
@@ -177,16 +178,17 @@ class ReportTextEncoder(TextEncoder):
         Raises
         ------
         TypeError, ValueError
-            If a parameter cannot be used, a text is no str, or there is no word at all.
+            If a parameter cannot be used, a text is no str, or none has a word.
         FloatingPointError
             If the training diverges.
         """
         self.check()
         seed = seed_of(self.random_state)
-        every = [*_checked(texts), *(_glossary_texts() if self.glossary else [])]
+        given = _checked(texts)
+        if not any(map(normalised, given)):
+            raise ValueError(f"texts: none of {len(given)} has a word")
+        every = [*given, *(_glossary_texts() if self.glossary else [])]
         words = [found for text in every if (found := self._words(text))]
-        if not words:
-            raise ValueError(f"texts: none of {len(every)} has a word; give reports, or set glossary=True")
         vocabulary = WordVocabulary(n_buckets=self.n_buckets).fit(words, self.min_df, self.max_words)
         self.n_dims_ = int(self.n_dims)
         self.vocabulary_ = vocabulary.to_array()

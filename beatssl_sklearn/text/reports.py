@@ -19,6 +19,7 @@ _PROGRAM = re.compile(
 )
 # Hyphens between letters and digits belong to the word, so that "st-t" is one.
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _RULE = re.compile(r"[*=_]{2,}|[*=]")
 # A character set without umlauts gave "f#r" for "für".
 _LOST_UMLAUT = re.compile(r"#(?=[^\W\d_])")
@@ -49,6 +50,8 @@ def _umlaut(found: re.Match[str]) -> str:
 
 def _cleaned(report: str) -> str:
     """Return a report in one spelling, without what is no report, with its blanks as they are."""
+    # Half a character cannot be written in UTF-8: what was read with another encoding may hold it.
+    report = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", report)
     text = unicodedata.normalize("NFC", report).casefold()
     text = _RULE.sub(" ", _PROGRAM.sub(" ", _LABELS.sub(" ", text)))
     return _NO_UMLAUT.sub(_umlaut, _LOST_UMLAUT.sub("ü", text))
@@ -59,6 +62,7 @@ def normalised(report: str) -> str:
 
     Umlauts are composed characters. Known German words in another spelling get their umlauts ("ueberdreht" and
     "f#r"). Versions of programs, "unbestätigter bericht", "trace only requested" and codes of annotators are left out.
+    Lone surrogates, which a wrong encoding leaves behind, become replacement characters.
 
     Parameters
     ----------

@@ -113,6 +113,8 @@ def test_what_is_refused_before_records_are_read(told: Path, reports: Path, refu
     one.write_text("record,report\nr0,Sinusrhythmus\nr1,sinusrhythmus.\nr2,\n")
     alike = refused(table=one)
     assert f"{one}: 2 of 15 records have a report, with 1 different texts" in alike and advice in alike
+    one.write_text("record,report\nr0,Sinusrhythmus\nr1,Sinusrhythmus, Vorhofflimmern\n")
+    assert f"{one}, line 3: the row of record r1 has 3 cells, but the header has 2; quote" in refused(table=one)
     one.write_text("")
     assert f"the columns record and report was expected, got none {advice}" in refused(table=one)
     assert [path.name for path in tmp_path.iterdir()] == ["one.csv"]

@@ -124,6 +124,13 @@ def test_unknown_words_are_told_once(aligner: Path, told: Path, capsys: pytest.C
     assert capsys.readouterr().err.count("warning: 1 of 1 texts have no word that") == 1
 
 
+def test_a_prompt_that_only_denies_is_told_once(
+    aligner: Path, told: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(aligner, told, "--prompt", "no atrial fibrillation", "--batch-size", 4) == 0
+    assert capsys.readouterr().err.count("warning: 1 of 1 texts only deny something") == 1
+
+
 @pytest.mark.parametrize(
     ("text", "read"),
     [
@@ -161,6 +168,10 @@ def test_what_is_refused(
     for one, two in (("NORM=normal", "NORM=other"), ("record=x", "y")):
         text = refused("--prompt", one, "--prompt", two)
         assert f"{one.partition('=')[0]!r} is the name of another column" in text
+    assert "--codes: 'AFIB' is there twice" in refused("--codes", "AFIB,NORM,AFIB")
+    for command in (["ask", aligner, told, "--prompt", "\udce4f"], ["retrieve", aligner, told, "\udce4f"]):
+        text = refusal(*command)
+        assert "holds a text that is no Unicode" in text and "skipped" not in text
     table = tmp_path / "t.npz"
     assert f"--out {table}: the table's name must end in .csv or .parquet" in refused(*ASKED, "--out", table)
     assert "cannot be written" in refused(*ASKED, "--out", tmp_path / "nowhere" / "t.csv")

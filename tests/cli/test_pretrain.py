@@ -350,6 +350,29 @@ class TestColumns:
         with pytest.raises(ValueError, match="t.csv: a table with the columns record and report was expected"):
             RecordColumn(path, ["report"])
 
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("record,report\nr0,a\nr1,sinus, normal\n", "line 3: the row of record r1 has 3 cells, but the header"),
+            ('record,report\nr0,"a\nb"\nr1,x, y\n', "line 4: the row of record r1 has 3 cells"),
+            ("record,report\nr1,x, y\n", "quote texts that hold commas"),
+            ("report,record\nsinus, normal,r1\n", "has 3 cells"),
+            ("record,report\nr0,a\nr1\n", "line 3: the row of record r1 has 1 cells, but the header has 2"),
+            ('record,report\nr0,"a\nr1,b\n', "was expected: unexpected end of data"),
+            ("record,report,report\nr0,a,b\n", "2 columns have the name report"),
+        ],
+    )
+    def test_rows_that_do_not_fit_the_header(self, text: str, message: str, tmp_path: Path) -> None:
+        path = tmp_path / "t.csv"
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            RecordColumn(path, ["report"])
+
+    def test_empty_rows_and_cells_do_no_harm(self, tmp_path: Path) -> None:
+        path = tmp_path / "t.csv"
+        path.write_text("record,report\n\nr1,a,, \nr2,\n\n")
+        assert RecordColumn(path, ["report"]).values(["r1", "r2"], {"r1": "r1", "r2": "r2"}) == ["a", ""]
+
 
 def test_odd_records_are_named_once(
     write_record: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]

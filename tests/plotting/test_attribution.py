@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.utils import Bunch
 
+from beatssl_sklearn.ecg import ECGRecord
 from beatssl_sklearn.ecg.leads import LEADS
 from beatssl_sklearn.ecg.simulate.make_ecg import make_ecg
 from beatssl_sklearn.plotting.attribution import plot_attribution
@@ -92,6 +93,22 @@ def test_own_axes_and_a_part_of_a_figure(ecg, found) -> None:
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["\N{MINUS SIGN}0.02", "+0.02"]
 
 
+def test_all_records_or_one_of_them(ecg, found) -> None:
+    def first_samples(signal, record=1, of=found):
+        (paper, *_) = plot_attribution(signal, 100, of, record=record, title="x").axes
+        return paper.lines[-1].get_ydata()[:50]
+
+    expected = first_samples(ecg.data[1])
+    records = [ECGRecord(x, 100, LEADS) for x in ecg.data]
+    for signal in (ecg.data, records, records[1]):
+        found_lines = plot_attribution(signal, None if signal is not ecg.data else 100, found, record=1, title="x")
+        np.testing.assert_array_equal(found_lines.axes[0].lines[-1].get_ydata()[:50], expected)
+    # Rows of an array are leads, unless the records of the attribution have one lead only.
+    single = Bunch(**{**found, "leads": np.full((2, 12), np.nan)})
+    own = first_samples(ecg.data[:, 1], of=single)
+    np.testing.assert_array_equal(own, first_samples(ecg.data[1, 1]))
+
+
 def test_without_leads_or_beats(ecg, found) -> None:
     bare = Bunch(**{**found, "leads": None, "beats": [np.zeros(0)] * 2, "score": np.array([np.nan, 0.1])})
     figure = plot_attribution(ecg.data, 100, bare, prompt="x")
@@ -104,6 +121,8 @@ def test_without_leads_or_beats(ecg, found) -> None:
     [
         ({"attribution": None}, TypeError, "attribution must be what ReportAligner.attribution returns"),
         ({"record": 2}, ValueError, "record must be from 0 to 1, got 2"),
+        ({"signal": np.zeros((1, 12, 1000)), "record": 1}, ValueError, "signal has 1 records, but attribution is of 2"),
+        ({"signal": [ECGRecord(np.zeros((1, 1000)), 100, ["I"])]}, ValueError, r"alone as signal\[0\]"),
         ({"limit": 0}, ValueError, "limit must be a positive number, got 0"),
         ({"signal": np.zeros((12, 300))}, ValueError, "but the record has 300 samples: is it another record"),
     ],

@@ -205,6 +205,29 @@ def test_tables_of_vectors(fitted):
     assert len(table.caption(X)) == 6 and len(table.retrieve("AF", 2, X=X).rows) == 2
 
 
+def test_records_that_are_no_longer_to_be_kept_reach_no_file(fitted, tmp_path):
+    changed = pickle.loads(pickle.dumps(fitted)).set_params(keep_records=False)
+    many = {"gallery_": np.repeat(fitted.gallery_, 10, axis=0), "gallery_rows_": np.arange(640)}
+    vars(changed).update(many)
+    save(changed, tmp_path / "m.bssl")
+    for found in (ReportAligner.load(tmp_path / "m.bssl"), pickle.loads(pickle.dumps(changed))):
+        assert len(found.captions_) == 0 and len(found.gallery_) == len(found.gallery_rows_) == 512
+        found.set_params(keep_records=True)
+        for answer in (lambda f: f.retrieve("AF"), lambda f: f.caption(X)):
+            with pytest.raises(ValueError, match="keep_records=False"):
+                answer(found)
+        assert len(found.retrieve("AF", 2, X=X).rows) == 2
+    # Single words and pairs of them are what the text encoder knows.
+    written = (tmp_path / "m.bssl").read_bytes()
+    long = [report.encode() for report in fitted.captions_ if report.count(" ") > 1]
+    assert long and not any(report in written for report in long)
+    for answer in (lambda: changed.retrieve("AF"), lambda: changed.caption(X)):
+        with pytest.raises(ValueError, match="keep_records=False"):
+            answer()
+    # The aligner itself still has them.
+    assert len(changed.set_params(keep_records=True).caption(X)) == 6
+
+
 @pytest.mark.parametrize("half", [False, True])
 def test_files(fitted, trained, half, tmp_path):
     for aligner in (fitted, trained):
@@ -384,8 +407,11 @@ def test_the_records_that_have_a_report_hold_no_sample():
         ({"n_views": 0}, ValueError, "n_views"),
         ({"encoder_lr": -1}, ValueError, "encoder_lr"),
         ({"keep_records": 1}, TypeError, "keep_records"),
-        ({"objective": "BeatSSL"}, ValueError, "objective='BeatSSL'"),
-        ({"objective": ReportAlignment}, TypeError, "objective"),
+        ({"objective": "BeatSSL"}, TypeError, "objective must be a ReportAlignment or None, got 'BeatSSL'"),
+        ({"objective": "nothing"}, ValueError, "objective must be a ReportAlignment or None: 'nothing' is not reg"),
+        ({"objective": 5}, TypeError, "objective must be a ReportAlignment or None, got 5"),
+        ({"objective": ReportAlignment}, TypeError, "objective must be a ReportAlignment"),
+        ({"objective": SMALL(rhythm_weight=0, beat_weight=0)}, ValueError, "beat_weight=0: there is nothing to"),
         ({"checkpoint_dir": "x", "random_state": None}, ValueError, "checkpoint_dir needs a random_state"),
     ],
 )
@@ -415,6 +441,24 @@ def test_parameters_that_cannot_be(changes, error, message):
 def test_questions_that_cannot_be(fitted, ask, error, message):
     with pytest.raises(error, match=message):
         ask(fitted)
+
+
+def test_reports_of_another_encoding(fitted):
+    reports = ["\udcff " + FEW_REPORTS[0], *FEW_REPORTS[1:]]
+    found = make(max_epochs=1).fit(FEW, reports=reports)
+    assert any("\ufffd" in report for report in found.captions_)
+    with pytest.raises(ValueError, match="no Unicode"):
+        fitted.encode_text(["\udcff sinus"])
+
+
+def test_a_prompt_that_only_denies_is_told(fitted):
+    for ask in (
+        lambda: fitted.predict_proba(X, ["no atrial fibrillation"]),
+        lambda: fitted.retrieve("kein Vorhofflimmern"),
+        lambda: fitted.attribution(X[:1], "kein Vorhofflimmern", leads=False),
+    ):
+        with pytest.warns(UserWarning, match="negation is not understood"):
+            ask()
 
 
 def test_unknown_words_are_told_and_never_map_to_nothing(fitted):

@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beatssl_sklearn.pretraining.report_prompts import check_prompts, class_vectors, probabilities, tell_unknown
+from beatssl_sklearn.pretraining.report_prompts import (
+    check_prompts,
+    class_vectors,
+    probabilities,
+    tell_denied,
+    tell_unknown,
+)
 
 
 def test_codes_have_the_prompts_of_the_glossary():
@@ -40,6 +46,8 @@ def test_a_text_or_several_per_class():
         ({"AF": None}, TypeError, r"prompts\['AF'\] must be a list of texts, got None"),
         ({"AF": {"af"}}, TypeError, r"prompts\['AF'\] must be a list of texts"),
         ({"AF": [None]}, TypeError, r"prompts\['AF'\] must hold texts, got None"),
+        (["\ud800 af"], ValueError, r"prompts holds a text that is no Unicode.*'\\ud800 af'"),
+        ({"AF": ["\udce4f"]}, ValueError, r"prompts\['AF'\] holds a text that is no Unicode"),
         (["AFIB", "AFIB"], ValueError, "'AFIB' is there twice"),
         ({1: "a", "1": "b"}, ValueError, "'1' is there twice"),
     ],
@@ -50,11 +58,19 @@ def test_what_is_no_prompt(prompts, error, message):
 
 
 def test_unknown_words_are_told():
-    with pytest.warns(UserWarning, match="1 of 3 texts have no word .* such as 'qwxz blubb'"):
-        tell_unknown(["qwxz blubb", "atrial fibrillation", "eigenes Wort"], ["wort"])
+    with pytest.warns(UserWarning, match="1 of 4 texts have no word .* such as 'qwxz blubb'"):
+        tell_unknown(["qwxz blubb", "atrial fibrillation", "no AF", "eigenes Wort"], ["wort"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tell_unknown([], [])
+
+
+def test_texts_that_only_deny_are_told():
+    with pytest.warns(UserWarning, match=r"2 of 4 texts only deny .* such as 'no AF': .* ask for it \(atrial fib"):
+        tell_denied(["no AF", "sinus rhythm", "sinus rhythm, no AF", "Vorhofflimmern nicht nachweisbar"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tell_denied(["sinus rhythm, no AF", "no such thing", "AF cannot be excluded"])
 
 
 def test_a_class_is_the_direction_of_its_texts():

@@ -160,7 +160,7 @@ class NeedsNothing(HeartRate):
 def test_arguments_of_fit_go_to_those_who_need_them():
     pre = make(Sum([NeedsLabels(), NeedsTexts(), NeedsNothing()]), "beatnet", max_epochs=0)
     assert pre.objective.needs == ("y", "reports")
-    with pytest.raises(ValueError, match=r"Sum needs reports: fit\(X, reports=...\)"):
+    with pytest.raises(ValueError, match=r"NeedsTexts of Sum needs reports: fit\(X, reports=...\)"):
         pre.fit(X, np.arange(32))
     pre.fit(X, np.arange(32), reports=["sinus"] * 32)
 
@@ -170,6 +170,13 @@ def test_an_encoder_must_suit_all():
     assert Sum([SEGMENTS, BeatSSL()], weights=[0, 1]).default_encoder == "beatnet"
     with pytest.raises(TypeError, match="DualStream compares groups of leads, which the encoder BeatNet does not"):
         make(Sum([BeatSSL(), DualStream()]), "beatnet").fit(X)
+    # What one objective advises, another may refuse.
+    advised = r"dual_stream \(of the objectives of Sum\).*All of them accept .*'dual_stream'"
+    with pytest.raises(TypeError, match=advised):
+        make(Sum([BeatSSL(), DualStream()]), "transformer").fit(X)
+    for encoder in ("transformer", "dual_stream"):
+        with pytest.raises(TypeError, match="local_weight=0.*No encoder|use encoder='dual_stream'.*No encoder"):
+            make(Sum([LeadAgnostic(), DualStream()]), encoder).fit(X)
 
 
 # Parameters

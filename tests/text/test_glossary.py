@@ -72,10 +72,33 @@ def test_texts_give_the_codes_that_they_name(text, codes):
         ("old inferior infarct cannot be excluded", ["OLD", "IMI", "POSSIBLE", "MI"]),
         ("Vorhofflimmern möglich", ["AFIB", "POSSIBLE"]),
         ("no change. atrial flutter", ["AFLT"]),
+        ("Ausschluss eines Infarkts", []),
+        ("Vorhofflimmern wurde ausgeschlossen", []),
+        ("Vorhofflimmern kann nicht ausgeschlossen werden", ["AFIB"]),
+        ("Vorhofflimmern: nein, Linkstyp", ["LEFT_AXIS"]),
+        ("Linksschenkelblock: ja", ["CLBBB", "LBBB", "BBB", "CD"]),
+        ("Vorhofflimmern oder Vorhofflattern nicht nachweisbar", []),
+        ("Vorhofflimmern ist nicht mehr nachweisbar, jetzt Sinusrhythmus", ["SR"]),
+        ("Sinusrhythmus und Vorhofflimmern nicht nachgewiesen", ["SR"]),
+        ("pericarditis is unlikely in the absence of tachycardia", []),
+        ("free of atrial fibrillation", []),
+        ("anterior free wall infarct", ["MI"]),
+        ("Kein Anhalt für Vorhofflimmern oder Linksschenkelblock", []),
+        ("Kein Anhalt für Perikarditis oder Vorhofflimmern", []),
+        ("kein Vorhofflimmern bei Sinusrhythmus", ["SR"]),
+        ("the cause of the bradycardia is not evident", ["BRADYCARDIA"]),
     ],
 )
 def test_a_denied_phrase_does_not_count_and_a_possible_one_does(text, codes):
     assert GLOSSARY.concepts(text) == codes
+
+
+def test_what_a_text_denies():
+    assert GLOSSARY.denied("Sinusrhythmus, kein Vorhofflimmern oder Linkstyp") == ["AFIB", "LEFT_AXIS"]
+    assert GLOSSARY.denied("no AF. AF") == GLOSSARY.denied("Vorhofflimmern") == GLOSSARY.denied("") == []
+    for ask in (GLOSSARY.denied, GLOSSARY.concepts):
+        with pytest.raises(TypeError, match="text must be one text, got None"):
+            ask(None)
 
 
 def test_prompts_are_written_out():

@@ -67,6 +67,11 @@ def test_missing_reports_are_empty_texts():
     assert check_reports(pd.Series(["a", None]), 2) == ["a", ""]
 
 
+def test_lone_surrogates_are_replaced():
+    assert normalised("\ud800 Sinus\udcfcrhythmus") == "\ufffd sinus\ufffdrhythmus"
+    assert sentences("sinus \udcff. af")[0].encode() and normalised("\ud800") == ""
+
+
 def test_other_values_are_refused_by_name():
     with pytest.raises(TypeError, match="record 1 must be a text or None, got 3"):
         check_reports(["a", 3], 2)
