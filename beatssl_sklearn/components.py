@@ -44,7 +44,7 @@ class Bounds(NamedTuple):
     kind : type
         `numbers.Integral` or `numbers.Real`.
     low, high : float
-        Smallest and largest value.
+        Smallest and largest value; infinity is none.
     or_none : bool
         Whether None is allowed, too.
     """
@@ -108,12 +108,24 @@ class Nested(BaseEstimator):
             home = _home_of(type(self), name)
             if home and name not in self._get_param_names():
                 raise ValueError(f"Invalid parameter {name!r} for estimator {type(self).__name__}: {home}")
-        for name in {key.partition("__")[0] for key in params if "__" in key}:
+        for name, key in {key.partition("__")[0]: key for key in params if "__" in key}.items():
             if name in self.defaults:
                 value = params.get(name, getattr(self, name))
                 if value is None or isinstance(value, str):
                     params[name] = _resolved(value, self.defaults[name])
+            elif name in self._get_param_names():
+                params[name] = self._with_parameters(name, params.get(name, getattr(self, name)), key)
         return super().set_params(**params)
+
+    def _with_parameters(self, name: str, value: Any, key: str) -> Any:
+        """Return what a parameter holds, with a component in place of its name; refuse what has no parameters."""
+        found = _named_or_none(value) if isinstance(value, str) else value
+        if isinstance(found, type) or not hasattr(found, "set_params"):
+            raise ValueError(
+                f"Invalid parameter {key!r} for estimator {type(self).__name__}: {name}={value!r} has no parameters; "
+                f"set {name} first, to a component that has them"
+            )
+        return found
 
     def component(self, name: str, base: type = object) -> Any:
         """Return the component that a parameter holds or stands for.
@@ -222,6 +234,13 @@ def _equal(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
+def _named_or_none(name: str) -> Any:
+    try:
+        return component_named(name)
+    except ValueError:
+        return None
+
+
 def component_named(name: str, base: type = object) -> Any:
     """Return the component of a registered name, with its default parameters.
 
@@ -264,7 +283,7 @@ def check_number(name: str, value: Any, kind: Any, low: float, high: float = _IN
     kind : type
         `numbers.Integral` or `numbers.Real`.
     low, high : float
-        Smallest and largest value.
+        Smallest and largest value; infinity is none.
 
     Raises
     ------
@@ -274,6 +293,8 @@ def check_number(name: str, value: Any, kind: Any, low: float, high: float = _IN
     noun = "an integer" if kind is Integral else "a number"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, kind):
         raise TypeError(f"{name} must be {noun}, got {value!r}")
+    if abs(value) == _INF and high == _INF:
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
     if not low <= value <= high:
         bound = f"at least {low:g}" if high == _INF else f"between {low:g} and {high:g}"
         raise ValueError(f"{name} must be {noun} {bound}, got {value!r}")

@@ -178,3 +178,21 @@ def test_true_or_false():
     for value in (1, None, "yes"):
         with pytest.raises(TypeError, match=f"flag must be True or False, got {value!r}"):
             check_bounds({"flag": value}, {"flag": bool})
+
+
+@pytest.mark.parametrize("value", [None, 5, "nothing", Inner])
+def test_a_parameter_of_what_has_none(value):
+    """`inner` of Inner has no default: its None stands for no component."""
+    with pytest.raises(ValueError, match=r"Invalid parameter 'extra__width' for estimator Inner: extra=.* has no par"):
+        Inner(extra=value).set_params(extra__width=3)
+    register(Inner)
+    assert Inner(extra="Inner").set_params(extra__width=3).extra == Inner(3)
+    assert Inner(extra=value).set_params(extra=Inner(), extra__width=3).extra == Inner(3)
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), np.float32("inf")])
+def test_infinity_is_no_number(value):
+    with pytest.raises(ValueError, match="x must be a finite number, got"):
+        check_bounds({"x": value}, {"x": Bounds(Real, 1e-6)})
+    with pytest.raises(ValueError, match="x must be a number between 0 and 1, got"):
+        check_bounds({"x": value}, {"x": Bounds(Real, 0, 1)})

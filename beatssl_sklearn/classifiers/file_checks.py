@@ -12,6 +12,7 @@ from sklearn.preprocessing import LabelBinarizer
 
 from .._file_values import check_array, check_classes
 from ..components import check_bounds, check_number, fitted_attributes
+from .patient_map import OF_THE_MAP
 
 
 def check_identifier(identifier: Any) -> None:
@@ -26,6 +27,9 @@ def check_identifier(identifier: Any) -> None:
     if not hasattr(identifier, "map_"):
         return
     check_number("n_features_in_", identifier.n_features_in_, Integral, 1)
+    check_columns(identifier)
+    # A file holds the parameters that its map was learnt with.
+    identifier._of_the_map = {name: getattr(identifier, name) for name in OF_THE_MAP}
     check_array("mean_", identifier.mean_, "f", identifier.n_features_in_)
     if not (check_array("deviation_", identifier.deviation_, "f", identifier.n_features_in_) > 0).all():
         raise ValueError("deviation_ must be positive")
@@ -54,9 +58,20 @@ def check_foreign(estimator: Any) -> None:
         raise ValueError(f"the fitted attribute {missing[0]} is missing")
     if names and not missing:
         check_number("n_features_in_", estimator.n_features_in_, Integral, 1)
-        columns = getattr(estimator, "feature_names_in_", None)
-        if columns is not None and len(columns) != estimator.n_features_in_:
-            raise ValueError(f"feature_names_in_ has {len(columns)} names of {estimator.n_features_in_} columns")
+        check_columns(estimator)
+
+
+def check_columns(estimator: Any) -> None:
+    """Check that an estimator has a name for each of its columns, if it has names.
+
+    Raises
+    ------
+    ValueError
+        The message names the attribute.
+    """
+    columns = getattr(estimator, "feature_names_in_", None)
+    if columns is not None and len(columns) != estimator.n_features_in_:
+        raise ValueError(f"feature_names_in_ has {len(columns)} names of {estimator.n_features_in_} columns")
 
 
 def check_logistic(estimator: Any) -> None:

@@ -238,7 +238,7 @@ class LabelClassifier(ScoredClassifier, BaseEstimator):
         -------
         ndarray (n_records,)
             From 0, unlike anything in the training, to 1. Where the probabilities are about other records than those
-            of the training, they mean nothing.
+            of the training, they mean nothing. The column ``unlike`` of ``beatssl classify`` is 1 minus this.
         """
         return self.distance_.share_farther(self._read(X))
 

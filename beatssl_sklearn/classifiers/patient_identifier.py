@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -11,17 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..components import Bounds, Limits, Nested, check_bounds, register, seed_of
+from ..components import Bounds, Limits, Nested, check_bounds, check_number, register, seed_of
 from ..inputs.labels import checked_weights
 from .file_checks import check_identifier
-from .patient_ids import finite_rows, found_right, ids_or_unknown, joined_ids, patient_codes
-from .patient_map import discriminant, limited, whitening
+from .patient_ids import check_unknown, finite_rows, found_right, ids_or_unknown, joined_ids, patient_codes
+from .patient_map import OF_THE_MAP, check_unchanged, column_scales, discriminant, limited, told_apart, whitening
 
 METRICS = ("whitened", "cosine", "arcface")
-# Step of the training, relative to the weights; chosen on other patients than those of the reported scores.
-_ARCFACE_RATE = 0.03
-# A column that varies less, relative to its largest value, is constant: the mean of equal numbers is rounded.
-_LEAST_DEVIATION = 1e-9
 
 
 @register
@@ -71,6 +68,11 @@ class PatientIdentifier(ClassifierMixin, Nested):
         Their patients, as positions in `classes_`.
     threshold_ : float
         The threshold in use.
+
+    Notes
+    -----
+    `metric` and `limit` describe the map, and cannot be changed after `fit`. `threshold`, `unknown` and `temperature`
+    can.
 
     References
     ----------
@@ -156,22 +158,24 @@ class PatientIdentifier(ClassifierMixin, Nested):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or a label cannot be used, if there are fewer than two patients, or if the metric needs
-            several records of some patients and there are none.
+            If a parameter or a label cannot be used, if there are fewer than two patients, if the metric needs several
+            records of some patients and there are none, or if one record is 1,000 times as large as the others, which
+            it would hide; the message names it.
         """
         check_bounds(self.get_params(deep=False), self.bounds)
-        vectors = finite_rows(Z)
+        # A fit that fails leaves the estimator as it was.
+        new = copy(self)
+        new.__dict__.pop("calibrated_", None)
+        vectors = finite_rows(Z, new, reset=True)
         names, code = patient_codes(patients, len(vectors))
         if len(names) < 2:
-            raise ValueError(f"patients holds one patient only ({names[0]!r}); at least two are needed")
-        self.n_features_in_ = vectors.shape[1]
-        self.mean_ = vectors.mean(axis=0)
-        deviation = vectors.std(axis=0)
-        varies = deviation > _LEAST_DEVIATION * np.abs(vectors).max(axis=0)
-        self.deviation_ = np.where(varies, deviation, 1.0)
-        self.map_ = self._learnt(self._standardised(vectors), code)
-        self.__dict__.pop("calibrated_", None)
-        return self.enroll(Z, patients)
+            raise ValueError(f"patients holds one patient only ({names.tolist()[0]!r}); at least two are needed")
+        check_unknown(self.unknown, names)
+        new.mean_, new.deviation_ = column_scales(vectors)
+        new.map_ = new._learnt(new._standardised(vectors), code)
+        new._of_the_map = {name: getattr(self, name) for name in OF_THE_MAP}
+        self.__dict__ = new.enroll(Z, patients).__dict__
+        return self
 
     def _standardised(self, vectors: NDArray) -> NDArray[np.float64]:
         scaled = (vectors - self.mean_) / self.deviation_
@@ -192,22 +196,8 @@ class PatientIdentifier(ClassifierMixin, Nested):
         directions = discriminant(scaled, whitening(records, patient, self.shrinkage), self.n_dims)
         if self.metric == "whitened":
             return directions
-        import torch
-
-        from ..nn.arcface import train_arcface
-
-        learnt = train_arcface(
-            torch.from_numpy(records.astype(np.float32)),
-            torch.from_numpy(patient),
-            torch.from_numpy(directions.astype(np.float32)),
-            scale=self.scale,
-            margin=self.margin,
-            epochs=self.max_epochs,
-            batch_size=256,
-            lr=_ARCFACE_RATE,
-            seed=seed_of(self.random_state),
-        )
-        return np.asarray(learnt.double().numpy())
+        training = {"scale": self.scale, "margin": self.margin, "epochs": self.max_epochs}
+        return told_apart(records, patient, directions, **training, seed=seed_of(self.random_state))
 
     def enroll(self, Z: ArrayLike, patients: ArrayLike, *, keep: bool = False) -> PatientIdentifier:
         """Make a new gallery of records, or with `keep` a larger one; the map stays as it is.
@@ -229,13 +219,15 @@ class PatientIdentifier(ClassifierMixin, Nested):
         Raises
         ------
         ValueError, TypeError
-            If an embedding is not finite, if a patient is missing, or if those who stay have ids of another type.
+            If an embedding is not finite, if a patient is missing, if those who stay have ids of another type, or if
+            `unknown` cannot stand beside the ids.
         """
         unit = self._mapped(Z)
         names, code = patient_codes(patients, len(unit))
         if keep and hasattr(self, "gallery_"):
             unit = np.concatenate([self.gallery_, unit])
             names, code = patient_codes(joined_ids(self.classes_[self.gallery_patients_], names[code]), len(unit))
+        check_unknown(self.unknown, names)
         self.classes_, self.gallery_, self.gallery_patients_ = names, unit, code
         return self
 
@@ -271,6 +263,7 @@ class PatientIdentifier(ClassifierMixin, Nested):
             Of the dtype of `classes_`; of objects if there is a threshold, and that dtype cannot hold `unknown`.
         """
         scores = self.decision_function(Z)
+        check_unknown(self.unknown, self.classes_)
         found = self.classes_[scores.argmax(axis=1)]
         if self.threshold_ == -np.inf:
             return np.asarray(found)
@@ -299,7 +292,10 @@ class PatientIdentifier(ClassifierMixin, Nested):
             If a patient is missing or of another type than those enrolled, or if a weight cannot be used.
         """
         right = found_right(self.predict(Z), patients, self.classes_, self.unknown)
-        return float(np.average(right, weights=checked_weights(sample_weight, len(right))))
+        weights = checked_weights(sample_weight, len(right))
+        if weights is not None and not weights.any():
+            raise ValueError("sample_weight is 0 for all records; at least one must count")
+        return float(np.average(right, weights=weights))
 
     def predict_proba(self, Z: ArrayLike) -> NDArray[np.float64]:
         """Return the softmax of the scores over `temperature`: a ranking with weights, not a calibrated probability.
@@ -314,6 +310,7 @@ class PatientIdentifier(ClassifierMixin, Nested):
         ndarray (n_records, n_patients)
             Rows that sum up to 1.
         """
+        self._check("temperature")
         scores = self.decision_function(Z) / self.temperature
         weights = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
@@ -347,7 +344,8 @@ class PatientIdentifier(ClassifierMixin, Nested):
         patients : array-like (n_records,)
             Their patients.
         false_accepts : float, default=1e-3
-            Share of pairs of a record and another patient that may reach the threshold, at most.
+            Share of pairs of a record and another patient that may reach the threshold, at most. A record meets every
+            enrolled patient: of 100 of them, .001 lets about one stranger in ten be named.
 
         Returns
         -------
@@ -359,7 +357,8 @@ class PatientIdentifier(ClassifierMixin, Nested):
         ValueError, TypeError
             If `false_accepts` or a patient cannot be used, or if there is no pair of a record and another patient.
         """
-        if not 0 < false_accepts < 1:
+        check_number("false_accepts", false_accepts, Real, 0, 1)
+        if false_accepts in (0, 1):
             raise ValueError(f"false_accepts must be a share above 0 and below 1, got {false_accepts!r}")
         scores = self.decision_function(Z)
         names, code = patient_codes(patients, len(scores))
@@ -375,10 +374,22 @@ class PatientIdentifier(ClassifierMixin, Nested):
     @property
     def threshold_(self) -> float:
         """The threshold in use: `threshold`, else what `calibrate` found, else none."""
+        self._check("threshold")
         found = getattr(self, "calibrated_", -np.inf) if self.threshold is None else self.threshold
         return float(found)
 
+    def _check(self, name: str) -> None:
+        """Check a parameter that may have been set after `fit`."""
+        check_bounds({name: getattr(self, name)}, {name: self.bounds[name]})
+
+    def _for_file(self) -> PatientIdentifier:
+        check_unchanged(self)
+        return self
+
     def _mapped(self, Z: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self, "map_")
-        mapped = self._standardised(finite_rows(Z, self.n_features_in_)) @ self.map_.T
+        check_unchanged(self)
+        mapped = self._standardised(finite_rows(Z, self)) @ self.map_.T
+        # Of any size: squares must not overflow.
+        mapped /= np.maximum(np.abs(mapped).max(axis=1, keepdims=True), 1.0)
         return np.asarray(mapped / np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-12))

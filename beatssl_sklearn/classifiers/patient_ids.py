@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import validate_data
 
-from ..inputs.labels import as_labels, check_labels, missing_labels
+from ..inputs.labels import as_ids, check_labels, missing_labels
 
-__all__ = ["as_ids", "finite_rows", "found_right", "ids_or_unknown", "joined_ids", "patient_codes"]
+_LARGEST = float(np.finfo(np.float32).max)
 
-
-def as_ids(patients: Any, n_records: int) -> NDArray[Any]:
-    """Return one id per record; numbers beside text stay numbers.
-
-    Parameters
-    ----------
-    patients : array-like (n_records,)
-        Id of each record's patient.
-    n_records : int
-        Number of records.
-
-    Returns
-    -------
-    ndarray (n_records,)
-        Of dtype object where ids are of several types.
-
-    Raises
-    ------
-    ValueError
-        If there is not one id per record.
-    """
-    ids = as_labels(patients, "patients")
-    if ids.dtype.kind in "US" and not isinstance(patients, np.ndarray):
-        # numpy makes text of the numbers in a list that has both.
-        given = np.asarray(patients, dtype=object)
-        ids = ids if all(isinstance(one, (str, bytes)) for one in given.ravel()) else given
-    if ids.shape != (n_records,):
-        raise ValueError(f"patients must hold one label per record: shape {ids.shape} for {n_records} records")
-    return ids
+__all__ = ["check_unknown", "finite_rows", "found_right", "ids_or_unknown", "joined_ids", "patient_codes"]
 
 
 def patient_codes(patients: Any, n_records: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -67,7 +40,7 @@ def patient_codes(patients: Any, n_records: int) -> tuple[NDArray[Any], NDArray[
         If there is not one id per record, if one is missing (the message names the record), or if ids are of several
         types.
     """
-    labels = as_ids(patients, n_records)
+    labels = as_ids(patients, n_records, "patients")
     check_labels(labels, "patients")
     ids, codes = np.unique(labels, return_inverse=True)
     return ids, codes.astype(np.int64)
@@ -99,10 +72,42 @@ def joined_ids(enrolled: NDArray[Any], given: NDArray[Any]) -> NDArray[Any]:
         same = False
     if not same:
         raise TypeError(
-            f"patients must hold ids of the same type as the enrolled ones, got {given[0]!r:.80} beside "
-            f"{enrolled[0]!r:.80}; convert them first, as with numpy's astype"
+            f"patients must hold ids of the same type as the enrolled ones, got {_plain(given)!r:.80} beside "
+            f"{_plain(enrolled)!r:.80}; convert them first, as with numpy's astype"
         )
     return joined
+
+
+def _plain(ids: NDArray[Any]) -> Any:
+    """Return the first id without numpy's type."""
+    return ids[:1].tolist()[0]
+
+
+def check_unknown(unknown: Any, ids: NDArray[Any]) -> None:
+    """Refuse what cannot be the label of nobody beside patients' ids.
+
+    Parameters
+    ----------
+    unknown : object
+        The label.
+    ids : ndarray (n_patients,)
+        Ids of patients.
+
+    Raises
+    ------
+    TypeError
+        If it is a collection, or text beside bytes; the message names it.
+    """
+    known = _plain(ids)
+    if isinstance(unknown, (str, bytes)):
+        fits = not isinstance(known, (str, bytes)) or isinstance(known, str) == isinstance(unknown, str)
+    else:
+        fits = not isinstance(unknown, Sized)
+    if not fits:
+        raise TypeError(
+            f"unknown must be one label that can stand beside ids such as {known!r:.80}, for example -1, got "
+            f"{unknown!r:.80}"
+        )
 
 
 def ids_or_unknown(found: NDArray[Any], nobody: NDArray[np.bool_], unknown: Any) -> NDArray[Any]:
@@ -167,9 +172,15 @@ def found_right(found: NDArray[Any], patients: Any, enrolled: NDArray[Any], unkn
     ValueError, TypeError
         As for `patient_codes` and `joined_ids`; `unknown` may be of another type than ids.
     """
-    labels = as_ids(patients, len(found)).astype(object)
+    labels = as_ids(patients, len(found), "patients").astype(object)
     # A missing label is no `unknown`, even if that is None.
-    there = ~missing_labels(labels)
+    missing = missing_labels(labels)
+    if missing.any() and missing_labels(np.array([unknown], dtype=object)).any():
+        raise ValueError(
+            f"patients: the label of record {missing.argmax()} is missing (None or NaN), as is unknown={unknown!r}; "
+            f"for records of nobody enrolled, set unknown, for example unknown=-1, and give them this label"
+        )
+    there = ~missing
     nobody = np.array([known and label == unknown for known, label in zip(there, labels, strict=True)], dtype=bool)
     named = labels.copy()
     named[nobody] = enrolled[:1].astype(object)[0]
@@ -177,15 +188,17 @@ def found_right(found: NDArray[Any], patients: Any, enrolled: NDArray[Any], unkn
     return np.asarray(found.astype(object) == labels, dtype=bool)
 
 
-def finite_rows(Z: ArrayLike, n_dims: int | None = None) -> NDArray[np.float64]:
+def finite_rows(Z: ArrayLike, estimator: Any, *, reset: bool = False) -> NDArray[np.float64]:
     """Return embeddings as numbers, all finite.
 
     Parameters
     ----------
     Z : array-like (n_records, n_dims)
         Embeddings.
-    n_dims : int, default=None
-        How many columns there must be; None is any number.
+    estimator : estimator
+        Whose columns they are.
+    reset : bool, default=False
+        Whether to set the estimator's number and names of columns, or to compare with them.
 
     Returns
     -------
@@ -195,15 +208,17 @@ def finite_rows(Z: ArrayLike, n_dims: int | None = None) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If Z is no table of numbers of that width, or if one is not finite; the message names the record.
+        If Z is no table of numbers with these columns, or if one is not finite or larger than embeddings, which are of
+        single precision, can be; the message names the record.
     """
-    vectors: NDArray[np.float64] = check_array(Z, dtype=np.float64, ensure_all_finite=False)
+    vectors: NDArray[np.float64] = validate_data(estimator, Z, dtype=np.float64, ensure_all_finite=False, reset=reset)
     rows = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(rows):
         more = f" and {len(rows) - 1} others" if len(rows) > 1 else ""
         raise ValueError(f"Z: the embedding of record {rows[0]}{more} holds NaN or infinity; leave these records out")
-    if n_dims not in (None, vectors.shape[1]):
-        raise ValueError(
-            f"X has {vectors.shape[1]} features, but PatientIdentifier is expecting {n_dims} features as input"
-        )
+    # Their squares would be infinite.
+    largest = np.abs(vectors).max(axis=1)
+    if largest.max() > _LARGEST:
+        row = int(np.argmax(largest > _LARGEST))
+        raise ValueError(f"Z: the embedding of record {row} holds {largest[row]:.3g}, more than float32 can hold")
     return vectors

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score
 
 from ..inputs.groups import group_codes
-from ..inputs.labels import as_labels
+from ..inputs.labels import as_ids, as_labels
 from .aami_counts import Answers, Detections, codes_of, count_answers, pair_answers
 from .aami_rates import AAMIRates, outcomes_of
 from .aami_results import AAMIScores
@@ -136,7 +136,7 @@ def aami_scores(
         len(names),
     )
     ids = _record_names(records, len(answers))
-    own = as_labels(ids if patients is None else patients, "patients")
+    own = as_labels(ids, "patients") if patients is None else as_ids(patients, len(ids), "patients")
     group_codes(own, len(ids), "patients")
     kept = _kept(ids, without)
     counts = count_answers([answers[i] for i in kept], len(names))

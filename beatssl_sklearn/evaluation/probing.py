@@ -23,7 +23,7 @@ from ..embedding.fitted_encoder import FittedEncoder, fitted_encoder
 from ..files.atomic import write_atomically
 from ..finetuning.classifier import FineTunedClassifier
 from ..inputs.groups import group_codes, nested_subsets
-from ..inputs.labels import as_labels, check_labels
+from ..inputs.labels import as_ids, as_labels, check_labels
 from .label_fractions import LabelFractionCurve
 from .linear_probe import LinearProbe
 from .records import take
@@ -157,9 +157,10 @@ class _Data:
 def _split(
     X: Any, y: Any, groups: Any, X_test: Any, y_test: Any, groups_test: Any, test_fraction: float, seed: int
 ) -> _Data:
-    labels, groups = _labels(y, "y"), None if groups is None else as_labels(groups, "groups")
+    labels = _labels(y, "y")
     if len(labels) != len(X):
         raise ValueError(f"y has {len(labels)} rows, X has {len(X)} records")
+    groups = None if groups is None else as_ids(groups, len(labels), "groups")
     group_codes(groups, len(labels))
     if (X_test is None) != (y_test is None) or (X_test is None and groups_test is not None):
         raise ValueError("X_test and y_test must be given together, and groups_test with them")
@@ -172,7 +173,7 @@ def _split(
         labels, groups = labels[train], None if groups is None else groups[train]
     else:
         labels_test = _labels(y_test, "y_test")
-        groups_test = None if groups_test is None else as_labels(groups_test, "groups_test")
+        groups_test = None if groups_test is None else as_ids(groups_test, len(labels_test), "groups_test")
         group_codes(groups_test, len(labels_test), "groups_test")
         train, test = np.arange(len(labels)), np.arange(len(labels_test))
         if len(labels_test) != len(X_test) or labels_test.shape[1:] != labels.shape[1:]:

@@ -29,7 +29,11 @@ def name_leads(leads: Sequence[str] | str | None, n_leads: int) -> tuple[str, ..
     if leads is not None:
         names = checked_leads(leads)
         if len(names) != n_leads:
-            raise ValueError(f"X has {n_leads} leads but leads={list(names)} names {len(names)}")
+            text = f"X has {n_leads} leads but leads={list(names)} names {len(names)}"
+            if n_leads == len(LEADS) > len(names):
+                index = [LEADS.index(name) for name in names]
+                text += f"; if X has the standard twelve, pass these alone: X[:, {index}]"
+            raise ValueError(text)
         return names
     if n_leads > len(LEADS):
         raise ValueError(

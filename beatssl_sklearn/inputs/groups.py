@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .labels import as_labels, check_labels
+from .labels import as_ids, as_labels, check_labels
 
 # Random hold-outs, of which `hold_out_balanced_groups` takes the one with the most even class shares.
 _CANDIDATES = 64
@@ -38,13 +38,11 @@ def group_codes(groups: ArrayLike | None, n_records: int, name: str = "groups") 
     ------
     ValueError, TypeError
         If there is not one group per record, a group is missing (None, NaN, NaT or pandas' NA; the message names the
-        record), or groups of unlike types cannot be put in order.
+        record), or groups are of unlike types, such as 1 and "1".
     """
     if groups is None:
         return np.arange(n_records)
-    labels = as_labels(groups, name)
-    if labels.shape != (n_records,):
-        raise ValueError(f"{name} must hold one label per record: shape {labels.shape} for {n_records} records")
+    labels = as_ids(groups, n_records, name)
     check_labels(labels, name, "group")
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .._optional import find_stack_level
 
-__all__ = ["as_labels", "check_labels", "checked_weights", "missing_labels", "warn_of_empty"]
+__all__ = ["as_ids", "as_labels", "check_labels", "checked_weights", "missing_labels", "warn_of_empty"]
 
 
 def as_labels(values: Any, name: str = "y") -> NDArray[Any]:
@@ -46,6 +46,39 @@ def as_labels(values: Any, name: str = "y") -> NDArray[Any]:
         given = np.asarray(values, dtype=object)
         return given if missing_labels(given).any() else labels
     return labels
+
+
+def as_ids(values: Any, n_records: int, name: str) -> NDArray[Any]:
+    """Return one id per record, of a patient or another group; numbers beside text stay numbers.
+
+    Parameters
+    ----------
+    values : array-like (n_records,)
+        Id of each record.
+    n_records : int
+        Number of records.
+    name : str
+        Name of the parameter, for the message.
+
+    Returns
+    -------
+    ndarray (n_records,)
+        Of dtype object where ids are of several types, which `check_labels` refuses.
+
+    Raises
+    ------
+    ValueError
+        If there is not one id per record.
+    """
+    ids = as_labels(values, name)
+    if ids.dtype.kind in "US" and not isinstance(values, np.ndarray):
+        # numpy makes text of the numbers, and of the bytes, in a list that has text, too.
+        given = np.asarray(values, dtype=object)
+        kind = str if ids.dtype.kind == "U" else bytes
+        ids = ids if all(isinstance(one, kind) for one in given.ravel()) else given
+    if ids.shape != (n_records,):
+        raise ValueError(f"{name} must hold one label per record: shape {ids.shape} for {n_records} records")
+    return ids
 
 
 def missing_labels(labels: NDArray[Any]) -> NDArray[np.bool_]:

@@ -22,14 +22,14 @@ RAISED = "X looks odd (check='raise'): "
 """How the error of ``check="raise"`` begins; what is odd follows line by line."""
 CHECKS = ("warn", "raise", "ignore")
 """Values of the parameter `check` of all estimators that read records."""
+LIMB_ERROR = 0.15
+"""Share of the limb leads against Einthoven's law, with a gain for each lead. The largest of 20,000 is .07."""
 
 # Root mean square of a record [mV]. The largest of 30,000 real ones is 2 mV, the smallest .03 mV.
 _LARGEST_MV, _SMALLEST_MV = 2.5, 0.005
 # Median root mean square of a group of n records [mV]: first + second / n. Groups of patients have .1 to .4 mV, and of
 # 75 patients none has more than .8 mV in half an hour's pieces.
 _GROUP_MV = (0.85, 0.6)
-# Share of the limb leads against Einthoven's law: the largest of 20,000 real ones is .07.
-_LIMB_ERROR = 0.15
 # Share of the samples of a lead that are clipped.
 _CLIPPED = 0.02
 # Shortest record [s] that is said to have no heartbeat: with three leads and more, and with fewer.
@@ -202,7 +202,7 @@ def _odd_records(m: Measures) -> dict[str, NDArray[np.bool_]]:
         "small": signal & (m.rms < _SMALLEST_MV),
         "identical": signal & m.identical,
         # Sums of clipped leads are wrong.
-        "limb": signal & ~m.identical & ~clipped & (m.limb_error > _LIMB_ERROR),
+        "limb": signal & ~m.identical & ~clipped & (m.limb_error > LIMB_ERROR),
         "clipped": clipped,
         "silent": signal & m.silent & (m.duration >= shortest),
         "rate": signal

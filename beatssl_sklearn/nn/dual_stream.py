@@ -162,8 +162,8 @@ def _positions(lead_groups: Sequence[Sequence[str]]) -> list[list[int]]:
     named = [k for group in found for k in group]
     if not found or not all(found) or -1 in named or len(set(named)) < len(named):
         raise ValueError(
-            f"lead_groups must be groups of some of {', '.join(LEAD_ORDER)}, each lead in one group, "
-            f"got {lead_groups!r}"
+            f"lead_groups must be a list of lists (groups of leads), of some of {', '.join(LEAD_ORDER)}, each lead in "
+            f"one group, got {lead_groups!r}"
         )
     return found
 

@@ -220,7 +220,7 @@ class DualStream(Objective):
             )
 
     def check_encoder(self, encoder: nn.Module) -> None:
-        """Refuse an encoder that has no streams.
+        """Refuse an encoder that has no streams, or only one where the weights ask for two.
 
         Parameters
         ----------
@@ -231,11 +231,18 @@ class DualStream(Objective):
         ------
         TypeError
             The message names the encoder and one that has streams.
+        ValueError
+            If only groups of leads are to be compared, and there is one.
         """
         if not all(hasattr(encoder, name) for name in ("streams", "stream_width", "groups")):
             raise TypeError(
                 f"DualStream compares groups of leads, which the encoder {type(encoder).__name__} does not encode "
                 f"apart: use encoder='dual_stream'"
+            )
+        if self.fused_weight == self.segment_weight == 0 and len(cast(StreamEncoder, encoder).groups) < 2:
+            raise ValueError(
+                "DualStream: there is nothing to learn: fused_weight and segment_weight are 0, lead_weight and "
+                "cross_weight compare groups of leads, and encoder_params['lead_groups'] has one group"
             )
         if self.group_dropout > 0 and not hasattr(encoder, "absent_vectors"):
             raise TypeError(

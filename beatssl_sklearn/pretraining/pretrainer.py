@@ -279,7 +279,7 @@ class Pretrainer(RecordOutput, SignalTransformer):
         check_is_fitted(self)
         check_number("batch_size", self.batch_size, Integral, 1)
         encoder = self.encoder_
-        source = self._source_for(encoder, X, reset=False)
+        source = self._source_for(encoder, X, reset=False, n_leads=rules.expected_leads(encoder))
         run = {name: getattr(self, name) for name in ("batch_size", "device", "precision", "check")}
         return self._as_output(embed_rhythm(encoder, source, **run), source, X)
 
@@ -305,7 +305,7 @@ class Pretrainer(RecordOutput, SignalTransformer):
             raise ValueError(f"levels must be among {', '.join(LEVELS)}, got {unknown}")
         check_number("batch_size", self.batch_size, Integral, 1)
         encoder = self.encoder_
-        source = self._source_for(encoder, X, reset=False)
+        source = self._source_for(encoder, X, reset=False, n_leads=rules.expected_leads(encoder))
         model = encoder.model(self.device, self.precision)
         blocks = embed(source, model, batch_size=self.batch_size, levels=levels, rpeaks=rpeaks, check=self.check)
         return gather(blocks, levels)
@@ -374,12 +374,13 @@ class Pretrainer(RecordOutput, SignalTransformer):
         objective, front_end = self._checked()
         needed = rules.needed_arguments(objective, given)
         n_leads = None if reset else self.encoder_.n_leads
+        expected = None if reset else rules.expected_leads(self.encoder_)
         seed, encoder = shared(ranks, seed_of(self.random_state)), self._encoder_name(objective)
         module, generator = build_module(encoder, self.encoder_params, front_end.fs_model, seed)
         objective.check_encoder(module)
         again = not reset or (self.warm_start and self.__sklearn_is_fitted__())
         start = Start(self._encoder.weights, self.heads_) if again else None
-        source = self._source(X, fs=self.fs, leads=self.leads, allow_nan=self.allow_nan, reset=reset, n_leads=n_leads)
+        source = self._source(X, fs=self.fs, leads=self.leads, allow_nan=self.allow_nan, reset=reset, n_leads=expected)
         if source.n_records < 2:
             raise ValueError(f"n_samples = {source.n_records}: pretraining needs at least 2 records")
         parameters = self.get_params(deep=False)

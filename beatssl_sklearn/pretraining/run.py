@@ -7,6 +7,7 @@ the records, `batches` iterates, `training.net` runs the epochs. Nothing here ca
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from .._optional import find_stack_level
 from ..inputs.front_end import FrontEnd
 from ..inputs.source import Source
 from ..nn.blocks import Encoder
@@ -174,10 +176,24 @@ def pretrain(
     net = build_net(objective, module, settings, train, held_out)
     done = 0 if settings.checkpoint_dir is None else _go_on(net, settings, records, start)
     rows = run_epochs(net, train, settings.max_epochs - done)
+    _warn_if_nothing_was_compared(objective, rows)
     history = [{**row, "epoch": i} for i, row in enumerate(rows, start=settings.first_epoch + 1)]
     return Trained(
         trained_arrays(module.encoder, settings.lr), kept_heads(module, objective), history, str(settings.device)
     )
+
+
+def _warn_if_nothing_was_compared(objective: Objective, rows: list[dict[str, Any]]) -> None:
+    """Warn of a loss that was 0 in every batch, as where no record has anything to be compared with."""
+    if rows and not any(row["train_loss"] for row in rows):
+        names = [name for name in rows[-1] if name.endswith("_loss") and name != "train_loss"]
+        parts = [name for name in names if not any(row.get(name) for row in rows)]
+        warnings.warn(
+            f"{type(objective).__name__}: the loss was 0 in every epoch ({', '.join(parts)}), and nothing was learnt; "
+            f"no batch held two views that its weights compare, as where no record has the leads of two groups",
+            UserWarning,
+            stacklevel=find_stack_level(),
+        )
 
 
 def _go_on(net: EpochNet, settings: TrainingSettings, records: Records, start: Start | None) -> int:
@@ -212,15 +228,25 @@ def load_start(module: PretrainedModule, objective: Objective, start: Start) -> 
     Raises
     ------
     ValueError
-        If names or shapes of the encoder or of a head differ.
+        If names or shapes of the encoder or of a head differ; the message names it, and the objective.
     """
-    load_module_arrays(module.encoder, start.encoder)
+    _go_on_with(module.encoder, start.encoder, "encoder", objective)
     for name in objective.keeps:
         head = getattr(module.heads, name, None)
         prefix = f"{name}."
         arrays = {k.removeprefix(prefix): a for k, a in start.heads.items() if k.startswith(prefix)}
         if isinstance(head, nn.Module) and arrays:
-            load_module_arrays(head, arrays)
+            _go_on_with(head, arrays, f"head {name!r}", objective)
+
+
+def _go_on_with(module: nn.Module, arrays: Mapping[str, NDArray], what: str, objective: Objective) -> None:
+    try:
+        load_module_arrays(module, arrays)
+    except ValueError as error:
+        raise ValueError(
+            f"warm_start (or partial_fit) goes on with the weights of the previous fit, and those of its {what} do not "
+            f"fit objective={objective!r}; set warm_start=False, or go back to the parameters of that fit: {error}"
+        ) from error
 
 
 def kept_heads(module: PretrainedModule, objective: Objective) -> dict[str, NDArray]:

@@ -1,5 +1,7 @@
 """PatientIdentifier: galleries, maps, thresholds."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -191,7 +193,29 @@ def test_a_constant_column_counts_for_nothing():
     found = PatientIdentifier("cosine").fit(Z, np.arange(12))
     assert found.score(Z + 1e-6 * rng.normal(size=Z.shape), np.arange(12)) == 1
     # A column that varies counts, however small it is.
-    assert PatientIdentifier("cosine").fit(Z[:, :8] * 1e-30, np.arange(12)).score(Z[:, :8] * 1e-30, np.arange(12)) == 1
+    for tiny in (1e-30, 1e-200):
+        rows = Z[:, :8] * tiny
+        assert PatientIdentifier("cosine").fit(rows, np.arange(12)).score(rows, np.arange(12)) == 1
+
+
+@pytest.mark.parametrize("metric", ["cosine", "whitened", "arcface"])
+def test_sizes_beyond_all_embeddings(metric):
+    """One record of another size would hide what tells the others apart. As a probe it is a direction."""
+    huge, large = TRAIN.copy(), TRAIN.copy()
+    huge[5, 3], large[5] = 1e200, 1e6 * TRAIN[5]
+    with pytest.raises(ValueError, match=r"embedding of record 5 holds 1e\+200, more than float32"):
+        identifier(metric).set_params(max_epochs=0).fit(huge, TRAIN_PATIENTS)
+    with pytest.raises(ValueError, match=r"embedding of record 5 is .*e\+0\d times as large.*Leave it out"):
+        identifier(metric).set_params(max_epochs=0).fit(large, TRAIN_PATIENTS)
+    with pytest.raises(ValueError, match="record 5 holds"):
+        identifier(metric).decision_function(huge)
+    assert np.abs(identifier(metric, max_epochs=0).decision_function(1e30 * TRAIN)).max() <= 1 + 1e-12
+
+
+def test_copies_of_a_record_are_no_other_size():
+    copies = np.repeat(TRAIN[:1], 9, axis=0) + 1e-9 * np.random.default_rng(0).normal(size=(9, 24))
+    found = PatientIdentifier("cosine").fit(np.concatenate([copies, TRAIN[-1:]]), [0] * 9 + [1])
+    assert found.predict(TRAIN[-1:]).tolist() == [1]
 
 
 def test_galleries_grow_and_are_replaced():
@@ -247,3 +271,95 @@ def test_a_file_without_a_spread_is_refused(tmp_path):
     found.deviation_ = np.zeros_like(found.deviation_)
     with pytest.raises(ValueError, match="deviation_ must be positive"):
         save(found, tmp_path / "m.bssl")
+
+
+@pytest.mark.parametrize(
+    ("changes", "Z", "patients"),
+    [
+        ({"metric": "cosine"}, TRAIN[:, :5], TRAIN_PATIENTS[:3]),
+        ({}, TRAIN[::3, :5], TRAIN_PATIENTS[::3]),
+        ({"metric": "cosine", "unknown": (1, 2)}, TRAIN[:, :5] + 1, TRAIN_PATIENTS),
+    ],
+)
+def test_a_fit_that_fails_changes_nothing(changes, Z, patients):
+    found = identifier("whitened").calibrate(TEST[PROBE], TEST_PATIENTS[PROBE])
+    scores, threshold = found.decision_function(TEST), found.threshold_
+    given = {name: getattr(found, name) for name in changes}
+    with pytest.raises((TypeError, ValueError)):
+        found.set_params(**changes).fit(Z, patients)
+    found.set_params(**given)
+    np.testing.assert_array_equal(found.decision_function(TEST), scores)
+    assert found.threshold_ == threshold and found.n_features_in_ == 24
+
+
+@pytest.mark.parametrize(("name", "value"), [("metric", "cosine"), ("limit", 0.05), ("limit", None)])
+def test_the_map_keeps_its_parameters(name, value, tmp_path):
+    found = identifier("whitened", limit=3.0)
+    save(found, tmp_path / "m.bssl")
+    for one in (found, load(tmp_path / "m.bssl"), pickle.loads(pickle.dumps(found))):
+        one.set_params(**{name: value})
+        for ask in ("predict", "predict_proba", "decision_function", "enroll"):
+            with pytest.raises(ValueError, match=f"{name}={value!r} was set after fit, which had .*call fit again"):
+                getattr(one, ask)(TEST, *([TEST_PATIENTS] if ask == "enroll" else []))
+        with pytest.raises(ValueError, match=f"{name}={value!r} was set after fit"):
+            save(one, tmp_path / "changed.bssl")
+        one.fit(TRAIN, TRAIN_PATIENTS).predict(TEST)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"temperature": 0}, ValueError, "temperature must be a number at least 1e-06, got 0"),
+        ({"temperature": "hot"}, TypeError, "temperature must be a number, got 'hot'"),
+        ({"threshold": np.nan}, ValueError, "threshold must be a number between -1 and 1, got nan"),
+        ({"threshold": "hi"}, TypeError, "threshold must be a number, got 'hi'"),
+        ({"unknown": (1, 2)}, TypeError, r"unknown must be one label .*'p2-000'.*, got \(1, 2\)"),
+        ({"unknown": b"nobody"}, TypeError, "unknown must be one label .*, got b'nobody'"),
+        ({"unknown": {}}, TypeError, "unknown must be one label .*, got {}"),
+    ],
+)
+def test_parameters_that_may_change_are_checked_where_they_are_used(changes, error, message):
+    found = identifier("cosine").set_params(**changes)
+    with pytest.raises(error, match=message):
+        (found.predict_proba if "temperature" in changes else found.predict)(TEST)
+    with pytest.raises(error, match=message.partition(" ")[0]):
+        found.fit(TRAIN, TRAIN_PATIENTS)
+
+
+def test_columns_keep_their_names(tmp_path):
+    table = pd.DataFrame(TRAIN, columns=[f"z{k:02d}" for k in range(24)])
+    found = PatientIdentifier().fit(table, TRAIN_PATIENTS)
+    save(found, tmp_path / "m.bssl")
+    for one in (found, load(tmp_path / "m.bssl")):
+        assert one.feature_names_in_.tolist() == table.columns.tolist()
+        assert one.score(table, TRAIN_PATIENTS) > 0.9
+        for ask in ("predict", "enroll"):
+            with pytest.raises(ValueError, match="feature names should match"):
+                getattr(one, ask)(table[table.columns[::-1]], *([TRAIN_PATIENTS] if ask == "enroll" else []))
+    assert not hasattr(found.fit(TRAIN, TRAIN_PATIENTS), "feature_names_in_")
+    found.feature_names_in_ = np.array(["a"], dtype=object)
+    with pytest.raises(ValueError, match="feature_names_in_ has 1 names of 24 columns"):
+        save(found, tmp_path / "m.bssl")
+
+
+@pytest.mark.parametrize(("share", "error"), [("x", TypeError), (None, TypeError), (0, ValueError), (1.0, ValueError)])
+def test_shares_of_false_accepts(share, error):
+    with pytest.raises(error, match=f"false_accepts must be .*, got {share!r}"):
+        identifier("cosine").calibrate(TEST, TEST_PATIENTS, false_accepts=share)
+
+
+def test_what_cannot_be_scored():
+    found = identifier("cosine")
+    with pytest.raises(ValueError, match="sample_weight is 0 for all records"):
+        found.score(TEST, TEST_PATIENTS, np.zeros(80))
+    for unknown in (None, np.nan):
+        with pytest.raises(ValueError, match="record 0 is missing .* set unknown, for example unknown=-1"):
+            found.set_params(unknown=unknown).score(TEST, [None] * 80)
+    assert found.set_params(unknown=-1, threshold=1.0).score(TEST[PROBE], [-1] * 40) == 1
+
+
+def test_messages_name_ids_as_they_were_given():
+    with pytest.raises(ValueError, match=r"one patient only \('p1-000'\)"):
+        PatientIdentifier().fit(TRAIN[:3], TRAIN_PATIENTS[:3])
+    with pytest.raises(TypeError, match="got 0 beside 'p2-000'"):
+        identifier("cosine").enroll(TEST, np.arange(80), keep=True)

@@ -4,6 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from beatssl_sklearn import PatientIdentifier
+from beatssl_sklearn.evaluation import aami_scores
+from beatssl_sklearn.evaluation.probing import label_fraction_curve
 from beatssl_sklearn.inputs.groups import (
     group_codes,
     group_folds,
@@ -198,3 +201,13 @@ def test_fractions_are_checked(fractions):
 def test_labels_are_a_vector_or_a_table():
     with pytest.raises(ValueError, match="y must have shape"):
         held_out_folds(np.zeros((2, 2, 2)), None, 2)
+
+
+@pytest.mark.parametrize("groups", [[1, "1"], ("a", 2.0), [b"a", "a"], np.array([1, "1"], dtype=object)])
+def test_groups_of_several_types_are_not_merged(groups):
+    with pytest.raises(TypeError, match="groups must hold groups of one type, got .* and .*"):
+        group_codes(groups, 2)
+    with pytest.raises(TypeError, match="groups must hold groups of one type"):
+        label_fraction_curve(PatientIdentifier(), X=np.ones((2, 1, 500)), y=["a", "b"], groups=groups)
+    with pytest.raises(TypeError, match="patients must hold groups of one type"):
+        aami_scores([["N"], ["N"]], [["N"], ["N"]], patients=groups)

@@ -203,3 +203,16 @@ def test_an_encoder_without_streams_is_refused():
 def test_what_cannot_be_learnt(params, error, message):
     with pytest.raises(error, match=message):
         Pretrainer(DualStream(**params), fs=100).fit(X)
+
+
+def test_groups_of_leads_need_another_to_be_compared_with():
+    objective = DualStream(fused_weight=0, segment_weight=0, projection_dim=8)
+    with pytest.raises(ValueError, match="nothing to learn: fused_weight and segment_weight are 0.*has one group"):
+        make(objective, encoder_params=TINY["dual_stream"] | {"lead_groups": [["I", "II", "V1"]]}).fit(X)
+    apart = X.copy()
+    apart[::2, :6] = apart[1::2, 6:] = np.nan
+    pre = make(objective, allow_nan=True, check="ignore")
+    with pytest.warns(UserWarning, match=r"DualStream: the loss was 0 in every epoch \(.*lead_loss.*\)") as told:
+        pre.fit(apart)
+    assert len(told) == 1
+    pre.fit(X)

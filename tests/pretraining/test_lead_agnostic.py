@@ -198,3 +198,41 @@ def test_the_first_step_has_the_temperature_that_is_asked_for():
 def test_what_cannot_be_learnt(params, error, message):
     with pytest.raises(error, match=message):
         Pretrainer(LeadAgnostic(**params), fs=100).fit(X)
+
+
+def test_parameters_of_the_quantizer_need_a_quantizer():
+    pre = make("lead_agnostic")
+    with pytest.raises(ValueError, match=r"parameter 'quantizer__entries' .*: quantizer=None has no parameters"):
+        pre.set_params(objective__quantizer__entries=8)
+    for named in ("GumbelQuantizer", "gumbel_quantizer"):
+        found = make("lead_agnostic").set_params(objective__quantizer=named, objective__quantizer__entries=8)
+        assert found.objective.quantizer == GumbelQuantizer(entries=8)
+        found = make(LeadAgnostic(quantizer=named)).set_params(objective__quantizer__entries=8)
+        assert found.objective.quantizer == GumbelQuantizer(entries=8)
+
+
+@pytest.mark.parametrize("name", ["temperature", "last_temperature"])
+def test_temperatures_are_finite(name):
+    with pytest.raises(ValueError, match=f"{name} must be a finite number, got inf"):
+        LeadAgnostic(quantizer=GumbelQuantizer(**{name: float("inf")})).check()
+
+
+@pytest.mark.parametrize("before", ["quantised", "lead_agnostic"])
+def test_a_warm_start_with_another_quantizer(before):
+    pre = make(before, max_epochs=0).fit(X)
+    pre.set_params(warm_start=True, objective__quantizer=GumbelQuantizer(entries=16))
+    message = r"warm_start .*weights of the previous fit.* head '(quantizer|out)'.* objective=LeadAgnostic\("
+    with pytest.raises(ValueError, match=message):
+        pre.fit(X)
+
+
+def test_leads_of_other_recordings_are_named_after_fit():
+    pre = make("segments", "beatnet", max_epochs=0).fit(X)
+    pre.set_params(leads=["I", "II"])
+    np.testing.assert_array_equal(pre.transform(X[:, :2]), RhythmEmbedder(pre, leads=["I", "II"]).transform(X[:, :2]))
+    np.testing.assert_array_equal(pre.embed(X[:, :2]).rhythm, pre.transform(X[:, :2]))
+    assert pre.n_leads_ == 12 and pre.partial_fit(X[:, :2]).n_leads_ == 12
+    with pytest.raises(ValueError, match=r"X has 3 leads but leads=\['I', 'II'\] names 2"):
+        pre.transform(X[:, :3])
+    with pytest.raises(ValueError, match="X has 2 leads, but Pretrainer was fitted on 12"):
+        pre.set_params(leads=None).transform(X[:, :2])
