@@ -49,7 +49,15 @@ def test_make_targets(page: Path) -> None:
 
 def test_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for b in blocks(README, "console") for line in b.splitlines() if line.startswith("beatssl ")]
-    assert {line.split()[1] for line in lines} == {"pretrain", "embed", "delineate", "beats", "ask", "info"}
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    every = set(re.findall(r"^    (\w+)(?:  | *$)", capsys.readouterr().out.partition("COMMAND\n")[2], flags=re.M))
+    assert len(every) > 10 and {line.split()[1] for line in lines} <= every
+    # The list, or a sentence below it, has every command; so has the table of the guide.
+    guide = (ROOT / "docs" / "user_guide" / "command_line.md").read_text(encoding="utf-8")
+    named = re.findall(r"(?:^|`)beatssl ([a-z]+)", README, flags=re.M)
+    table = guide.partition("| command |")[2].partition("\n\n")[0]
+    assert set(named) == every and set(re.findall(r"^\| `(\w+)` \|", table, flags=re.M)) == every
     for line in lines:
         _, command, *arguments = line.split()
         with pytest.raises(SystemExit):

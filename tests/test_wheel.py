@@ -130,6 +130,24 @@ def test_everything_that_is_imported_is_required(metadata: Message) -> None:
                 assert of_module.get(module, module) in needed, f"{path.name} imports {module}"
 
 
+def test_what_is_imported_late_is_named_in_its_extra(metadata: Message) -> None:
+    """Not left to what some other package happens to require."""
+    # Parts of a package, of which it asks for the very version.
+    parts = {"dask": "distributed", "py4j": "pyspark"}
+    every = requirements(metadata)
+    always = {r.name for r in every if r.marker is None}
+    calls = re.compile(r'import_optional\("([\w.]+)",[^)]*?"(\w+)"\)')
+    found = set()
+    for path in (ROOT / "beatssl_sklearn").rglob("*.py"):
+        found |= {
+            (module.partition(".")[0], extra) for module, extra in calls.findall(path.read_text(encoding="utf-8"))
+        }
+    assert len(found) > 10 and ("numcodecs", "zarr") in found
+    for module, extra in sorted(found):
+        named = always | {r.name for r in every if r.marker is not None and r.marker.evaluate({"extra": extra})}
+        assert parts.get(module, module) in named, f"[{extra}] does not name {module}"
+
+
 def pinned(name: str) -> dict[str, Version]:
     """Read a file of constraints: exact versions without a local part."""
     found = {}

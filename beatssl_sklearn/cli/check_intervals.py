@@ -41,9 +41,9 @@ class MeasuredIntervals:
         self._segmenter: Any = None
         if arguments.waves != "none":
             from .. import WaveSegmenter
-            from .models import from_file
+            from .models import from_option
 
-            with from_file(arguments.waves):
+            with from_option("--waves", arguments.waves):
                 self._segmenter = WaveSegmenter.load(arguments.waves)
             self._segmenter.set_params(device=arguments.device, allow_nan=True, check="ignore")
             self._chosen = set(names[:: max(1, -(-len(names) // MOST_RECORDS))])

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import check_leads, signal_quality
 from ..files.growing_table import GrowingTable
+from ..quality.check_leads import OWN_GAINS
 from ..quality.reliable import LOOKED_AT_S
 from .batch_results import results_of
 from .folder import Batch, LongRecord
@@ -40,8 +41,6 @@ class CheckedRecords:
     ----------
     rows : dict of str to dict
         Values by column, by name of the record in the folder.
-    bad_leads : dict of str to int
-        How many records have this lead with a score below .5, by lead.
     """
 
     def __init__(self, table: GrowingTable, ids: Mapping[str, str], arguments: argparse.Namespace) -> None:
@@ -53,6 +52,11 @@ class CheckedRecords:
         """Records with a score below .5, or with something likely wrong in leads, unit or rate."""
         return sum(row["doubtful"] for row in self.rows.values())
 
+    @property
+    def n_own_gains(self) -> int:
+        """Records whose limb leads have gains of their own."""
+        return sum(OWN_GAINS in row["findings"] for row in self.rows.values())
+
     def add(self, batch: Batch, refused: Refused, bar: Progress) -> None:
         """Check records and add them to the table."""
         for name, row in results_of(batch, _checked, "ignore", refused, bar):
@@ -60,6 +64,11 @@ class CheckedRecords:
             self._table.add(self._ids[name], np.zeros((1, 0), np.float32), columns)
             self._table.commit()
             self.rows[name] = row
+
+
+def questions_leads(findings: str) -> bool:
+    """Whether leads, unit or rate may be wrong. With gains of their own, waves are in their places."""
+    return findings not in ("", OWN_GAINS)
 
 
 def as_batch(part: Batch | LongRecord, refused: Refused, bar: Progress) -> Batch | None:
@@ -84,6 +93,6 @@ def _checked(batch: Batch) -> list[dict[str, Any]]:
         }
         row |= {name: quality[name].iloc[i] for name in _OF_QUALITY}
         row |= {name: leads[name].iloc[i] for name in _OF_LEADS}
-        row["doubtful"] = bool(row["score"] < 0.5 or row["findings"])
+        row["doubtful"] = bool(row["score"] < 0.5 or questions_leads(row["findings"]))
         rows.append(row)
     return rows

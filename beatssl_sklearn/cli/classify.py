@@ -24,6 +24,9 @@ _EXAMPLE = """examples:
   beatssl classify my_records --out table.parquet --threshold .5 --threshold AFIB=.2
   beatssl classify age-sex my_records --out people.csv
 
+The column `unlike` (1 - score_samples in Python) is the share of the training's records that are more usual than this
+one: near 1, its probabilities mean little.
+
 For research only; not a medical device.
 """
 

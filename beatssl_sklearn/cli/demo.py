@@ -13,7 +13,7 @@ from .parser import add_seed, new_command
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
-    text = "Use the shipped models, pretrain one, embed, classify and plot; needs no data."
+    text = "Use the shipped models, then pretrain one, score its embeddings and draw them; needs no data."
     command = new_command(commands, "demo", text, run)
     command.add_argument("--out", type=Path, default=Path("demo_output"), help="folder for the results [%(default)s]")
     command.add_argument("--data", type=Path, help="folder of WFDB records, for example PTB-XL; without it: simulated")

@@ -1,4 +1,4 @@
-"""The demonstration, on simulated ECGs or a folder: shipped models, then pretrain, embed, classify, save and draw."""
+"""The demonstration, on simulated ECGs or a folder: shipped models, then pretrain, embed, score, save and draw."""
 
 from __future__ import annotations
 

@@ -18,3 +18,14 @@ def from_file(model: str) -> Iterator[None]:
             raise
         text = f"{model}{text.removeprefix(name)}" if text.startswith(f"{name}: ") else f"{model}: {text}"
         raise type(error)(text) from error
+
+
+@contextmanager
+def from_option(option: str, model: str) -> Iterator[None]:
+    """Name the option and the file in the errors of the body, which reads a model that is not the command's first."""
+    try:
+        with from_file(model):
+            yield
+    except (ValueError, TypeError, OSError) as error:
+        kind = OSError if isinstance(error, OSError) else ValueError
+        raise kind(f"{option}: {error}") from error

@@ -152,8 +152,9 @@ def _provide_records(folder: Path, labels: str, download_if_missing: bool) -> tu
     if not download_if_missing:
         where = f"in {place or folder}" if folder.is_dir() else f"in {folder}, which does not exist"
         raise FileNotFoundError(
-            f"{len(absent)} files of {PROJECT} are missing or cut short {where}; the first is {absent[0]}; expected the"
-            f" layout of training2017 of https://physionet.org/content/{PROJECT}/ (download_if_missing=False)"
+            f"{len(absent)} files of {PROJECT} are missing or cut short {where}; the first is {absent[0]}; data_home"
+            f" must name a folder with training2017 of https://physionet.org/content/{PROJECT}/"
+            " (download_if_missing=False)"
         )
     provide(folder, PROJECT, [ARCHIVE, f"REFERENCE-{labels}.csv"], download_if_missing=True)
     if place is None or place.name == "training":

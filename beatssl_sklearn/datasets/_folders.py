@@ -7,11 +7,14 @@ import hashlib
 import logging
 import os
 import posixpath
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from ..ecg.wfdb.formats import COMPRESSED, stored_bytes
 from ..ecg.wfdb.header import NO_SAMPLES, parse_header
@@ -21,6 +24,8 @@ logger = logging.getLogger(__name__)
 CHECKSUMS = "SHA256SUMS.txt"
 _CONNECTIONS = 2
 """As many as wfdb itself opens: PhysioNet is a public service."""
+# Seconds until a server that does not answer counts as out of reach.
+_PATIENCE = 20.0
 
 
 class PlainHeader(NamedTuple):
@@ -97,8 +102,8 @@ def provide(folder: Path, project: str, files: Sequence[str], *, download_if_mis
         where = f"in {folder}" if folder.is_dir() else f"in {folder}, which does not exist"
         raise FileNotFoundError(
             f"{len(absent)} of {len(files)} files of {project} are missing or cut short {where}{_shown(absent)}; the"
-            f" first is {absent[0]}; expected the layout of https://physionet.org/content/{project}/"
-            f" (download_if_missing=False)"
+            f" first is {absent[0]}; data_home must name a folder with the layout of"
+            f" https://physionet.org/content/{project}/ (download_if_missing=False)"
         )
     download(folder, project, absent)
 
@@ -138,6 +143,7 @@ def download(folder: Path, project: str, files: Sequence[str]) -> None:
     """
     logger.info("downloading %d files of %s to %s", len(files), project, folder)
     try:
+        _reach()
         folder.mkdir(parents=True, exist_ok=True)
         _download_one(folder, project, {}, CHECKSUMS)
         sums = _read_checksums(folder / CHECKSUMS)
@@ -153,9 +159,31 @@ def download(folder: Path, project: str, files: Sequence[str]) -> None:
         # The text of the error is enough: what a library of connections raised on the way says nothing more.
         raise OSError(
             f"download of {project} failed, {len(left)} of {len(files)} files are still missing in {folder}"
-            f"{_shown(left)}: {error}. Call again to continue, put a copy in the publisher's layout there, or choose"
-            " records that are there; with download_if_missing=False, nothing is downloaded"
+            f"{_shown(left)}: {error}. If you have the files, name their folder as data_home (or in the environment"
+            f" variable BEATSSL_DATA_HOME), with the layout of https://physionet.org/content/{project}/. Else call"
+            " again to continue, or choose records that are there; with download_if_missing=False, nothing is"
+            " downloaded"
         ) from None
+
+
+def _reach() -> None:
+    """Connect to the server once, because downloads wait without a limit.
+
+    Raises
+    ------
+    OSError
+        If it cannot be reached within `_PATIENCE`; behind a proxy, that is left to the download.
+    """
+    from wfdb.io import download as wfdb_download
+
+    if getproxies():
+        return
+    address = urlsplit(wfdb_download.config.db_index_url)
+    host, port = address.hostname or "", address.port or (80 if address.scheme == "http" else 443)
+    try:
+        socket.create_connection((host, port), timeout=_PATIENCE).close()
+    except OSError as error:
+        raise OSError(f"{host} cannot be reached ({error})") from None
 
 
 def _shown(files: Sequence[str]) -> str:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..ecg.leads import DERIVED, EIGHT_LEADS, resolve_leads
 from ..ecg.rpeaks import detect_rpeaks
-from ..inputs.measures import measure_block
+from ..inputs.measures import Measures, measure_block
+from ..inputs.plausibility import LIMB_ERROR
 from ..inputs.source import Block
 from .coarse import coarsen, without_gaps
 from .lead_model import lead_model, swap_logits
@@ -18,16 +19,12 @@ from .lead_noise import are_too_noisy
 from .lead_shapes import limb_errors, median_beats
 from .reading import open_records, read_blocks, record_names
 from .swaps import SWAPS
+from .units import UNKNOWN, moderate, units_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-UNITS: dict[str, float] = {"V": 1000.0, "mV": 1.0, "counts": 0.005, "uV": 0.001}
-"""Units that are told apart, and what makes millivolt of them; of counts, whose gain is unknown, about."""
-
-# Usual height of a lead in each unit, and its standard deviation, as powers of ten; counts of 5 microvolt.
-_HEIGHTS, _SPREAD = {"V": -3.0, "mV": 0.0, "counts": 2.3, "uV": 3.0}, 0.25
-# Probability, before a record is seen, that its leads and its unit are right.
+# Probability, before a record is seen, that its leads are right.
 _PRIOR = 0.9
 # Share of the limb leads against Einthoven's law: it holds below, and is broken above.
 _HOLDS, _BROKEN = 0.1, 0.3
@@ -37,6 +34,8 @@ _EVIDENCE = 0.75
 _USUAL_RR, _USUAL_SHARPNESS = 0.8, 0.85
 # Probability from which a mistake is told.
 _REPORTED, _RATE_REPORTED = 0.5, 0.97
+OWN_GAINS = "limb leads have gains of their own"
+"""A finding that says nothing against the places of leads: only amplitudes of different leads cannot be compared."""
 _RATES = {"fs_too_high": "fs may be too high", "fs_too_low": "fs may be too low"}
 
 
@@ -50,6 +49,8 @@ class Judged(NamedTuple):
     unit : list of str
     limb_error : ndarray of shape (n_records,)
         Difference of limb leads from what follows from I and II, relative; NaN without such leads.
+    own_gains : ndarray of bool, shape (n_records,)
+        Whether limb leads differ from what follows from I and II by a factor of their own each, and by no more.
     likely : list of str
         The most likely mistake of the leads; "" if it is less likely than none.
     certainty : ndarray of shape (n_records,)
@@ -61,6 +62,7 @@ class Judged(NamedTuple):
     scores: dict[str, NDArray[np.float64]]
     unit: list[str]
     limb_error: NDArray[np.float64]
+    own_gains: NDArray[np.bool_]
     likely: list[str]
     certainty: NDArray[np.float64]
     doubted: list[str]
@@ -90,15 +92,18 @@ def check_leads(X: Any, fs: float | None = None, leads: Sequence[str] | str | No
         - inverted III, aVR, aVL, aVF: 1 where the given lead is the opposite of what follows from I and II, else 0;
           NaN where it cannot be compared;
         - limb_error: largest relative difference of these leads from what follows from I and II (III = II - I,
-          aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2);
-        - unit: "mV", "uV", "V" or "counts" (of 5 microvolt or so), by the height of the waves, and wrong_unit: the
-          probability that it is not mV;
+          aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2), 0 to about 2. NaN where none can be compared;
+        - unit: "mV", "uV", "V" or "counts" (of 5 microvolt or so), by the height of the waves, or "unknown" where that
+          is 100 times too large or too small for all of them, and wrong_unit: the probability that it is not mV;
         - fs_too_high, fs_too_low: probability that heartbeats and QRS complexes look too fast, or too slow, because
           `fs` is not the rate;
         - likely: the most likely mistake of the leads, and certainty: its probability, or that of none, if nine of ten
           records are right; both the leads as they are and without the mistake are evidence. NaN where a mistake is
           suspected and the heartbeats are too noisy to tell;
-        - findings: all that is likely, in words.
+        - findings: all that is likely, in words. A limb_error above .3 is one: leads "have gains of their own" where a
+          factor for each lead explains it, as in sets that scale each lead by itself. Waves are then in their places,
+          but amplitudes of different leads, and axes, cannot be compared. Embedders do not warn of it. Else leads
+          "contradict Einthoven's law": one is not what its name says, or was recorded at another time.
 
     Raises
     ------
@@ -141,16 +146,17 @@ def check_leads(X: Any, fs: float | None = None, leads: Sequence[str] | str | No
 
 def judge(block: Block) -> Judged:
     """Judge the leads, the unit and the rate of the records of a block."""
+    block, exponents = moderate(block)
     signal, missing = without_gaps(block.signal)
     rpeaks = detect_rpeaks(signal, block.fs)
     coarse = coarsen(signal, block.fs, missing, rpeaks)
-    unit, right = _units(coarse.signal)
-    factor = np.array([UNITS[u] for u in unit], np.float32)
+    unit, right, factor = units_of(coarse.signal, exponents)
     beats = median_beats(coarse, block.leads) * factor[:, None, None]
     logits = swap_logits(beats)
     errors, scores = _limb_scores(coarse.signal, block.leads)
     certain = _settle(logits, errors, coarse.signal, block.leads)
-    fast, slow = rate_scores(block, rpeaks)
+    measures = measure_block(block, rpeaks)
+    fast, slow = _rate_scores(measures)
     likely, certainty = _likely(_explained(certain, beats))
     # Einthoven's law needs no heartbeats.
     by_law = np.isin(likely, ["inverted I", "inverted II"]) & (errors > _BROKEN)
@@ -160,22 +166,9 @@ def judge(block: Block) -> Judged:
     every |= {"wrong_unit": 1 - right, "fs_too_high": fast, "fs_too_low": slow}
     doubted = [name if hidden else "" for name, hidden in zip(likely, noisy, strict=True)]
     likely = ["" if hidden else name for name, hidden in zip(likely, noisy, strict=True)]
-    return Judged(every, unit, errors, likely, np.where(noisy, np.nan, certainty), doubted)
-
-
-def _units(x: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float64]]:
-    """Return the unit of each record, and the probability that it is millivolt."""
-    low, high = np.percentile(x, [1, 99], axis=-1)
-    heights = high - low
-    alive = heights > 1e-3 * heights.max(axis=1, keepdims=True)
-    typical = np.array([np.median(h[a]) if a.any() else 1.0 for h, a in zip(heights, alive, strict=True)])
-    off = np.log10(np.maximum(typical, 1e-9))[:, None] - np.array(list(_HEIGHTS.values()))
-    prior = np.array([_PRIOR if unit == "mV" else (1 - _PRIOR) / 3 for unit in _HEIGHTS])
-    logit = -0.5 * (off / _SPREAD) ** 2 + np.log(prior)
-    p = np.exp(logit - logit.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
-    units = list(_HEIGHTS)
-    return [units[i] for i in p.argmax(axis=1)], np.asarray(p[:, units.index("mV")])
+    # Embedders draw the same line: with other gains, these leads agree.
+    by_gains = (errors > _BROKEN) & (measures.limb_error <= LIMB_ERROR)
+    return Judged(every, unit, errors, by_gains, likely, np.where(noisy, np.nan, certainty), doubted)
 
 
 def _limb_scores(
@@ -210,13 +203,10 @@ def _settle(
     return logits
 
 
-def rate_scores(
-    block: Block, rpeaks: list[NDArray[np.int64]]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _rate_scores(measures: Measures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the probabilities that `fs` is too high and too low; NaN without three heartbeats."""
-    inputs = rate_inputs(block, rpeaks)
     model = lead_model()
-    fast, slow = _sigmoid(inputs @ model.rate_weights.T + model.rate_intercepts).T
+    fast, slow = _sigmoid(_rate_inputs(measures) @ model.rate_weights.T + model.rate_intercepts).T
     return fast, slow
 
 
@@ -235,7 +225,10 @@ def rate_inputs(block: Block, rpeaks: list[NDArray[np.int64]]) -> NDArray[np.flo
     ndarray of shape (n_records, 2)
         As logarithms; NaN without three heartbeats.
     """
-    measures = measure_block(block, rpeaks)
+    return _rate_inputs(measure_block(block, rpeaks))
+
+
+def _rate_inputs(measures: Measures) -> NDArray[np.float64]:
     with np.errstate(divide="ignore"):
         beats = np.log(_USUAL_RR / measures.rr)
         complexes = np.log(measures.sharpness / _USUAL_SHARPNESS)
@@ -283,9 +276,10 @@ def findings(judged: Judged) -> list[str]:
         parts += [f"too noisy to tell ({judged.doubted[i]})"] if judged.doubted[i] else []
         parts += [f"inverted {name}" for name in DERIVED if judged.scores[f"inverted {name}"][i] > _REPORTED]
         if judged.limb_error[i] > _BROKEN and not parts:
-            parts.append("limb leads contradict Einthoven's law")
+            parts.append(OWN_GAINS if judged.own_gains[i] else "limb leads contradict Einthoven's law")
         if judged.unit[i] != "mV":
-            parts.append(f"unit looks like {judged.unit[i]}")
+            known = judged.unit[i] != UNKNOWN
+            parts.append(f"unit looks like {judged.unit[i]}" if known else "amplitudes fit no unit")
         parts += [text for name, text in _RATES.items() if judged.scores[name][i] > _RATE_REPORTED]
         texts.append("; ".join(parts))
     return texts

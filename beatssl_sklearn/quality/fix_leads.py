@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from ..ecg.leads import DERIVED, EIGHT_LEADS, LEADS, resolve_leads
 from ..ecg.wfdb import ECGRecord
 from ..inputs.source import ArraySource, Block
-from .check_leads import UNITS, Judged, judge
+from .check_leads import Judged, judge
 from .reading import open_records, read_blocks, record_names
 from .swaps import SWAPS, least_certainty
+from .units import UNITS
 
 if TYPE_CHECKING:
     from pandas import DataFrame

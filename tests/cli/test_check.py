@@ -43,13 +43,57 @@ def test_a_row_per_record_and_a_page(records: Path, tmp_path: Path, capsys: pyte
     stdout, stderr = capsys.readouterr()
     assert "4 records, 2 of them doubtful" in stdout and "skipped bad" in stderr
     text = page.read_text(encoding="utf-8")
-    assert text.count("<figure>") == 2 and "data:image/png;base64," in text
+    assert text.count("<figure ") == 2 and "data:image/png;base64," in text
     # Two of the four records have intervals by the shipped segmenter, and the others none or wrong ones.
     assert "<h2>Intervals</h2>" in text and "Histogram: QTcF [ms]" in text and "by the model waves" in text
     n_with_qrs = int(re.search(r'<td>QRS</td><td class="n">(\d+)</td>', text)[1])
     assert 2 <= n_with_qrs <= 3
+    # Each finding names its records, with links to those that are shown; the page says why these are.
+    assert "In turn: the record with the lowest quality score" in text and "prefers-color-scheme: dark" in text
+    (link,) = re.findall(r'<tr><td>flat</td><td>quality</td><td class="n">1</td><td><a href="#(.*?)">flat</a>', text)
+    assert f'<figure id="{link}"><figcaption><b>flat</b>' in text
     # Names of files are text, and nothing is fetched.
     assert "two<b>" not in text and "http:" not in text and "https:" not in text
+
+
+def test_leads_with_gains_of_their_own_are_found_but_not_doubtful(
+    write_record: WriteRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in LUDB; embedders do not warn of them, either."""
+    gains = np.array([1.3, 0.7, 1.6, 1.1, 1.5, 0.8, *[1] * 6])[:, None]
+    right = make_ecg(1, fs=500, random_state=3).data[0]
+    write_record(tmp_path / "in" / "scaled", gains * right, 500, LEADS)
+    write_record(tmp_path / "in" / "strange", np.concatenate([right[:2], right[[8, 6, 10, 7]], right[6:]]), 500, LEADS)
+    assert main(["check", str(tmp_path / "in"), "--out", str(tmp_path / "t.csv"), "--quiet"]) == 0
+    table = pd.read_csv(tmp_path / "t.csv", keep_default_na=False).set_index("record")
+    assert (table["limb_error"] > 0.3).all()
+    assert table["findings"].to_dict() == {
+        "scaled": "limb leads have gains of their own",
+        "strange": "limb leads contradict Einthoven's law",
+    }
+    assert table["doubtful"].to_dict() == {"scaled": False, "strange": True}
+    assert "gains of their own in 1 of 2 records" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--waves", "nonsense"], "--waves nonsense: this is of the page alone; give --report, too"),
+        (["--map", "ptbxl"], "--map ptbxl: this is of the page alone"),
+        (["--pictures", "3"], "--pictures 3: this is of the page alone"),
+        (["--waves", "nonsense", "--report"], "--waves: 'nonsense' is neither a file nor a shipped model"),
+        (["--waves", "ptbxl", "--report"], "--waves: 'ptbxl' holds a BeatSSLPretrainer, not a WaveSegmenter"),
+        (["--map", "nonsense", "--report"], "--map: 'nonsense' is neither a file nor a shipped model"),
+        (["--map", "waves", "--report"], "--map: .*must have an encoder_, which WaveSegmenter does not"),
+    ],
+)
+def test_options_of_the_page_alone(
+    options: list[str], message: str, records: Path, tmp_path: Path, refusal: Refusal
+) -> None:
+    """Refused before a record is read."""
+    page = [str(tmp_path / "p.html")] if options[-1] == "--report" else []
+    said = refusal("check", records, "--out", tmp_path / "t.csv", *options, *page)
+    assert re.search(message, said) and not list(tmp_path.iterdir())
 
 
 def test_intervals_are_those_of_the_segmenter(write_record: WriteRecord, tmp_path: Path) -> None:

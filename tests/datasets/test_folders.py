@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from beatssl_sklearn.datasets import fetch_ludb, fetch_mitdb, fetch_ptbxl
+from beatssl_sklearn.datasets import _folders, fetch_ludb, fetch_mitdb, fetch_ptbxl
 from beatssl_sklearn.datasets._folders import read_plain_header
 from beatssl_sklearn.ecg.leads import LEADS
 
@@ -247,7 +247,24 @@ def test_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from wfdb.io import download
 
     monkeypatch.setattr(download.config, "db_index_url", "http://127.0.0.1:9/")
-    with pytest.raises(OSError, match=r"(?s)download of ptb-xl/1.0.3 failed.*publisher's layout") as caught:
+    with pytest.raises(OSError, match=r"ptb-xl/1.0.3 failed.*127.0.0.1 cannot be reached.*as data_home") as caught:
         fetch_ptbxl(tmp_path)
     assert isinstance(caught.value.__context__, OSError) and caught.value.__suppress_context__
-    assert files_in(tmp_path) == set()
+    # Not even a folder.
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind a firewall that drops what it does not let through: the system would wait for minutes."""
+    monkeypatch.setattr(_folders, "getproxies", dict)
+    monkeypatch.setattr(_folders, "_PATIENCE", 0.2)
+    waited = []
+
+    def never(address: tuple[str, int], timeout: float) -> None:
+        waited.append((address, timeout))
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(_folders.socket, "create_connection", never)
+    with pytest.raises(OSError, match=r"physionet.org cannot be reached \(timed out\).*data_home"):
+        fetch_mitdb(tmp_path)
+    assert waited == [(("physionet.org", 443), 0.2)]

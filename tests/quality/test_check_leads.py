@@ -95,6 +95,26 @@ def test_units(right: np.ndarray, unit: str, factor: float) -> None:
     assert np.allclose(check_leads(right, fs=FS)["swap V1/V2"], table["swap V1/V2"], atol=1e-2)
 
 
+@pytest.mark.parametrize("factor", [1e-30, 1e-10, 1e6, 1e20, 1e36])
+def test_amplitudes_that_fit_no_unit(right: np.ndarray, factor: float) -> None:
+    """All else is judged as it is of the same records in millivolt, without an overflow."""
+    x = with_arms_swapped(right[:2])
+    # In double precision, as users have it.
+    odd, usual = check_leads(factor * x.astype(np.float64), fs=FS), check_leads(x, fs=FS)
+    assert set(odd["unit"]) == {"unknown"} and odd["findings"].str.contains("amplitudes fit no unit").all()
+    assert np.allclose(odd["swap LA/RA"], usual["swap LA/RA"], atol=0.1) and odd["limb_error"].max() < 1e-3
+    assert np.allclose(odd["fs_too_low"], usual["fs_too_low"], atol=0.02)
+
+
+def test_gains_of_their_own_are_told_from_leads_that_are_wrong(right: np.ndarray) -> None:
+    scaled, strange = right[:1].copy(), right[:1].copy()
+    scaled[:, [0, 2, 4]] *= np.array([1.4, 0.6, 1.7], np.float32)[:, None]
+    strange[:, 2:6] = right[:1, [8, 6, 10, 7]]
+    table = check_leads(np.concatenate([scaled, strange]), fs=FS)
+    assert (table["limb_error"] > 0.3).all()
+    assert table["findings"].tolist() == ["limb leads have gains of their own", "limb leads contradict Einthoven's law"]
+
+
 def test_wrong_rates(right: np.ndarray) -> None:
     usual, fast, slow = (check_leads(right, fs=fs) for fs in (FS, 2.5 * FS, FS / 2.5))
     assert usual["findings"].eq("").all()
