@@ -190,7 +190,8 @@ def _warn_if_nothing_was_compared(objective: Objective, rows: list[dict[str, Any
         parts = [name for name in names if not any(row.get(name) for row in rows)]
         warnings.warn(
             f"{type(objective).__name__}: the loss was 0 in every epoch ({', '.join(parts)}), and nothing was learnt; "
-            f"no batch held two views that its weights compare, as where no record has the leads of two groups",
+            f"no batch held anything that is compared or predicted, as where no record has the leads of two groups, or "
+            f"none has features that can be measured",
             UserWarning,
             stacklevel=find_stack_level(),
         )
