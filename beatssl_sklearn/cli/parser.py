@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import ast
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,22 @@ class CommandParser(argparse.ArgumentParser):
         # The method of argparse that does so comes back here for either part.
         if self._within:
             return super().parse_known_args(args, namespace)
+        self._refuse_unknown(sys.argv[1:] if args is None else args)
         self._within = True
         try:
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._within = False
+
+    def _refuse_unknown(self, words: Sequence[str]) -> None:
+        """Name options that do not exist: their values would be taken for a folder, in some versions of Python."""
+        known = self._option_string_actions
+        for word in words:
+            if word == "--":
+                return
+            name = word.partition("=")[0]
+            if name.startswith("--") and not any(option.startswith(name) for option in known):
+                self.error(f"unrecognized arguments: {word}")
 
 
 def new_command(

@@ -32,6 +32,8 @@ _INSTALLED = ("site-packages", "dist-packages")
 _NO_CODE = {
     *("__module__", "__dict__", "__weakref__", "__doc__", "__annotations__", "__abstractmethods__", "_abc_impl"),
     *("__static_attributes__", "__firstlineno__", "__slotnames__", "__orig_bases__", "__parameters__", "__qualname__"),
+    # Of Python 3.14: annotations are computed when they are asked for, and then kept.
+    *("__annotate__", "__annotate_func__", "__annotations_cache__", "__conditional_annotations__"),
 }
 # Methods that change a container.
 _CHANGING = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "clear", "remove", "discard"}

@@ -24,7 +24,7 @@ def test_by_label(pixels) -> None:
 def test_text_is_a_label_and_missing_values_are_not(z) -> None:
     pandas = pytest.importorskip("pandas")
     text = ["None", "nan", "NaN", "NaT", "<NA>", "a"]
-    missing = [None, np.nan, np.float32("nan"), pandas.NaT, pandas.NA, "", np.datetime64("NaT"), np.inf]
+    missing = [None, np.nan, np.float32("nan"), pandas.NaT, pandas.NA, "", np.datetime64("NaT", "s"), np.inf]
     labels = [*text, *missing] * 4 + ["a"] * 4
     words = [t.get_text() for t in plot_embedding(z, labels).axes[0].get_legend().get_texts()]
     assert sorted(words) == sorted([*(f"{name} (4)" for name in text[:-1]), "a (8)", "missing (32)"])
