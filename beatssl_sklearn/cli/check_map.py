@@ -36,8 +36,7 @@ def map_embedder(arguments: argparse.Namespace) -> RhythmEmbedder | None:
         return None
     embedder = RhythmEmbedder(arguments.map, device=arguments.device, allow_nan=True, check="ignore")
     with from_option("--map", arguments.map):
-        # Loads the model.
-        embedder.encoder_  # noqa: B018
+        _ = embedder.encoder_  # loads the model
     return embedder
 
 

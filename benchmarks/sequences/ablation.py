@@ -172,16 +172,22 @@ def scored(way: Way, target: BeatSet, other: BeatSet | None) -> dict[str, Any]:
     return out
 
 
-def main(argv: list[str] | None = None) -> None:
+def make_parser(doc: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the arguments of every command that trains heads on both sets."""
     here = Path(__file__).parents[1]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     shared = os.environ.get("BEATSSL_DATA", str(here.parents[1] / "shared" / "data"))
     parser.add_argument("--data", type=Path, default=Path(shared), help="folder with mitdb/ as published")
     parser.add_argument("--svdb", type=Path, required=True, help="folder of SVDB as published")
     parser.add_argument("--cache", type=Path, default=here.parent / "runs" / "sequences")
     parser.add_argument("--out", type=Path, default=here / "results" / "sequences")
-    parser.add_argument("--rows", type=lambda s: s.split(";"), default=list(WAYS))
     parser.add_argument("--records", type=int, default=None, help="first records of each set, for trials")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument("--rows", type=lambda s: s.split(";"), default=list(WAYS))
     words = sys.argv[1:] if argv is None else argv
     args = parser.parse_args(words)
     threadpool_limits(1)

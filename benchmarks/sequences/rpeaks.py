@@ -18,14 +18,12 @@ Cannot show: DS2 and the other records of SVDB, which are held back.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +35,7 @@ from beatssl_sklearn.datasets import fetch_mitdb
 from beatssl_sklearn.evaluation import AAMIScores, aami_scores
 
 from ..study.results import Table, command_of, shown, write_markdown
-from .ablation import SETS, Way, context_columns, labelled, some_columns
+from .ablation import SETS, Way, context_columns, labelled, make_parser, some_columns
 from .beats import CLASSES, BeatSet, load_beats, shipped_labeller
 
 KEYS = ("head", "set", "seed", "record")
@@ -122,17 +120,10 @@ def drawn(rows: list[dict[str, Any]]) -> dict[str, NDArray[np.float64]]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    here = Path(__file__).parents[1]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shared = os.environ.get("BEATSSL_DATA", str(here.parents[1] / "shared" / "data"))
-    parser.add_argument("--data", type=Path, default=Path(shared), help="folder with mitdb/ as published")
-    parser.add_argument("--svdb", type=Path, required=True, help="folder of SVDB as published")
-    parser.add_argument("--cache", type=Path, default=here.parent / "runs" / "sequences")
-    parser.add_argument("--out", type=Path, default=here / "results" / "sequences")
+    parser = make_parser(__doc__)
     parser.add_argument("--heads", type=lambda s: s.split(";"), default=list(HEADS))
     parser.add_argument("--sets", type=lambda s: s.split(";"), default=list(SETS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--records", type=int, default=None, help="first records of each set, for trials")
     words = sys.argv[1:] if argv is None else argv
     args = parser.parse_args(words)
     threadpool_limits(1)
