@@ -209,15 +209,16 @@ def test_records_that_cannot_be_prepared(pre, signal, given, message):
 # Shipped models
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ptbxl", "waves"])
 def test_shipped_models(name, tmp_path):
     export_onnx(name, tmp_path / "model.onnx")
-    ecg = make_ecg(2, fs=500, duration=10, random_state=3)
-    found = session(tmp_path / "model.onnx").run(None, onnx_inputs(name, ecg.data, fs=500))[0]
+    # The segmenter's own rate: at others, `predict_proba` resamples what the network says.
+    fs = 500 if name == "ptbxl" else 250
+    ecg = make_ecg(2, fs=fs, duration=10, random_state=3)
+    found = session(tmp_path / "model.onnx").run(None, onnx_inputs(name, ecg.data, fs=fs))[0]
     if name == "ptbxl":
-        assert_close(found, RhythmEmbedder(name, fs=500).transform(ecg.data))
+        assert_close(found, RhythmEmbedder(name, fs=fs).transform(ecg.data))
     else:
         from beatssl_sklearn import load
 
-        assert_close(found[:, :, :5000], load(name).set_params(fs=500).predict_proba(ecg.data))
+        assert_close(found[:, :, :2500], load(name).set_params(fs=fs, precision="fp32").predict_proba(ecg.data))
