@@ -38,7 +38,8 @@ def read_csv(place: Place, options: Options) -> Contents:
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if len(lines) < 2:
         refuse(place.name, "it has no samples: a table has a line of lead names, and then a line for each sample")
-    separator = max(_SEPARATORS, key=lambda mark: (lines[0].count(mark), -_SEPARATORS.index(mark)))
+    # A blank may also stand before a unit, "II [uV]": it separates columns only where no other mark does.
+    separator = max(_SEPARATORS, key=lambda mark: (mark != " " and mark in lines[0], lines[0].count(mark)))
     if separator == " " and len(lines[1].split()) == 1:
         # The blank in "II (uV)" separates no columns: there is one.
         separator = "\t"

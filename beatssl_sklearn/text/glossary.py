@@ -154,7 +154,7 @@ class Glossary:
         """
         phrases = self.phrases(code, language)
         if not phrases:
-            there = ", ".join(name for name in LANGUAGES if self._entries[code].get(name))
+            there = ", ".join(name for name in LANGUAGES if self._entry(code).get(name))
             raise ValueError(f"{code!r} has no description in the language {language!r}; it has {there}")
         return phrases[0]
 
@@ -303,10 +303,12 @@ class Glossary:
         return best, end
 
     def _entry(self, code: str) -> Mapping[str, Any]:
-        try:
-            return self._entries[code]
-        except (KeyError, TypeError):
-            raise ValueError(f"unknown code {code!r}{_close(code, self._entries)}") from None
+        # PTB-XL writes some codes with a line behind, "NST_"; groups of statements go without.
+        name = str(code)
+        found = self._entries.get(name) or self._entries.get(f"{name}_")
+        if found is None:
+            raise ValueError(f"unknown code {name!r}{_close(code, self._entries)}")
+        return found
 
 
 def _denial_at(words: list[str], at: int, denied: bool, goes_on: bool) -> tuple[bool, bool]:

@@ -185,6 +185,17 @@ def test_times_of_another_unit_leave_the_rate_to_the_user(tmp_path):
     assert record.fs == 250 and record.signal.tolist() == [[1, 2, 3]]
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("time", [(), ("time [ms]",)])
+def test_a_blank_before_a_unit_separates_no_columns(tmp_path, mark, time):
+    names = [*time, *(f"{lead} [uV]" for lead in LEADS)]
+    rows = [[*(k * 2 for _ in time), *range(1000 + k, 1012 + k)] for k in range(200)]
+    text = "\n".join(mark.join(map(str, row)) for row in [names, *rows])
+    record = read_ecg(written(tmp_path, "u.csv", text.encode()), fs=None if time else 500)
+    assert record.leads == LEADS and record.fs == 500
+    np.testing.assert_allclose(record.signal[:, 3], np.arange(1003, 1015) / 1000, rtol=1e-6)
+
+
 def test_a_table_of_one_column_with_a_unit(tmp_path):
     (tmp_path / "one.csv").write_text("II (uV)\n" + "1500\n-250\n" * 100)
     record = read_ecg(tmp_path / "one.csv", fs=500)

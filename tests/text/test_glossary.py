@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 
 from beatssl_sklearn.text.glossary import Glossary, _key
@@ -120,3 +121,11 @@ def test_unknown_names_are_refused_with_close_matches():
         Glossary({"A": {"kind": "finding", "parents": [], "en": ["a"]}}).describe("A", "sv")
     with pytest.raises(ValueError, match="unknown code 'B'"):
         Glossary({"A": {"kind": "finding", "parents": ["B"], "en": ["a"]}})
+
+
+def test_codes_of_groups_are_known_without_the_line_behind():
+    own = Glossary.load()
+    for code in ("NST", "ISC", "NT", "STD"):
+        assert own.describe(code) == own.describe(f"{code}_")
+    with pytest.raises(ValueError, match="unknown code 'NORMX'"):
+        own.describe(np.str_("NORMX"))
