@@ -7,6 +7,7 @@ import base64
 import html
 from collections import Counter
 from io import BytesIO
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,9 @@ _PICTURE_S = 10.0
 # Records that are named beside a finding.
 _MOST_NAMED = 8
 _WHICH_FIRST = (
-    '<p class="small">In turn: the record with the lowest quality score (0 is of no use, 1 is clean), then the one '
-    "whose leads, unit or rate are most likely wrong, and so on. Diseases have no say: a rare one does not come first. "
-    "Records in which nothing was found are here if no others are left.</p>"
+    '<p class="small">In turn: of records with a fault, the one with the lowest quality score (0 is of no use, 1 is '
+    "clean), then the one whose leads, unit or rate are most likely wrong, and so on. Diseases have no say: a rare one "
+    "does not come first. Records in which nothing was found are here if no others are left.</p>"
 )
 _EXPLAINED = (
     '<p class="small">Quality: what is wrong with at least one lead, as <code>signal_quality</code> says it. Leads, '
@@ -241,12 +242,13 @@ def _map(
 
 
 def _look_first(checked: CheckedRecords, n: int) -> list[str]:
-    """Return the records with the lowest scores and those with findings about leads, in turn."""
+    """Return the worst records and those with findings about leads, in turn; then all others, the lowest score first."""
     by_score = sorted(checked.rows, key=lambda name: checked.rows[name]["score"])
+    poor = [name for name in by_score if checked.rows[name]["score"] < 0.5 or checked.rows[name]["reasons"]]
     found = [name for name, row in checked.rows.items() if questions_leads(row["findings"])]
     doubtful = sorted(found, key=lambda name: -np.nan_to_num(checked.rows[name]["certainty"]))
     # In turn, so that a set with many noisy records shows its swapped leads, too.
-    both = [name for pair in zip(by_score, doubtful, strict=False) for name in pair] + by_score
+    both = [name for pair in zip_longest(poor, doubtful) for name in pair if name is not None] + by_score
     return list(dict.fromkeys(both))[:n]
 
 

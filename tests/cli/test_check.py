@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from beatssl_sklearn import ECGRecord, WaveSegmenter, WFDBFolder, load, make_ecg
+from beatssl_sklearn.cli import check_report
 from beatssl_sklearn.cli.main import main
 from beatssl_sklearn.ecg import LEADS
 from beatssl_sklearn.ecg.waves import record_intervals
@@ -140,3 +142,16 @@ def test_parquet_and_refusals(records: Path, tmp_path: Path, refusal: Refusal) -
     same = tmp_path / "t.csv"
     assert "this is --out, too" in refusal("check", records, "--out", same, "--report", same)
     assert "--report" in refusal("check", records, "--out", same, "--report", tmp_path / "no" / "page.html")
+
+
+def test_records_with_faults_are_shown_before_others():
+    usual = {"score": 0.9, "reasons": "", "findings": "", "certainty": np.nan}
+    rows = {
+        "clean": {**usual, "score": 0.6},
+        "clipped": {**usual, "score": 0.7, "reasons": "clipped"},
+        "swapped": {**usual, "findings": "swap LA/LL", "certainty": 0.8},
+        "surely swapped": {**usual, "findings": "swap LA/RA", "certainty": 0.99},
+        "poor": {**usual, "score": 0.2},
+    }
+    found = check_report._look_first(SimpleNamespace(rows=rows), 10)
+    assert found == ["poor", "surely swapped", "clipped", "swapped", "clean"]
