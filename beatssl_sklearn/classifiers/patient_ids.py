@@ -97,6 +97,8 @@ def check_unknown(unknown: Any, ids: NDArray[Any]) -> None:
     ------
     TypeError
         If it is a collection, or text beside bytes; the message names it.
+    ValueError
+        If a patient has this id.
     """
     known = _plain(ids)
     if isinstance(unknown, (str, bytes)):
@@ -108,6 +110,8 @@ def check_unknown(unknown: Any, ids: NDArray[Any]) -> None:
             f"unknown must be one label that can stand beside ids such as {known!r:.80}, for example -1, got "
             f"{unknown!r:.80}"
         )
+    if unknown is not None and np.asarray(ids == unknown).any():
+        raise ValueError(f"unknown={unknown!r:.80} is the id of an enrolled patient; nobody needs a label of its own")
 
 
 def ids_or_unknown(found: NDArray[Any], nobody: NDArray[np.bool_], unknown: Any) -> NDArray[Any]:

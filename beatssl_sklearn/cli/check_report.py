@@ -242,7 +242,7 @@ def _map(
 
 
 def _look_first(checked: CheckedRecords, n: int) -> list[str]:
-    """Return the worst records and those with findings about leads, in turn; then all others, the lowest score first."""
+    """Return poor records and those with findings about leads, in turn; then the others, the lowest score first."""
     by_score = sorted(checked.rows, key=lambda name: checked.rows[name]["score"])
     poor = [name for name in by_score if checked.rows[name]["score"] < 0.5 or checked.rows[name]["reasons"]]
     found = [name for name, row in checked.rows.items() if questions_leads(row["findings"])]

@@ -41,7 +41,8 @@ class CommandParser(argparse.ArgumentParser):
             if word == "--":
                 return
             name = word.partition("=")[0]
-            if name.startswith("--") and not any(option.startswith(name) for option in known):
+            # argparse takes words with a blank for values.
+            if name.startswith("--") and " " not in word and not any(option.startswith(name) for option in known):
                 self.error(f"unrecognized arguments: {word}")
 
 

@@ -34,6 +34,8 @@ _EVIDENCE = 0.75
 _USUAL_RR, _USUAL_SHARPNESS = 0.8, 0.85
 # Probability from which a mistake is told.
 _REPORTED, _RATE_REPORTED = 0.5, 0.97
+# Share of a limb lead that may be missing where limb leads are compared.
+_LACKING = 0.01
 OWN_GAINS = "limb leads have gains of their own"
 """A finding that says nothing against the places of leads: only amplitudes of different leads cannot be compared."""
 _RATES = {"fs_too_high": "fs may be too high", "fs_too_low": "fs may be too low"}
@@ -154,6 +156,9 @@ def judge(block: Block) -> Judged:
     beats = median_beats(coarse, block.leads) * factor[:, None, None]
     logits = swap_logits(beats)
     errors, scores = _limb_scores(coarse.signal, block.leads)
+    # What is missing stands at the mean of its lead, where the law does not hold.
+    limb = [i for i, name in enumerate(block.leads) if not name.startswith("V")]
+    errors[(missing[:, limb] > _LACKING).any(axis=1)] = np.nan
     certain = _settle(logits, errors, coarse.signal, block.leads)
     measures = measure_block(block, rpeaks)
     fast, slow = _rate_scores(measures)

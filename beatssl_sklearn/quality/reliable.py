@@ -64,7 +64,7 @@ def faults_of_block(block: Block) -> list[str]:
         measured, _, scores = quality_of(part)
         for score, reasons in zip(scores, record_reasons(part, measured), strict=True):
             text = f"quality {score:.2f} is below {LEAST_SCORE:g}" + (f": {reasons}" if reasons else "")
-            texts.append(text if score < LEAST_SCORE else "")
+            texts.append("" if score >= LEAST_SCORE else text)
     return texts
 
 

@@ -363,3 +363,11 @@ def test_messages_name_ids_as_they_were_given():
         PatientIdentifier().fit(TRAIN[:3], TRAIN_PATIENTS[:3])
     with pytest.raises(TypeError, match="got 0 beside 'p2-000'"):
         identifier("cosine").enroll(TEST, np.arange(80), keep=True)
+
+
+def test_nobody_is_no_patient():
+    rng = np.random.default_rng(0)
+    Z, patients = rng.normal(size=(12, 4)), np.arange(12) // 3
+    with pytest.raises(ValueError, match="unknown=3 is the id of an enrolled patient"):
+        PatientIdentifier(unknown=3).fit(Z, patients)
+    assert PatientIdentifier(unknown=-1).fit(Z, patients).unknown == -1

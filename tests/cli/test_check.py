@@ -51,7 +51,7 @@ def test_a_row_per_record_and_a_page(records: Path, tmp_path: Path, capsys: pyte
     n_with_qrs = int(re.search(r'<td>QRS</td><td class="n">(\d+)</td>', text)[1])
     assert 2 <= n_with_qrs <= 3
     # Each finding names its records, with links to those that are shown; the page says why these are.
-    assert "In turn: the record with the lowest quality score" in text and "prefers-color-scheme: dark" in text
+    assert "the one with the lowest quality score" in text and "prefers-color-scheme: dark" in text
     (link,) = re.findall(r'<tr><td>flat</td><td>quality</td><td class="n">1</td><td><a href="#(.*?)">flat</a>', text)
     assert f'<figure id="{link}"><figcaption><b>flat</b>' in text
     # Names of files are text, and nothing is fetched.

@@ -135,3 +135,13 @@ def test_refusals(right: np.ndarray) -> None:
         check_leads(right)
     with pytest.raises(ValueError, match="certainty must be at least .5 and below 1, got 1"):
         fix_leads(right, fs=FS, certainty=1)
+
+
+def test_a_gap_in_a_limb_lead_is_no_gain():
+    ecg = make_ecg(3, fs=250, random_state=1)
+    X = ecg.data.copy()
+    X[0, 0, 300:400] = np.nan
+    X[1, 3] = np.nan
+    found = check_leads(X, 250)
+    assert found["limb_error"].isna().tolist() == [True, True, False]
+    assert not found["findings"].str.contains("limb leads").any()
